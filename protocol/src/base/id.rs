@@ -1,0 +1,129 @@
+//! 32-byte values by name, so that a blob hash is never taken for a record id.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A text that is not 64 lower-case hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected 64 hexadecimal digits, got {got:?}")]
+pub struct IdError {
+    /// What came, cut to 80 characters.
+    pub got: String,
+}
+
+macro_rules! id {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 32]);
+
+        impl $name {
+            /// The 32 bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 32] { &self.0 }
+
+            /// The first 8 hexadecimal digits, for logs.
+            #[must_use]
+            pub fn short(&self) -> String { hex::encode(&self.0[..4]) }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(&hex::encode(self.0)) }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.short())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let mut bytes = [0; 32];
+                hex::decode_to_slice(text, &mut bytes)
+                    .map_err(|_| IdError { got: text.chars().take(80).collect() })?;
+                Ok(Self(bytes))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_bytes(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_bytes(Bytes32).map(Self)
+            }
+        }
+    )+ };
+}
+
+id! {
+    /// A network: the derived hash of its genesis manifest. The one thing a person pins out of band.
+    NetworkId,
+    /// A member, for life: the derived hash of its first author key.
+    MemberId,
+    /// A record: the derived hash of its payload, signature excluded.
+    RecordId,
+    /// A blob: plain BLAKE3 of its bytes, so that `b3sum` checks it.
+    BlobHash,
+    /// A manifest version: the derived hash of its payload.
+    ManifestHash,
+    /// The result of one merge: inputs and f32 view.
+    MergeHash,
+}
+
+/// A libp2p peer id, as its multihash bytes; at most 64 of them. This crate knows no libp2p.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransportId(pub Vec<u8>);
+
+impl fmt::Debug for TransportId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tail = &self.0[self.0.len().saturating_sub(4)..];
+        write!(f, "TransportId(..{})", hex::encode(tail))
+    }
+}
+
+impl Serialize for TransportId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for TransportId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = TransportId;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("1 to 64 bytes")
+            }
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<TransportId, E> {
+                if bytes.is_empty() || bytes.len() > 64 {
+                    return Err(E::invalid_length(bytes.len(), &self));
+                }
+                Ok(TransportId(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Visitor)
+    }
+}
+
+struct Bytes32;
+
+impl de::Visitor<'_> for Bytes32 {
+    type Value = [u8; 32];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("32 bytes")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<[u8; 32], E> {
+        bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))
+    }
+}

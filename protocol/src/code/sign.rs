@@ -1,0 +1,164 @@
+//! The Ed25519 profile: which keys are admissible, and which signatures are valid.
+//!
+//! A key is admissible if its encoding is canonical, it is not of small order and it is torsion-free. A signature is
+//! valid if `verify_strict` accepts it (S < L, R byte-exact, R not of small order). One domain per purpose.
+
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// What a signature is for; its text, NUL included, precedes the signed payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Domain {
+    /// A record's payload.
+    Record,
+    /// A manifest's payload: one vote.
+    Manifest,
+    /// A presence payload.
+    Presence,
+    /// An auditor's report.
+    Report,
+}
+
+impl Domain {
+    /// ASCII, ending in NUL.
+    #[must_use]
+    pub const fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Record => b"chorale/record/v1\0",
+            Self::Manifest => b"chorale/manifest/v1\0",
+            Self::Presence => b"chorale/presence/v1\0",
+            Self::Report => b"chorale/report/v1\0",
+        }
+    }
+
+    fn message(self, payload: &[u8]) -> Vec<u8> {
+        [self.bytes(), payload].concat()
+    }
+}
+
+/// Why a key or a signature was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// Not the canonical encoding of a point.
+    #[error("the public key is not the canonical encoding of a curve point")]
+    KeyEncoding,
+    /// Small order, or with a torsion component.
+    #[error("the public key is of small order or not torsion-free")]
+    KeyOrder,
+    /// `verify_strict` says no.
+    #[error("the signature does not verify under this key and domain")]
+    Signature,
+}
+
+/// A signature, as 64 bytes; nothing is known of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Signature(pub [u8; 64]);
+
+impl std::fmt::Debug for Signature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Signature({}..)", hex::encode(&self.0[..4]))
+    }
+}
+
+/// An admissible public key: the check was done when it was made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PublicKey(VerifyingKey);
+
+impl PublicKey {
+    /// Admits a key.
+    ///
+    /// # Errors
+    /// [`SignError::KeyEncoding`] or [`SignError::KeyOrder`].
+    pub fn admit(bytes: &[u8; 32]) -> Result<Self, SignError> {
+        let key = VerifyingKey::from_bytes(bytes).map_err(|_| SignError::KeyEncoding)?;
+        let point = key.to_edwards();
+        if point.compress().as_bytes() != bytes {
+            return Err(SignError::KeyEncoding);
+        }
+        if point.is_small_order() || !point.is_torsion_free() {
+            return Err(SignError::KeyOrder);
+        }
+        Ok(Self(key))
+    }
+
+    /// The canonical encoding.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
+
+    /// Checks `signature` over `domain` and `payload`.
+    ///
+    /// # Errors
+    /// [`SignError::Signature`].
+    pub fn verify(&self, domain: Domain, payload: &[u8], signature: &Signature) -> Result<(), SignError> {
+        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+        self.0.verify_strict(&domain.message(payload), &signature).map_err(|_| SignError::Signature)
+    }
+}
+
+impl PartialOrd for PublicKey {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for PublicKey {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.to_bytes().cmp(&other.to_bytes())
+    }
+}
+
+impl std::fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&hex::encode(self.to_bytes()))
+    }
+}
+
+impl std::fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PublicKey({}..)", hex::encode(&self.to_bytes()[..4]))
+    }
+}
+
+impl Serialize for PublicKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.to_bytes())
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = crate::base::MemberId::deserialize(deserializer)?.0;
+        Self::admit(&bytes).map_err(de::Error::custom)
+    }
+}
+
+/// An author's secret key. It has no `Display` and no `Serialize`; dropping it wipes it.
+pub struct AuthorKey(SigningKey);
+
+impl AuthorKey {
+    /// The key of a 32-byte seed, which the caller draws at random and keeps.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self(SigningKey::from_bytes(seed))
+    }
+
+    /// Its public key.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.verifying_key())
+    }
+
+    /// Signs `domain` and `payload`; deterministic (RFC 8032).
+    #[must_use]
+    pub fn sign(&self, domain: Domain, payload: &[u8]) -> Signature {
+        Signature(self.0.sign(&domain.message(payload)).to_bytes())
+    }
+}
+
+impl std::fmt::Debug for AuthorKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AuthorKey(of {:?})", self.public())
+    }
+}

@@ -1,0 +1,13 @@
+//! One author's hash-linked log, one per (member, incarnation), and the proof that an author signed two of them.
+
+mod fork;
+mod head;
+mod record;
+mod refusal;
+mod spec;
+
+pub use fork::{Evidence, EvidenceForm};
+pub use head::{Feed, Head, Linked};
+pub use record::{Checked, Record, check, check_stored, sign};
+pub use refusal::{Blame, Refusal};
+pub use spec::{Body, Close, EvidenceSpec, Kind, Privacy, Release, Skip, SkipReason, Spec, Update};

@@ -1,0 +1,142 @@
+//! What a record says, by kind. Map keys are the order of the fields unless noted; absent options are omitted.
+
+use crate::{
+    base::{BlobHash, Incarnation, MemberId, MergeHash, Round, Seq},
+    manifest::Phase,
+};
+
+/// The kind of a record, as its wire number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A trained adapter (0).
+    Update,
+    /// A named, pinned publication (1).
+    Release,
+    /// The proof that a member equivocated (2).
+    Evidence,
+    /// The last record of a feed (3).
+    Close,
+}
+
+/// The blob that a record describes. Its length is signed, so that nobody can lie about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Body {
+    /// Plain BLAKE3.
+    pub hash: BlobHash,
+    /// Bytes.
+    pub length: u64,
+}
+
+/// What a record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spec {
+    /// A trained adapter; the body is its payload.
+    Update(Update),
+    /// A named publication; no body.
+    Release(Release),
+    /// An [`Evidence`](super::Evidence) bundle is the body.
+    Evidence(EvidenceSpec),
+    /// Nothing follows; no body.
+    Close(Close),
+}
+
+/// One round of one member: what was merged, and how it trained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// 1 + the largest round among the parents; 1 without parents.
+    pub round: Round,
+    /// What trained: the policy's phase of this round.
+    pub phase: Phase,
+    /// Weight of each parent, in the order of the record's parents.
+    pub weights: Vec<u64>,
+    /// The merge that training started from.
+    pub merge: MergeHash,
+    /// Whom the draw named before its last used member and who was not merged, in draw order.
+    pub skipped: Vec<Skip>,
+    /// Local optimiser steps.
+    pub steps: u64,
+    /// Training examples, rounded up to a power of two.
+    pub examples: u64,
+    /// Loss of the merge on own held-out data, in millionths of a nat per token, if measured.
+    pub loss_before_micro: Option<u64>,
+    /// The same after training.
+    pub loss_after_micro: Option<u64>,
+    /// A differential-privacy claim.
+    pub privacy: Option<Privacy>,
+    /// Salted commitment to the training data.
+    pub dataset: Option<[u8; 32]>,
+    /// Checkpoint blob of the momentum state after this record's merge.
+    pub state: Option<Body>,
+}
+
+/// A member that the draw named and that was not merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Skip {
+    /// Its place in the member list of the record's manifest version.
+    pub member: u64,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a drawn member was not merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SkipReason {
+    /// No publication of it is known (0).
+    Absent,
+    /// Its newest publication is older than the window (1).
+    Stale,
+    /// Its payload could not be fetched in time (2).
+    Unreachable,
+    /// Its payload lies farther than the policy's reach from the author's own last one (3).
+    Distance,
+    /// Its payload is malformed (4).
+    Refused,
+    /// It equivocated, or broke a rule (5).
+    Banned,
+}
+
+/// A differential-privacy claim: RDP-accounted DP-SGD, as the author says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Privacy {
+    /// Noise multiplier σ, in thousandths.
+    pub sigma_milli: u64,
+    /// Clipping norm, in thousandths.
+    pub clip_milli: u64,
+    /// Sampling rate q, in millionths.
+    pub rate_micro: u64,
+    /// Noisy steps so far.
+    pub steps: u64,
+    /// ε so far, in thousandths.
+    pub epsilon_milli: u64,
+    /// −log₁₀ δ, in thousandths.
+    pub delta_log10_milli: u64,
+}
+
+/// Names one update (the record's only parent) as worth keeping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// The update's round.
+    pub round: Round,
+    /// What people call it: 1 to 64 of `a-z 0-9 . _ -`.
+    pub label: String,
+}
+
+/// Whom the evidence in the body convicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EvidenceSpec {
+    /// Who signed two histories.
+    pub accused: MemberId,
+    /// In which incarnation.
+    pub incarnation: Incarnation,
+    /// At which place.
+    pub seq: Seq,
+}
+
+/// Why a feed ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    /// The last round was reached (0).
+    Finished,
+    /// The member leaves (1).
+    Left,
+}

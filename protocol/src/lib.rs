@@ -1,0 +1,21 @@
+//! The rules of Chorale, without hands.
+//!
+//! Everything that members must agree on, bit for bit, and everything an auditor re-checks: records, manifests,
+//! feeds, the adapter payload, the merge, the draw, the engine and the audit replay. No IO, no clock, no
+//! randomness: time and seeds are arguments.
+//!
+//! The way of one update: a trained adapter is encoded ([`adapter`]), described by a signed record ([`feed`]),
+//! checked against the network's [`manifest`], admitted by the [`engine`], merged ([`merge`]) and, later, replayed by
+//! the [`audit`]. Arrows run one way:
+//! `base ← code ← {manifest, feed, adapter} ← {merge, draw} ← wire ← {engine, audit}`.
+
+pub mod adapter;
+pub mod audit;
+pub mod base;
+pub mod code;
+pub mod draw;
+pub mod engine;
+pub mod feed;
+pub mod manifest;
+pub mod merge;
+pub mod wire;

@@ -1,0 +1,72 @@
+//! The network: who may take part, under which rules, and how both change.
+
+mod chain;
+mod policy;
+mod signed;
+
+pub use chain::{Chain, ManifestError};
+pub use policy::{AdapterSpec, Codec, Factor, LoraRule, MergeRule, Phase, Policy, Steps, TensorSpec};
+pub use signed::SignedManifest;
+
+use crate::{
+    base::{Incarnation, ManifestHash, MemberId, NetworkId, RecordId, Seq, TransportId},
+    code::PublicKey,
+};
+
+/// One version of the network's rules: the payload that governors sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// The network; absent in the genesis, whose derived hash is the network's id.
+    pub network: Option<NetworkId>,
+    /// 0 for the genesis.
+    pub version: u64,
+    /// The version before; absent in the genesis.
+    pub prev: Option<ManifestHash>,
+    /// Who may change the manifest; strictly ascending.
+    pub governors: Vec<PublicKey>,
+    /// How many of them it takes; more than half, at most all.
+    pub threshold: u64,
+    /// Who takes part; strictly ascending by id.
+    pub members: Vec<Member>,
+    /// Who no longer does, and up to which record what they wrote stands; strictly ascending by member.
+    pub cuts: Vec<Cut>,
+    /// What all must share.
+    pub policy: Policy,
+}
+
+/// One participant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// For life.
+    pub id: MemberId,
+    /// What people call it: 1 to 64 of `a-z 0-9 . _ -`. No personal name: records are for ever.
+    pub label: String,
+    /// Signs its records.
+    pub author_key: PublicKey,
+    /// Its libp2p peer ids, 1 to 8, strictly ascending.
+    pub transport: Vec<TransportId>,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// What a participant may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Trains and publishes (0).
+    Member,
+    /// Reads only: an auditor, a dashboard (1).
+    Observer,
+    /// Carries connections only (2).
+    Relay,
+}
+
+/// "Records of this member up to and including this one stand"; a revocation by chain position, never by time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// Whose feed ends.
+    pub member: MemberId,
+    /// In which incarnation.
+    pub incarnation: Incarnation,
+    /// The last sequence number that stands; `None` if nothing of this incarnation does.
+    pub last: Option<(Seq, RecordId)>,
+}

@@ -1,0 +1,143 @@
+//! The policy: what all members must share, so that mismatched nodes cannot mix.
+
+/// What all members must share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Fingerprint of the frozen base model: BLAKE3 of config, every safetensors shard and the tokenizer.
+    pub base_model: [u8; 32],
+    /// What travels.
+    pub adapter: AdapterSpec,
+    /// Which factors train in which round.
+    pub lora_rule: LoraRule,
+    /// How publications become one.
+    pub merge: MergeRule,
+    /// Outer momentum μ in units of 2^-16; 0 is off, below 65536.
+    pub momentum: u64,
+    /// Weight of a publication by its age in rounds, in units of 2^-16; its length less one is the window.
+    pub ages: Vec<u64>,
+    /// How many peers a member pulls in a round, 1 to 63.
+    pub draw: u64,
+    /// C: the most that local training may move the merge result, ‖P − M‖₂, in units of 2^-16.
+    pub norm_bound: u64,
+    /// How far a publication may lie from the merging member's own last one and still be merged, in units of 2^-16.
+    pub reach: u64,
+    /// How adapters are written.
+    pub codec: Codec,
+    /// The last round; 0: no last round.
+    pub rounds: u64,
+    /// Bounds on local optimiser steps in a round.
+    pub steps: Steps,
+    /// How long a round should take, in milliseconds: each member fits its steps to it. 0: always `steps.max`.
+    pub round_ms: u64,
+    /// Every how many rounds the momentum state is published as a checkpoint blob; 0: never.
+    pub checkpoint_every: u64,
+    /// How many rounds back blobs are kept; 0: all.
+    pub keep_rounds: u64,
+}
+
+/// Bounds on local optimiser steps in a round; 1 ≤ min ≤ max.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Steps {
+    /// The fewest.
+    pub min: u64,
+    /// The most.
+    pub max: u64,
+}
+
+/// The adapter: LoRA factors on named projections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterSpec {
+    /// r, 1 to 1024.
+    pub rank: u64,
+    /// α; the scale is α / r.
+    pub alpha: u64,
+    /// Seed of the starting A factors; B starts at 0.
+    pub seed: u64,
+    /// BLAKE3 of the starting adapter's f32 little-endian view.
+    pub start: [u8; 32],
+    /// Every tensor, strictly ascending by UTF-8 bytes of its name.
+    pub tensors: Vec<TensorSpec>,
+}
+
+/// One factor of one projection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// As in Hugging Face PEFT, without the prefix `base_model.model.`.
+    pub name: String,
+    /// Which factor it is.
+    pub factor: Factor,
+    /// A: the rank; B: the projection's outputs.
+    pub rows: u64,
+    /// A: the projection's inputs; B: the rank.
+    pub columns: u64,
+}
+
+/// Which factor of ΔW = (α/r)·B·A.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Factor {
+    /// Down, [rank, in] (0).
+    A,
+    /// Up, [out, rank] (1).
+    B,
+}
+
+/// Which factors train in which round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoraRule {
+    /// A and B, always (0).
+    Both,
+    /// B for so many rounds, then A for so many, and so on; T ≥ 1 (1).
+    Alternate(u64),
+    /// B only (2).
+    Ffa,
+}
+
+impl LoraRule {
+    /// What trains in `round`: for `alternate(T)`, ⌊round/T⌋ even is B.
+    #[must_use]
+    pub const fn phase(self, round: crate::base::Round) -> Phase {
+        match self {
+            Self::Both => Phase::Both,
+            Self::Ffa => Phase::B,
+            Self::Alternate(period) => {
+                let period = if period == 0 { 1 } else { period };
+                if (round.0 / period) % 2 == 0 { Phase::B } else { Phase::A }
+            }
+        }
+    }
+}
+
+/// What trains in a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Both factors (0).
+    Both,
+    /// A only (1).
+    A,
+    /// B only (2).
+    B,
+}
+
+impl Phase {
+    /// Whether `factor` trains in this phase.
+    #[must_use]
+    pub const fn trains(self, factor: Factor) -> bool {
+        matches!((self, factor), (Self::Both, _) | (Self::A, Factor::A) | (Self::B, Factor::B))
+    }
+}
+
+/// How publications become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MergeRule {
+    /// Weighted mean, divided half to even (1).
+    Mean,
+}
+
+/// How adapters are written: block floating point with 16-bit (0) or 8-bit (1) mantissas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    /// 16 bits.
+    Bfp16,
+    /// 8 bits.
+    Bfp8,
+}

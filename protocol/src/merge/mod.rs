@@ -1,0 +1,9 @@
+//! `merge/v1`: publications become one, in integers, with the same bits on every machine and any number of threads.
+
+mod mean;
+mod momentum;
+mod perform;
+mod state;
+
+pub use perform::{MergeError, Merged, Plan, Voice, perform, weight};
+pub use state::State;
