@@ -1,63 +1,20 @@
 //! Training: the trait that the driver knows, the deterministic fake, and the real one on libtorch.
 
+mod error;
 mod fake;
+mod options;
+mod plan;
+#[cfg(feature = "torch")]
+pub mod torch;
 
+pub use error::TrainError;
 pub use fake::FakeTrainer;
+pub use options::{DeviceChoice, Dtype, Format, Long, Options, PROJECTIONS, Schedule};
+pub use plan::{Outcome, Plan};
+#[cfg(feature = "torch")]
+pub use torch::LoraTrainer;
 
-use chorale_protocol::{
-    base::Round,
-    manifest::{AdapterSpec, Phase},
-};
-
-/// One round's training order.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// The round, for the schedule.
-    pub round: Round,
-    /// Which factors train.
-    pub phase: Phase,
-    /// Local optimiser steps to take, fitted to the machine by the caller.
-    pub steps: u64,
-}
-
-/// What training came to.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// The trained adapter, layout order. Values of frozen factors are as they came.
-    pub values: Vec<f32>,
-    /// Steps taken.
-    pub steps: u64,
-    /// Examples seen, with repetition.
-    pub examples: u64,
-    /// Mean training loss, nats per token.
-    pub train_loss: f64,
-    /// Held-out loss of the base, nats per token, if there is held-out data.
-    pub loss_before: Option<f64>,
-    /// Held-out loss after training.
-    pub loss_after: Option<f64>,
-}
-
-/// Why a round failed. T1 (the trainer's author) completes it; every variant says what came, what was wanted, what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainError {
-    /// The loss stopped being a number; nothing was changed.
-    #[error("the loss became {loss} at step {step}; lower the learning rate (learning_rate in chorale.toml)")]
-    NotFinite {
-        /** what it became */
-        loss: f64,
-        /** when */
-        step: u64,
-    },
-    /// There is nothing to train on.
-    #[error("{path}: no usable training example; add lines such as {{\"prompt\": …, \"completion\": …}}")]
-    EmptySilo {
-        /** the data file */
-        path: String,
-    },
-    /// Anything else, in words.
-    #[error("{0}")]
-    Other(String),
-}
+use chorale_protocol::manifest::AdapterSpec;
 
 /// Trains an adapter on this member's private data. It lives on its own OS thread; calls may take minutes.
 pub trait Trainer: Send {
