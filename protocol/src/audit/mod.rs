@@ -2,8 +2,11 @@
 
 mod archive;
 mod finding;
+pub mod layout;
+mod memory;
 mod replay;
 
 pub use archive::Archive;
 pub use finding::{Finding, Severity};
+pub use memory::{ArchiveBuilder, MemoryArchive};
 pub use replay::{Options, Report, replay};
