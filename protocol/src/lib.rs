@@ -5,11 +5,12 @@
 //! randomness: time and seeds are arguments.
 //!
 //! The way of one update: a trained adapter is encoded ([`adapter`]), described by a signed record ([`feed`]),
-//! checked against the network's [`manifest`], admitted by the [`engine`], merged ([`merge`]) and, later, replayed by
+//! checked against the network's [`manifest`] and the records it builds on ([`admit`]), admitted by the [`engine`], merged ([`merge`]) and, later, replayed by
 //! the [`audit`]. Arrows run one way:
-//! `base ← code ← {manifest, feed, adapter} ← {merge, draw} ← wire ← {engine, audit}`.
+//! `base ← code ← {manifest, feed, adapter} ← {merge, draw} ← {wire, admit} ← {engine, audit}`.
 
 pub mod adapter;
+pub mod admit;
 pub mod audit;
 pub mod base;
 pub mod code;

@@ -57,10 +57,18 @@ pub enum Input {
         /** which */
         peer: TransportId,
     },
-    /// A fetched blob is on disk, its hash, length and (for payloads) canonical form checked.
+    /// A fetched payload is on disk, its hash, length and canonical form checked.
     PayloadArrived {
         /** which */
         hash: BlobHash,
+    },
+    /// A fetched blob that is no payload (an evidence bundle), its hash and length checked. The hands need not keep it:
+    /// the engine says so with [`super::Output::StoreEvidence`].
+    Blob {
+        /** which */
+        hash: BlobHash,
+        /** whole bytes */
+        bytes: Bytes,
     },
     /// A fetch ended without the blob.
     FetchFailed {

@@ -10,8 +10,10 @@ mod output;
 pub use input::{FetchError, Input, Ticket, Trained};
 pub use output::{Event, Output, PlannedVoice, Reason, RoundPlan, RoundReport, Verdict};
 
+use bytes::Bytes;
+
 use crate::{
-    base::{MemberId, Millis},
+    base::{BlobHash, MemberId, Millis},
     code::AuthorKey,
     feed::Head,
     manifest::Chain,
@@ -39,6 +41,17 @@ pub struct Config {
     pub fetches: usize,
 }
 
+/// What a store gives back at the start.
+#[derive(Debug, Clone, Default)]
+pub struct Stored {
+    /// Every stored record, each feed ascending; feeds in any order.
+    pub records: Vec<Bytes>,
+    /// Every evidence bundle.
+    pub evidence: Vec<Bytes>,
+    /// Complete payloads on disk; an own one only if the training state saved with it is there too.
+    pub payloads: Vec<BlobHash>,
+}
+
 /// The engine of one member.
 #[derive(Debug)]
 pub struct Engine {
@@ -46,12 +59,11 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that starts from what its store holds: every stored record in feed order (checked before they were stored),
-    /// and the hash of the newest payload whose training state is on disk, if any.
+    /// An engine that starts from what its store holds; the records were checked before they were stored.
     ///
     /// # Errors
     /// The store contradicts itself or the chain; says which record.
-    pub fn new(config: Config, chain: Chain, stored: Vec<bytes::Bytes>, now: Millis) -> Result<Self, String> {
+    pub fn new(config: Config, chain: Chain, stored: Stored, now: Millis) -> Result<Self, String> {
         let _ = (config, chain, stored, now);
         todo!("P3")
     }

@@ -81,7 +81,9 @@ pub enum Output {
         /** version held */
         manifest_version: u64,
     },
-    /// Fetch a blob from any of these; check hash, length and, for a payload, its canonical form.
+    /// Fetch a blob from any of these, one after the other; check hash, length and, for a payload, its canonical form. Answered
+    /// by [`super::Input::PayloadArrived`] (at once if it is on disk), for what is no payload by [`super::Input::Blob`], or by
+    /// [`super::Input::FetchFailed`]. A later order for the same hash replaces this one.
     Fetch {
         /** what */
         body: Body,
@@ -97,7 +99,8 @@ pub enum Output {
     },
     /// Merge, train, publish: one round, on the trainer's thread. One at a time.
     Round(Box<RoundPlan>),
-    /// Write an evidence bundle and pin it.
+    /// Write an evidence bundle, as evidence and as a blob that peers can fetch, and pin it. It precedes the `Persist` of a
+    /// record that names it.
     StoreEvidence {
         /** whole bytes */
         bytes: Bytes,
