@@ -8,7 +8,7 @@ mod plan;
 pub mod torch;
 
 pub use error::TrainError;
-pub use fake::FakeTrainer;
+pub use fake::{FakeOptions, FakeTrainer, Mischief};
 pub use options::{DeviceChoice, Dtype, Format, Long, Options, PROJECTIONS, Schedule};
 pub use plan::{Outcome, Plan};
 #[cfg(feature = "torch")]

@@ -1,0 +1,255 @@
+//! The redb index: records by place, ids, heads, manifest versions. What is durable when is decided here.
+
+use std::{fmt, path::Path, path::PathBuf};
+
+use bytes::Bytes;
+use chorale_protocol::{
+    base::{Incarnation, MemberId, RecordId, Seq},
+    feed::Head,
+    wire::SyncRequest,
+};
+use redb::{
+    Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
+    WriteTransaction,
+};
+
+use super::{StoreError, answer::Frames};
+
+/// Member, incarnation big-endian, seq big-endian: keys sort as feeds do.
+type Place = [u8; 48];
+
+const RECORDS: TableDefinition<'_, &Place, &[u8]> = TableDefinition::new("records");
+const IDS: TableDefinition<'_, &[u8; 32], &Place> = TableDefinition::new("ids");
+/// Per feed (member, incarnation big-endian): the newest place and its id.
+const HEADS: TableDefinition<'_, &[u8; 40], (u64, &[u8; 32])> = TableDefinition::new("heads");
+const MANIFESTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("manifests");
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+/// The layout that this program writes.
+const LAYOUT: u64 = 1;
+
+/// A record with its place, ready to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place and id.
+    pub head: Head,
+    /// The envelope.
+    pub bytes: Bytes,
+}
+
+/// The index of one home.
+#[derive(Debug)]
+pub(super) struct Index {
+    database: Database,
+    path: PathBuf,
+}
+
+impl Index {
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let damaged = |why: String| StoreError::Index { path: path.to_owned(), why };
+        // A damaged file may trip an assertion inside the database; that must not look like a bug of ours.
+        let opened = std::panic::catch_unwind(|| Database::builder().set_cache_size(16 << 20).create(path));
+        let database = opened
+            .map_err(|_| damaged("its pages contradict each other".into()))?
+            .map_err(|error| damaged(error.to_string()))?;
+        let index = Self { database, path: path.to_owned() };
+        index.prepare()?;
+        Ok(index)
+    }
+
+    /// Makes the tables, and checks who wrote them.
+    fn prepare(&self) -> Result<(), StoreError> {
+        let txn = self.begin(Durability::Immediate)?;
+        {
+            txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
+            txn.open_table(IDS).map_err(|e| self.damaged(e))?;
+            txn.open_table(HEADS).map_err(|e| self.damaged(e))?;
+            txn.open_table(MANIFESTS).map_err(|e| self.damaged(e))?;
+            let mut meta = txn.open_table(META).map_err(|e| self.damaged(e))?;
+            let found = meta.get("layout").map_err(|e| self.damaged(e))?.map(|v| v.value().to_vec());
+            match found.as_deref().map(<[u8; 8]>::try_from) {
+                None => drop(meta.insert("layout", &LAYOUT.to_le_bytes()[..]).map_err(|e| self.damaged(e))?),
+                Some(Ok(bytes)) if u64::from_le_bytes(bytes) == LAYOUT => {}
+                Some(Ok(bytes)) => {
+                    let got = u64::from_le_bytes(bytes);
+                    return Err(StoreError::Layout { path: self.path.clone(), got, want: LAYOUT });
+                }
+                Some(Err(_)) => return Err(self.damaged("no layout version")),
+            }
+        }
+        txn.commit().map_err(|e| self.damaged(e))
+    }
+
+    /// Stores records in one transaction. `own`: durable when this returns, with everything stored before.
+    ///
+    /// A record whose place is taken by another one is left out and reported.
+    pub(super) fn put_records(&self, entries: &[Entry], own: bool) -> Result<Vec<RecordId>, StoreError> {
+        let mut occupied = Vec::new();
+        let txn = self.begin(if own { Durability::Immediate } else { Durability::None })?;
+        {
+            let mut records = txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
+            let mut ids = txn.open_table(IDS).map_err(|e| self.damaged(e))?;
+            let mut heads = txn.open_table(HEADS).map_err(|e| self.damaged(e))?;
+            for Entry { head, bytes } in entries {
+                let place = place(head);
+                let taken = records.get(&place).map_err(|e| self.damaged(e))?.map(|v| v.value() != bytes.as_ref());
+                match taken {
+                    Some(true) => occupied.push(head.id),
+                    Some(false) => {}
+                    None => {
+                        records.insert(&place, bytes.as_ref()).map_err(|e| self.damaged(e))?;
+                        ids.insert(head.id.as_bytes(), &place).map_err(|e| self.damaged(e))?;
+                        let feed = feed(&head.member, head.incarnation);
+                        let older = heads.get(&feed).map_err(|e| self.damaged(e))?.map(|v| v.value().0);
+                        if older.is_none_or(|seq| seq < head.seq.0) {
+                            heads.insert(&feed, (head.seq.0, head.id.as_bytes())).map_err(|e| self.damaged(e))?;
+                        }
+                    }
+                }
+            }
+        }
+        txn.commit().map_err(|e| self.damaged(e))?;
+        Ok(occupied)
+    }
+
+    pub(super) fn put_manifest(&self, version: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let txn = self.begin(Durability::Immediate)?;
+        {
+            let mut table = txn.open_table(MANIFESTS).map_err(|e| self.damaged(e))?;
+            table.insert(version, bytes).map_err(|e| self.damaged(e))?;
+        }
+        txn.commit().map_err(|e| self.damaged(e))
+    }
+
+    /// Makes everything stored so far durable.
+    pub(super) fn flush(&self) -> Result<(), StoreError> {
+        self.begin(Durability::Immediate)?.commit().map_err(|e| self.damaged(e))
+    }
+
+    /// Every record, feed after feed, each ascending.
+    pub(super) fn records(&self) -> Result<Vec<Bytes>, StoreError> {
+        let txn = self.read()?;
+        let table = txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
+        let count = usize::try_from(table.len().map_err(|e| self.damaged(e))?).unwrap_or(0);
+        let mut all = Vec::with_capacity(count);
+        for row in table.iter().map_err(|e| self.damaged(e))? {
+            let (_, bytes) = row.map_err(|e| self.damaged(e))?;
+            all.push(Bytes::copy_from_slice(bytes.value()));
+        }
+        Ok(all)
+    }
+
+    pub(super) fn record(&self, id: &RecordId) -> Result<Option<Bytes>, StoreError> {
+        let txn = self.read()?;
+        let ids = txn.open_table(IDS).map_err(|e| self.damaged(e))?;
+        let Some(place) = ids.get(id.as_bytes()).map_err(|e| self.damaged(e))? else { return Ok(None) };
+        let table = txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
+        let found = table.get(place.value()).map_err(|e| self.damaged(e))?;
+        Ok(found.map(|bytes| Bytes::copy_from_slice(bytes.value())))
+    }
+
+    /// The newest record of every feed, ascending by member and incarnation.
+    pub(super) fn heads(&self) -> Result<Vec<Head>, StoreError> {
+        let txn = self.read()?;
+        let table = txn.open_table(HEADS).map_err(|e| self.damaged(e))?;
+        let mut all = Vec::new();
+        for row in table.iter().map_err(|e| self.damaged(e))? {
+            let (key, value) = row.map_err(|e| self.damaged(e))?;
+            let (member, incarnation) = parse_feed(key.value());
+            let (seq, id) = value.value();
+            all.push(Head { member, incarnation, seq: Seq(seq), id: RecordId(*id) });
+        }
+        Ok(all)
+    }
+
+    /// The records of one feed up to `head`, ascending.
+    pub(super) fn feed_of(&self, head: &Head) -> Result<Vec<Bytes>, StoreError> {
+        let txn = self.read()?;
+        let table = txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
+        let (from, to) = (place(&Head { seq: Seq(0), ..*head }), place(head));
+        let mut all = Vec::new();
+        for row in table.range::<&Place>(&from..=&to).map_err(|e| self.damaged(e))? {
+            let (_, bytes) = row.map_err(|e| self.damaged(e))?;
+            all.push(Bytes::copy_from_slice(bytes.value()));
+        }
+        Ok(all)
+    }
+
+    /// Every manifest version, genesis first.
+    pub(super) fn manifests(&self) -> Result<Vec<Bytes>, StoreError> {
+        let txn = self.read()?;
+        let table = txn.open_table(MANIFESTS).map_err(|e| self.damaged(e))?;
+        let mut all = Vec::new();
+        for row in table.iter().map_err(|e| self.damaged(e))? {
+            let (_, bytes) = row.map_err(|e| self.damaged(e))?;
+            all.push(Bytes::copy_from_slice(bytes.value()));
+        }
+        Ok(all)
+    }
+
+    /// What the asker lacks, as far as one answer goes: newer manifests, then each feed from where it ends there.
+    pub(super) fn answer(&self, request: &SyncRequest) -> Result<Vec<u8>, StoreError> {
+        let mut frames = Frames::new(SyncRequest::ANSWER_BYTES);
+        let txn = self.read()?;
+        let manifests = txn.open_table(MANIFESTS).map_err(|e| self.damaged(e))?;
+        let newer = request.manifest_version.saturating_add(1);
+        for row in manifests.range(newer..).map_err(|e| self.damaged(e))? {
+            let (_, bytes) = row.map_err(|e| self.damaged(e))?;
+            if !frames.manifest(bytes.value()) {
+                return Ok(frames.end());
+            }
+        }
+        let records = txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
+        for head in self.heads()? {
+            let wanted = (head.member, head.incarnation);
+            let held = request.have.binary_search_by_key(&wanted, |have| (have.member, have.incarnation));
+            let next = held.ok().and_then(|at| request.have.get(at)).map_or(Seq(0), |have| have.next);
+            if next > head.seq {
+                continue;
+            }
+            let (from, to) = (place(&Head { seq: next, ..head }), place(&head));
+            for row in records.range::<&Place>(&from..=&to).map_err(|e| self.damaged(e))? {
+                let (_, bytes) = row.map_err(|e| self.damaged(e))?;
+                if !frames.record(bytes.value()) {
+                    return Ok(frames.end());
+                }
+            }
+        }
+        Ok(frames.end())
+    }
+
+    fn begin(&self, durability: Durability) -> Result<WriteTransaction, StoreError> {
+        let mut txn = self.database.begin_write().map_err(|e| self.damaged(e))?;
+        txn.set_durability(durability).map_err(|e| self.damaged(e))?;
+        Ok(txn)
+    }
+
+    fn read(&self) -> Result<ReadTransaction, StoreError> {
+        self.database.begin_read().map_err(|e| self.damaged(e))
+    }
+
+    fn damaged(&self, why: impl fmt::Display) -> StoreError {
+        StoreError::Index { path: self.path.clone(), why: why.to_string() }
+    }
+}
+
+fn feed(member: &MemberId, incarnation: Incarnation) -> [u8; 40] {
+    let mut key = [0; 40];
+    key[..32].copy_from_slice(member.as_bytes());
+    key[32..].copy_from_slice(&incarnation.0.to_be_bytes());
+    key
+}
+
+fn parse_feed(key: &[u8; 40]) -> (MemberId, Incarnation) {
+    let (mut member, mut incarnation) = ([0; 32], [0; 8]);
+    member.copy_from_slice(&key[..32]);
+    incarnation.copy_from_slice(&key[32..]);
+    (MemberId(member), Incarnation(u64::from_be_bytes(incarnation)))
+}
+
+fn place(head: &Head) -> Place {
+    let mut key = [0; 48];
+    key[..40].copy_from_slice(&feed(&head.member, head.incarnation));
+    key[40..].copy_from_slice(&head.seq.0.to_be_bytes());
+    key
+}

@@ -1,0 +1,94 @@
+//! Q.32 values in as few bytes as each block of 64 needs: a width byte, then the values' low bytes.
+//!
+//! Adapter values are small: most blocks need 3 or 4 of 8 bytes, which halves what a round writes and a node holds.
+
+const BLOCK: usize = 64;
+
+/// Packs `values`.
+pub(super) fn pack(values: &[i64]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(values.len() * 9 / 2);
+    for block in values.chunks(BLOCK) {
+        // One bit more than the magnitude: two's complement.
+        let magnitude = block.iter().fold(0, |all, &v| all | (v ^ (v >> 63)).cast_unsigned());
+        let width = (65 - magnitude.leading_zeros()).div_ceil(8) as usize;
+        out.push(width as u8);
+        match width {
+            1 => put::<1>(&mut out, block),
+            2 => put::<2>(&mut out, block),
+            3 => put::<3>(&mut out, block),
+            4 => put::<4>(&mut out, block),
+            5 => put::<5>(&mut out, block),
+            6 => put::<6>(&mut out, block),
+            7 => put::<7>(&mut out, block),
+            _ => put::<8>(&mut out, block),
+        }
+    }
+    out
+}
+
+/// Unpacks `count` values; `None` if the bytes are not exactly that many.
+pub(super) fn unpack(mut bytes: &[u8], count: usize) -> Option<Vec<i64>> {
+    let mut values = Vec::with_capacity(count);
+    while values.len() < count {
+        let (&width, rest) = bytes.split_first()?;
+        let width = usize::from(width);
+        let length = BLOCK.min(count - values.len());
+        let (block, rest) = rest.split_at_checked(width * length)?;
+        bytes = rest;
+        match width {
+            1 => take::<1>(&mut values, block),
+            2 => take::<2>(&mut values, block),
+            3 => take::<3>(&mut values, block),
+            4 => take::<4>(&mut values, block),
+            5 => take::<5>(&mut values, block),
+            6 => take::<6>(&mut values, block),
+            7 => take::<7>(&mut values, block),
+            8 => take::<8>(&mut values, block),
+            _ => return None,
+        }
+    }
+    bytes.is_empty().then_some(values)
+}
+
+fn put<const W: usize>(out: &mut Vec<u8>, block: &[i64]) {
+    for value in block {
+        out.extend_from_slice(&value.to_le_bytes()[..W]);
+    }
+}
+
+fn take<const W: usize>(values: &mut Vec<i64>, block: &[u8]) {
+    let shift = 64 - 8 * W as u32;
+    for chunk in block.chunks_exact(W) {
+        let mut bytes = [0; 8];
+        bytes[..W].copy_from_slice(chunk);
+        // Shifted up and down again, the sign comes back.
+        values.push((i64::from_le_bytes(bytes) << shift) >> shift);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{pack, unpack};
+
+    #[test]
+    fn every_width_and_both_signs_come_back() {
+        let mut values = vec![0, 1, -1, i64::MAX, i64::MIN];
+        for bit in 0..63 {
+            for value in [1_i64 << bit, (1 << bit) - 1, -(1 << bit), -(1 << bit) - 1] {
+                values.push(value);
+                let block = [value; 70];
+                assert_eq!(unpack(&pack(&block), 70).as_deref(), Some(&block[..]), "{value}");
+            }
+        }
+        assert_eq!(unpack(&pack(&values), values.len()), Some(values));
+    }
+
+    #[test]
+    fn short_long_and_wide_bytes_are_refused() {
+        let packed = pack(&[7; 64]);
+        assert_eq!(unpack(&packed, 63), None);
+        assert_eq!(unpack(&packed, 65), None);
+        assert_eq!(unpack(&[9; 600], 64), None);
+        assert_eq!(unpack(&[0; 1], 1), None);
+    }
+}
