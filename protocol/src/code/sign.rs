@@ -135,6 +135,7 @@ impl<'de> Deserialize<'de> for PublicKey {
 }
 
 /// An author's secret key. It has no `Display` and no `Serialize`; dropping it wipes it.
+#[derive(Clone)]
 pub struct AuthorKey(SigningKey);
 
 impl AuthorKey {
