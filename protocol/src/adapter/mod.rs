@@ -2,12 +2,24 @@
 //!
 //! Values are Q.32 integers (`i64`, real = v·2⁻³²) where bits must agree, and `f32` where libtorch works.
 
+pub(crate) mod block;
+mod distance;
 mod encode;
+mod error;
 mod layout;
 mod payload;
 mod publish;
+pub(crate) mod simd;
+mod start;
 
+pub(crate) use encode::{MAGIC, hash_view, whole};
+pub(crate) use layout::Tile;
+pub(crate) use payload::Part;
+
+pub use distance::within_bound;
 pub use encode::{encode_f32, encode_q32, f32_view};
+pub use error::PayloadError;
 pub use layout::{Layout, LayoutError, Slot};
-pub use payload::{Payload, PayloadError};
-pub use publish::{PublishError, Published, publish};
+pub use payload::Payload;
+pub use publish::{PublishError, Published, check_frozen, publish};
+pub use start::start_hash;

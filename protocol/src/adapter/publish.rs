@@ -1,7 +1,15 @@
 //! What a member may publish after training: encoded, bounded in norm, frozen factors untouched.
 
-use super::{Layout, Payload};
-use crate::manifest::{Codec, Phase};
+use super::{Layout, Payload, PayloadError, encode_q32, layout::Slot, within_bound};
+use crate::{
+    base::limit::VALUE_Q32,
+    manifest::{Codec, Phase},
+};
+
+/// 2^32, the unit of Q.32.
+const ONE: f64 = 4_294_967_296.0;
+/// How often an update is shortened before what rounding lost is dropped, and again before the update is.
+const TRIES: u32 = 8;
 
 /// Why a trained adapter cannot be published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +20,24 @@ pub enum PublishError {
         /** whose */
         tensor: String,
     },
+    /// A number of values that is not the layout's.
+    #[error("{got} values of the {what}, the layout has {want}")]
+    Count {
+        /** merge result, trained adapter or residual */
+        what: &'static str,
+        /** values that came */
+        got: usize,
+        /** values of the layout */
+        want: usize,
+    },
+    /// The merge result, or the trained adapter under a very wide norm bound, is beyond what a payload holds.
+    #[error("the adapter cannot be encoded: {0}")]
+    Encode(#[from] PayloadError),
+    /// The norm bound is less than what rounding moves the merge result by.
+    #[error(
+        "even the unchanged merge result, once encoded, lies outside the norm bound; the network's norm bound is too small"
+    )]
+    Bound,
 }
 
 /// A publication: the node's new state is exactly this payload.
@@ -28,10 +54,12 @@ pub struct Published {
 /// P = Q(M + clip(y − M) + e) on what trained, encode(M) on what was frozen; e ← what rounding lost (clipping is not
 /// carried over). Shrinks until the decoded ‖P − M‖² ≤ C² holds in integers.
 ///
-/// `merged` [Q.32] is M, `trained` y, `residual` e; all in layout order. `norm_bound` is C in units of 2^-16.
+/// `merged` [Q.32] is M, `trained` y, `residual` e; all in layout order. `norm_bound` is C in units of 2^-16. Of
+/// `trained` and `residual` only the trained factors are read, and only theirs of `residual` written. Where C leaves no
+/// room for e beside the update, e is dropped; where it leaves none for the update, `shrink` is 0.
 ///
 /// # Errors
-/// A trained value is not finite; `residual` stays as it was.
+/// A trained value is not finite, a length is wrong, or nothing can be encoded; `residual` stays as it was.
 #[allow(clippy::too_many_arguments)]
 pub fn publish(
     layout: &Layout,
@@ -42,6 +70,138 @@ pub fn publish(
     trained: &[f32],
     residual: &mut [f32],
 ) -> Result<Published, PublishError> {
-    let _ = (layout, codec, phase, norm_bound, merged, trained, residual);
-    todo!("P2")
+    let lengths = [("merge result", merged.len()), ("trained adapter", trained.len()), ("residual", residual.len())];
+    for (what, got) in lengths {
+        if got != layout.len() {
+            return Err(PublishError::Count { what, got, want: layout.len() });
+        }
+    }
+    let update = Update { layout, phase, merged, trained, residual };
+    let length = update.length()?;
+    let bound = real(norm_bound) / 65_536.0;
+    let mut shrink = if length > bound { bound / length } else { 1.0 };
+    let mut carry = true;
+    for attempt in 0..=2 * TRIES {
+        if attempt == TRIES {
+            carry = false;
+        }
+        if attempt == 2 * TRIES {
+            shrink = 0.0;
+        }
+        let target = update.target(shrink, carry);
+        let payload = Payload::check(layout, codec, encode_q32(layout, codec, &target)?)?;
+        let distance2 = payload.distance2_q32(merged, layout);
+        let norm = square_root(distance2);
+        if within_bound(distance2, norm_bound) {
+            keep_lost(layout, phase, &target, &payload.to_q32(layout), residual);
+            return Ok(Published { payload, norm, shrink });
+        }
+        // A little more than it takes, so that a second rounding rarely needs a third.
+        shrink *= (bound / norm).min(1.0) * (1.0 - 1.0 / 1024.0);
+    }
+    Err(PublishError::Bound)
 }
+
+/// Whether what was frozen in `phase` is in `payload` exactly the encoding of `merged` [Q.32, layout order].
+#[must_use]
+pub fn check_frozen(layout: &Layout, codec: Codec, phase: Phase, merged: &[i64], payload: &Payload) -> bool {
+    if payload.codec() != codec {
+        return false;
+    }
+    if layout.slots().iter().all(|slot| phase.trains(slot.factor)) {
+        return true;
+    }
+    let Ok(wanted) = encode_q32(layout, codec, merged) else { return false };
+    layout.tiles(codec).all(|tile| {
+        layout.slots().get(tile.slot).is_some_and(|slot| phase.trains(slot.factor))
+            || [tile.exponents, tile.mantissas].into_iter().all(|place| {
+                let wanted = wanted.get(place.clone());
+                wanted.is_some() && wanted == payload.bytes().get(place)
+            })
+    })
+}
+
+struct Update<'a> {
+    layout: &'a Layout,
+    phase: Phase,
+    merged: &'a [i64],
+    trained: &'a [f32],
+    residual: &'a [f32],
+}
+
+impl Update<'_> {
+    fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.layout.slots().iter().filter(|slot| self.phase.trains(slot.factor))
+    }
+
+    /// M, y and e of a slot, value by value, as reals.
+    fn values(&self, slot: &Slot) -> impl Iterator<Item = (f64, f64, f64)> {
+        let merged = self.merged.get(slot.values.clone()).unwrap_or_default();
+        let trained = self.trained.get(slot.values.clone()).unwrap_or_default();
+        let residual = self.residual.get(slot.values.clone()).unwrap_or_default();
+        merged.iter().zip(trained).zip(residual).map(|((m, y), e)| {
+            // A residual that was damaged on disk must not stop the member: it is only what rounding lost.
+            let e = if e.is_finite() { f64::from(*e) } else { 0.0 };
+            (real_signed(*m) / ONE, f64::from(*y), e)
+        })
+    }
+
+    /// ‖y − M‖₂ over what trained.
+    fn length(&self) -> Result<f64, PublishError> {
+        let mut sum = 0.0;
+        for slot in self.slots() {
+            let part: f64 = self.values(slot).map(|(m, y, _)| (y - m) * (y - m)).sum();
+            if !part.is_finite() {
+                return Err(PublishError::NotFinite { tensor: slot.name.clone() });
+            }
+            sum += part;
+        }
+        Ok(sum.sqrt())
+    }
+
+    /// M + shrink · (y − M) + e on what trained, M on what did not; Q.32.
+    #[allow(clippy::cast_possible_truncation)] // Saturates; the encoder refuses what is too large.
+    fn target(&self, shrink: f64, carry: bool) -> Vec<i64> {
+        let mut target = self.merged.to_vec();
+        for slot in self.slots() {
+            let Some(target) = target.get_mut(slot.values.clone()) else { continue };
+            for (to, (m, y, e)) in target.iter_mut().zip(self.values(slot)) {
+                let e = if carry { e } else { 0.0 };
+                *to = to.saturating_add(((shrink * (y - m) + e) * ONE).round_ties_even() as i64);
+            }
+        }
+        target
+    }
+}
+
+/// e ← target − published, on what trained.
+#[allow(clippy::cast_possible_truncation)] // To f32, which is what a residual is kept in.
+fn keep_lost(layout: &Layout, phase: Phase, target: &[i64], published: &[i64], residual: &mut [f32]) {
+    for slot in layout.slots().iter().filter(|slot| phase.trains(slot.factor)) {
+        let target = target.get(slot.values.clone()).unwrap_or_default();
+        let published = published.get(slot.values.clone()).unwrap_or_default();
+        let residual = residual.get_mut(slot.values.clone()).unwrap_or_default();
+        for (e, (z, p)) in residual.iter_mut().zip(target.iter().zip(published)) {
+            *e = (real_signed(z - p) / ONE) as f32;
+        }
+    }
+}
+
+/// ‖·‖₂ as a real, from its square in units of 2⁻⁶⁴.
+fn square_root(distance2: u128) -> f64 {
+    #[allow(clippy::cast_precision_loss)] // For people, and for a first guess that integers then check.
+    let square = distance2 as f64;
+    square.sqrt() / ONE
+}
+
+#[allow(clippy::cast_precision_loss)] // As above.
+fn real(value: u64) -> f64 {
+    value as f64
+}
+
+#[allow(clippy::cast_precision_loss)] // Q.32 values of a payload stay below 2^46 and are exact.
+fn real_signed(value: i64) -> f64 {
+    value as f64
+}
+
+const _: () = assert!(VALUE_Q32 < 1 << 52, "Q.32 values are exact as f64");

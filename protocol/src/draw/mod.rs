@@ -1,6 +1,14 @@
 //! The public draw: in which order a member pulls its peers for its next publication.
+//!
+//! The stream: extendable output of BLAKE3 `derive_key` under "chorale v1 draw" of network (32 bytes) ‖ member (32) ‖
+//! incarnation as u64 little-endian ‖ seq as u64 little-endian, read as u64 little-endian words. The shuffle: members
+//! other than the drawing one, ascending by id, each once; for i from the last place down to 1, take words x until
+//! x < 2^64 − (2^64 mod (i + 1)), and swap places i and x mod (i + 1).
 
-use crate::base::{Incarnation, MemberId, NetworkId, Seq};
+use crate::{
+    base::{Incarnation, MemberId, NetworkId, Seq},
+    code::Context,
+};
 
 /// All of `members` but `me`, shuffled by a seed that anybody can recompute: Fisher–Yates with rejection sampling over the
 /// BLAKE3 stream of (network, member, incarnation, seq), from `members` sorted by id. `seq` is that of the publication to come.
@@ -12,6 +20,82 @@ pub fn order(
     seq: Seq,
     members: &[MemberId],
 ) -> Vec<MemberId> {
-    let _ = (network, me, incarnation, seq, members);
-    todo!("P2")
+    let mut order: Vec<MemberId> = members.iter().filter(|member| *member != me).copied().collect();
+    order.sort_unstable();
+    order.dedup();
+    let mut stream = Stream::new(network, me, incarnation, seq);
+    for last in (1..order.len()).rev() {
+        let chosen = stream.below(last as u64 + 1);
+        order.swap(last, usize::try_from(chosen).unwrap_or(last));
+    }
+    order
+}
+
+struct Stream(blake3::OutputReader);
+
+impl Stream {
+    fn new(network: &NetworkId, me: &MemberId, incarnation: Incarnation, seq: Seq) -> Self {
+        let mut hasher = Context::Draw.hasher();
+        hasher.update(network.as_bytes()).update(me.as_bytes());
+        hasher.update(&incarnation.0.to_le_bytes()).update(&seq.0.to_le_bytes());
+        Self(hasher.finalize_xof())
+    }
+
+    /// Uniform in 0..`count`, for a count of at least 1.
+    fn below(&mut self, count: u64) -> u64 {
+        // 2^64 mod count words at the end are one incomplete round of remainders: they are drawn again.
+        let incomplete = (u64::MAX % count + 1) % count;
+        loop {
+            let mut word = [0; 8];
+            self.0.fill(&mut word);
+            let word = u64::from_le_bytes(word);
+            if word <= u64::MAX - incomplete {
+                return word % count;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(number: u8) -> MemberId {
+        MemberId([number; 32])
+    }
+
+    fn drawn(seq: u64, members: &[MemberId]) -> Vec<MemberId> {
+        order(&NetworkId([7; 32]), &member(0), Incarnation(1), Seq(seq), members)
+    }
+
+    #[test]
+    fn everyone_but_the_drawing_member_is_drawn_once_whatever_the_order_given() {
+        let members: Vec<_> = (0..20).map(member).collect();
+        let mut shuffled: Vec<_> = members.iter().rev().copied().collect();
+        shuffled.extend([member(3), member(0)]);
+        let order = drawn(5, &members);
+        assert_eq!(order, drawn(5, &shuffled));
+        assert_ne!(order, drawn(6, &members));
+        let mut sorted = order;
+        sorted.sort_unstable();
+        assert_eq!(sorted, members[1..]);
+    }
+
+    #[test]
+    fn nobody_else_is_an_empty_draw() {
+        assert!(drawn(0, &[]).is_empty());
+        assert!(drawn(0, &[member(0)]).is_empty());
+        assert_eq!(drawn(0, &[member(9)]), [member(9)]);
+    }
+
+    #[test]
+    fn every_member_is_first_about_as_often() {
+        let members: Vec<_> = (0..=8).map(member).collect();
+        let mut first = [0_u32; 9];
+        for seq in 0..4000 {
+            first[usize::from(drawn(seq, &members)[0].0[0])] += 1;
+        }
+        // 500 each is expected; six standard deviations are 126. The stream is fixed, so this cannot fail by luck.
+        assert!(first[1..].iter().all(|count| (374..=626).contains(count)), "{first:?}");
+    }
 }

@@ -3,7 +3,9 @@
 mod mean;
 mod momentum;
 mod perform;
+mod reach;
 mod state;
+mod work;
 
 pub use perform::{MergeError, Merged, Plan, Voice, perform, weight};
 pub use state::State;

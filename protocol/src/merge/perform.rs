@@ -1,10 +1,16 @@
 //! One member's merge: filter by reach, weigh by age, average, apply the momentum, hash.
 
-use super::State;
+use std::collections::BTreeSet;
+
+use super::{State, reach, work::Work};
 use crate::{
-    adapter::{Layout, Payload},
-    base::{MemberId, MergeHash, NetworkId, RecordId, Round},
-    manifest::{Phase, Policy},
+    adapter::{Layout, Payload, hash_view, simd::Level},
+    base::{
+        MemberId, MergeHash, NetworkId, RecordId, Round,
+        limit::{WEIGHT, WEIGHT_SUM},
+    },
+    code::Context,
+    manifest::{MergeRule, Phase, Policy},
 };
 
 /// One publication that may be merged.
@@ -58,36 +64,185 @@ pub struct Merged {
     pub hash: MergeHash,
 }
 
-/// Why nothing could be merged. P2 completes it.
+/// Why nothing could be merged: the plan breaks its own rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
-    /// The plan breaks its own rules.
-    #[error("merge: {0}")]
-    Plan(&'static str),
+    /// Too old, or an empty age table.
+    #[error("{member:?} published for round {round}, which lies outside the window of a merge based on round {base}")]
+    Window {
+        /** whose */
+        member: MemberId,
+        /** of the publication */
+        round: Round,
+        /** of the merge */
+        base: Round,
+    },
+    /// One member, or one record, twice.
+    #[error("{member:?} is merged twice; a merge takes at most one publication of a member")]
+    Twice {
+        /** whose */
+        member: MemberId,
+    },
+    /// Not of this codec and layout.
+    #[error("the payload of {member:?} is not of the plan's codec and layout")]
+    Payload {
+        /** whose */
+        member: MemberId,
+    },
+    /// A sum of weights of 0, or beyond the limit.
+    #[error("the weights add up to {sum}, allowed is 1 to {WEIGHT_SUM}; check the policy's age table and draw")]
+    Weights {
+        /** what they add up to */
+        sum: u64,
+    },
+    /// A momentum of 1 and more.
+    #[error("a momentum of {momentum} / 65536; it must be less than 1")]
+    Momentum {
+        /** as in the policy */
+        momentum: u64,
+    },
+    /// Momentum without the state of the own last publication.
+    #[error("with momentum and an own publication the merge needs the momentum state after it")]
+    StateMissing,
+    /// A state that nothing calls for.
+    #[error("a momentum state came along without momentum or without an own publication")]
+    StateSuperfluous,
+    /// A state of another layout, or with values that no merge yields.
+    #[error("the momentum state has {x} and {v} values, the layout {want}, each below 2^46 in magnitude")]
+    State {
+        /** values of X */
+        x: usize,
+        /** values of v */
+        v: usize,
+        /** values of the layout */
+        want: usize,
+    },
 }
 
 /// The weight of a publication of `round` where the base round is `base`: RNE of 1024 · ages[max(0, base − round)] / 2^16;
 /// `None` outside the window. The base is the own last publication's round, without one the largest round among the voices.
 #[must_use]
 pub fn weight(ages: &[u64], base: Round, round: Round) -> Option<u64> {
-    let _ = (ages, base, round);
-    todo!("P2")
+    let age = usize::try_from(base.0.saturating_sub(round.0)).ok()?;
+    let scaled = u128::from(*ages.get(age)?) * u128::from(WEIGHT);
+    let rounded = (scaled + 0x7fff + ((scaled >> 16) & 1)) >> 16;
+    u64::try_from(rounded).ok()
 }
 
 /// Performs the merge.
 ///
 /// Reach: a voice whose squared distance to the own last publication exceeds the policy's reach is left out. Without an own
 /// publication and with three or more voices the reference is the medoid: the voice with the least sum of distances (of the
-/// floor of their square roots) to the others, the smaller member id winning a tie; with fewer all are used.
+/// floor of their square roots, in units of 2^-32) to the others, the smaller member id winning a tie; with fewer all are used.
 ///
 /// `mean`: acc = Σ w·v, M = acc ÷ Σw half to even. Momentum μ: with X, v of the state, d = mean − X, v ← RNE(μ·v) + d,
 /// M = X + d + RNE(μ·v); without a state X = mean, v = 0. M and v are held within ±(2^46 − 1). No voices: M is the start.
 /// Hash: BLAKE3 under the merge context of net ‖ round u64-LE ‖ rule u64-LE ‖ count u64-LE ‖ each (member, record id,
-/// weight u64-LE) ascending by record id ‖ the f32 little-endian view of M.
+/// weight u64-LE) ascending by record id ‖ the f32 little-endian view of M. The rule `mean` is 1.
 ///
 /// # Errors
 /// The plan breaks its own rules.
 pub fn perform(plan: Plan<'_>) -> Result<Merged, MergeError> {
-    let _ = plan;
-    todo!("P2")
+    perform_at(plan, Level::widest())
+}
+
+pub(super) fn perform_at(plan: Plan<'_>, level: Level) -> Result<Merged, MergeError> {
+    let Plan { network, policy, layout, own, others, state, threads } = plan;
+    let momentum = i64::try_from(policy.momentum)
+        .ok()
+        .filter(|momentum| *momentum < 1 << 16)
+        .ok_or(MergeError::Momentum { momentum: policy.momentum })?;
+    check_voices(&plan)?;
+    check_state(&plan)?;
+
+    let base = own.or_else(|| others.iter().max_by_key(|voice| voice.round)).map_or(Round(0), |voice| voice.round);
+    let within = reach::within(own, others, policy.reach, layout, threads);
+    let mut used = Vec::with_capacity(others.len() + 1);
+    let mut out_of_reach = Vec::new();
+    for (voice, near) in own.into_iter().map(|own| (own, true)).chain(others.iter().zip(within)) {
+        let outside = MergeError::Window { member: voice.member, round: voice.round, base };
+        let weight = weight(&policy.ages, base, voice.round).ok_or(outside)?;
+        if near {
+            used.push((voice, weight));
+        } else {
+            out_of_reach.push(voice.member);
+        }
+    }
+    used.sort_unstable_by_key(|(voice, _)| voice.record);
+    let round = used.iter().map(|(voice, _)| voice.round).max().unwrap_or(Round(0)).next();
+
+    let mut hasher = header(network, round, policy.merge, &used);
+    let (values, state) = if used.is_empty() {
+        let values = layout.start(policy.adapter.seed);
+        hash_view(level, &values, &mut hasher);
+        let state = (momentum != 0).then(|| State { x: values.clone(), v: vec![0; values.len()] });
+        (values, state)
+    } else {
+        let (voices, sum) = narrow(&used)?;
+        Work { layout, codec: policy.codec, voices: &voices, sum, momentum, state, level }.run(threads, &mut hasher)
+    };
+    Ok(Merged {
+        round,
+        phase: policy.lora_rule.phase(round),
+        used: used.iter().map(|(voice, weight)| (voice.record, *weight)).collect(),
+        out_of_reach,
+        values,
+        state,
+        hash: MergeHash(*hasher.finalize().as_bytes()),
+    })
+}
+
+fn check_voices(plan: &Plan<'_>) -> Result<(), MergeError> {
+    let (mut members, mut records) = (BTreeSet::new(), BTreeSet::new());
+    let want = plan.layout.payload_len(plan.policy.codec);
+    for voice in plan.own.into_iter().chain(plan.others) {
+        let member = voice.member;
+        if !members.insert(member) || !records.insert(voice.record) {
+            return Err(MergeError::Twice { member });
+        }
+        if voice.payload.codec() != plan.policy.codec || voice.payload.bytes().len() as u64 != want {
+            return Err(MergeError::Payload { member });
+        }
+    }
+    Ok(())
+}
+
+fn check_state(plan: &Plan<'_>) -> Result<(), MergeError> {
+    let wanted = plan.own.is_some() && plan.policy.momentum != 0;
+    let Some(state) = plan.state else {
+        return if wanted { Err(MergeError::StateMissing) } else { Ok(()) };
+    };
+    if !wanted {
+        return Err(MergeError::StateSuperfluous);
+    }
+    let (x, v, want) = (state.x.len(), state.v.len(), plan.layout.len());
+    if x != want || v != want || !state.is_bounded() {
+        return Err(MergeError::State { x, v, want });
+    }
+    Ok(())
+}
+
+/// Weights as the work takes them, and their sum.
+fn narrow<'a>(used: &[(&'a Voice, u64)]) -> Result<(Vec<(&'a Voice, u32)>, u32), MergeError> {
+    let sum = used.iter().fold(0_u64, |sum, (_, weight)| sum.saturating_add(*weight));
+    let narrow = |weight: u64| u32::try_from(weight).map_err(|_| MergeError::Weights { sum });
+    if sum == 0 || sum > WEIGHT_SUM {
+        return Err(MergeError::Weights { sum });
+    }
+    let voices = used.iter().map(|(voice, weight)| Ok((*voice, narrow(*weight)?))).collect::<Result<_, _>>()?;
+    Ok((voices, narrow(sum)?))
+}
+
+/// The merge hash up to the values.
+fn header(network: NetworkId, round: Round, rule: MergeRule, used: &[(&Voice, u64)]) -> blake3::Hasher {
+    let rule: u64 = match rule {
+        MergeRule::Mean => 1,
+    };
+    let mut hasher = Context::Merge.hasher();
+    hasher.update(network.as_bytes()).update(&round.0.to_le_bytes()).update(&rule.to_le_bytes());
+    hasher.update(&(used.len() as u64).to_le_bytes());
+    for (voice, weight) in used {
+        hasher.update(voice.member.as_bytes()).update(voice.record.as_bytes()).update(&weight.to_le_bytes());
+    }
+    hasher
 }

@@ -1,0 +1,138 @@
+//! Exact squared distances, in units of 2⁻⁶⁴.
+
+use super::{
+    Layout, Payload,
+    block::{BLOCK, Form, shift},
+    payload::Part,
+    simd::{Kernel, Level},
+};
+
+/// Whether a squared distance [2⁻⁶⁴] is at most the square of `bound` [2⁻¹⁶].
+#[must_use]
+pub fn within_bound(distance2: u128, bound: u64) -> bool {
+    // (bound · 2^16)² is in units of 2^-64; where it passes 2^128 nothing is out of bounds.
+    let bound = u128::from(bound) << 16;
+    bound.checked_mul(bound).is_none_or(|most| distance2 <= most)
+}
+
+pub(super) fn between(a: &Payload, b: &Payload, layout: &Layout, level: Level) -> u128 {
+    let (codec, other) = (a.codec(), b.codec());
+    layout
+        .tiles(codec)
+        .zip(layout.tiles(other))
+        .map(|(left, right)| {
+            level.run(Between { a: a.part(&left), form: Form::of(codec), b: b.part(&right), other: Form::of(other) })
+        })
+        .fold(0, u128::saturating_add)
+}
+
+pub(super) fn to_values(a: &Payload, values: &[i64], layout: &Layout, level: Level) -> u128 {
+    layout
+        .tiles(a.codec())
+        .map(|tile| {
+            let values = values.get(tile.values.clone()).unwrap_or_default();
+            level.run(ToValues { a: a.part(&tile), form: Form::of(a.codec()), values })
+        })
+        .fold(0, u128::saturating_add)
+}
+
+struct Between<'a> {
+    a: Part<'a>,
+    form: Form,
+    b: Part<'a>,
+    other: Form,
+}
+
+impl Kernel for Between<'_> {
+    type Output = u128;
+
+    #[inline(always)]
+    fn run(self) -> u128 {
+        let Self { a, form, b, other } = self;
+        let left = a.exponents.iter().zip(a.mantissas.chunks(BLOCK * form.bytes));
+        let right = b.exponents.iter().zip(b.mantissas.chunks(BLOCK * other.bytes));
+        let mut sum: u128 = 0;
+        for ((ea, a), (eb, b)) in left.zip(right) {
+            let (up, down) = (shift(ea.cast_signed()), shift(eb.cast_signed()));
+            let low = up.min(down);
+            let (a, b) = (form.read(a), other.read(b));
+            let (up, down) = (up - low, down - low);
+            // Within 2^12 of each other the difference is below 2^28, and 64 of its squares below 2^62.
+            let part = if up.max(down) <= 12 { near(&a, up, &b, down) } else { far(&a, up, &b, down) };
+            sum = sum.saturating_add(part << (2 * low));
+        }
+        sum
+    }
+}
+
+#[inline(always)]
+fn near(a: &[i16; BLOCK], up: u32, b: &[i16; BLOCK], down: u32) -> u128 {
+    let mut sum = 0_i64;
+    for (a, b) in a.iter().zip(b) {
+        let gap = (i32::from(*a) << up) - (i32::from(*b) << down);
+        sum += i64::from(gap) * i64::from(gap);
+    }
+    u128::from(sum.cast_unsigned())
+}
+
+#[inline(always)]
+fn far(a: &[i16; BLOCK], up: u32, b: &[i16; BLOCK], down: u32) -> u128 {
+    let mut gaps = [0; BLOCK];
+    for (gap, (a, b)) in gaps.iter_mut().zip(a.iter().zip(b)) {
+        *gap = (i64::from(*a) << up) - (i64::from(*b) << down);
+    }
+    squares(&gaps)
+}
+
+/// Σ gap² for |gap| < 2^48: each in halves of 24 bits, whose products a register multiplies exactly.
+#[inline(always)]
+fn squares(gaps: &[i64; BLOCK]) -> u128 {
+    let (mut high2, mut cross, mut low2) = (0_u64, 0_u64, 0_u64);
+    for gap in gaps {
+        let gap = gap.unsigned_abs();
+        let (high, low) = ((gap >> 24) & 0xff_ffff, gap & 0xff_ffff);
+        high2 += high * high;
+        cross += high * low;
+        low2 += low * low;
+    }
+    (u128::from(high2) << 48) + (u128::from(cross) << 25) + u128::from(low2)
+}
+
+struct ToValues<'a> {
+    a: Part<'a>,
+    form: Form,
+    values: &'a [i64],
+}
+
+impl Kernel for ToValues<'_> {
+    type Output = u128;
+
+    #[inline(always)]
+    fn run(self) -> u128 {
+        let Self { a, form, values } = self;
+        let blocks = a.exponents.iter().zip(a.mantissas.chunks(BLOCK * form.bytes));
+        let mut sum: u128 = 0;
+        for (values, (exponent, words)) in values.chunks(BLOCK).zip(blocks) {
+            let (words, shift) = (form.read(words), shift(exponent.cast_signed()));
+            let mut gaps = [0_i64; BLOCK];
+            let mut all = 0;
+            for (gap, (value, word)) in gaps.iter_mut().zip(values.iter().zip(&words)) {
+                *gap = value.wrapping_sub(i64::from(*word) << shift);
+                all |= *gap ^ (*gap >> 63) | *value ^ (*value >> 63);
+            }
+            let part = if all < (1 << 48) - 1 { squares(&gaps) } else { wide(values, &words, shift) };
+            sum = sum.saturating_add(part);
+        }
+        sum
+    }
+}
+
+/// Values that no payload holds: rare, so one by one; held at the largest number.
+#[cold]
+fn wide(values: &[i64], words: &[i16; BLOCK], shift: u32) -> u128 {
+    let gap = |value: i64, word: i16| (i128::from(value) - (i128::from(word) << shift)).unsigned_abs();
+    values.iter().zip(words).fold(0, |sum: u128, (value, word)| {
+        let gap = gap(*value, *word);
+        sum.saturating_add(gap.saturating_mul(gap))
+    })
+}

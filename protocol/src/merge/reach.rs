@@ -1,0 +1,55 @@
+//! Which publications lie near enough to be merged.
+
+use std::thread;
+
+use super::Voice;
+use crate::adapter::{Layout, within_bound};
+
+/// Whether each of `others` is within `reach` [2^-16] of the reference: `own`, without it the medoid of three or more.
+pub(super) fn within(own: Option<&Voice>, others: &[Voice], reach: u64, layout: &Layout, threads: usize) -> Vec<bool> {
+    let distances = match own {
+        Some(own) => {
+            let pairs: Vec<_> = others.iter().map(|other| (own, other)).collect();
+            distances(&pairs, layout, threads)
+        }
+        None if others.len() < 3 => return vec![true; others.len()],
+        None => from_medoid(others, layout, threads),
+    };
+    distances.into_iter().map(|distance2| within_bound(distance2, reach)).collect()
+}
+
+/// Squared distances of all to the one with the least sum of distances; the smaller member id wins a tie.
+fn from_medoid(voices: &[Voice], layout: &Layout, threads: usize) -> Vec<u128> {
+    let count = voices.len();
+    let places: Vec<_> = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))).collect();
+    let pairs: Vec<_> = places.iter().filter_map(|(a, b)| Some((voices.get(*a)?, voices.get(*b)?))).collect();
+    let mut table = vec![vec![0; count]; count];
+    for ((a, b), distance2) in places.into_iter().zip(distances(&pairs, layout, threads)) {
+        table[a][b] = distance2;
+        table[b][a] = distance2;
+    }
+    let sum = |row: &Vec<u128>| -> u128 { row.iter().map(|distance2| distance2.isqrt()).sum() };
+    let medoid = voices.iter().zip(table).min_by_key(|(voice, row)| (sum(row), voice.member));
+    medoid.map(|(_, row)| row).unwrap_or_default()
+}
+
+/// The squared distance of each pair; the pairs are dealt to the threads.
+fn distances(pairs: &[(&Voice, &Voice)], layout: &Layout, threads: usize) -> Vec<u128> {
+    let mut distances = vec![0; pairs.len()];
+    let share = pairs.len().div_ceil(threads.max(1)).max(1);
+    let fill = |pairs: &[(&Voice, &Voice)], distances: &mut [u128]| {
+        for ((a, b), distance) in pairs.iter().zip(distances) {
+            *distance = a.payload.distance2(&b.payload, layout);
+        }
+    };
+    if pairs.len() <= share {
+        fill(pairs, &mut distances);
+    } else {
+        thread::scope(|scope| {
+            for (pairs, distances) in pairs.chunks(share).zip(distances.chunks_mut(share)) {
+                scope.spawn(move || fill(pairs, distances));
+            }
+        });
+    }
+    distances
+}
