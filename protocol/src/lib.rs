@@ -17,6 +17,8 @@ pub mod code;
 pub mod draw;
 pub mod engine;
 pub mod feed;
+#[doc(hidden)]
+pub mod fixture;
 pub mod manifest;
 pub mod merge;
 pub mod wire;

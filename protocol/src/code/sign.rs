@@ -50,6 +50,18 @@ pub enum SignError {
     Signature,
 }
 
+impl SignError {
+    /// A stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::KeyEncoding => "SIG-001",
+            Self::KeyOrder => "SIG-002",
+            Self::Signature => "SIG-003",
+        }
+    }
+}
+
 /// A signature, as 64 bytes; nothing is known of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature(pub [u8; 64]);

@@ -1,12 +1,19 @@
 //! Evidence: two records that one honest author cannot both have signed. It convinces anyone who holds the manifest chain.
 //!
-//! Bytes: CBOR `[form: uint, first: bstr (envelope), second: bstr (envelope)]`, the record ids ascending for form A.
+//! Bytes: CBOR `[form: uint, first: bstr (envelope), second: bstr (envelope)]`, the record ids ascending for form 0.
 
 use bytes::Bytes;
 
-use super::{Checked, Refusal};
+use super::{
+    Checked, EvidenceSpec, Refusal,
+    record::{Except, check_but},
+};
 use crate::{
-    base::{Incarnation, MemberId, Seq},
+    base::{Incarnation, MemberId, Seq, limit},
+    code::{
+        cbor::{self, Bounds},
+        map::{Blob, numbers},
+    },
     manifest::Chain,
 };
 
@@ -14,10 +21,12 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EvidenceForm {
     /// Same member, incarnation and seq, two ids (0).
-    SamePlace,
+    SamePlace = 0,
     /// Seq n has id Y, but a signed seq n+1 names another prev (1).
-    OtherPrev,
+    OtherPrev = 1,
 }
+
+numbers! { EvidenceForm { SamePlace = 0, OtherPrev = 1 } }
 
 /// Two whole records that convict their author.
 #[derive(Debug, Clone)]
@@ -34,28 +43,65 @@ impl Evidence {
     /// The evidence in two records, if there is any.
     #[must_use]
     pub fn of(one: &Checked, other: &Checked) -> Option<Self> {
-        let _ = (one, other);
-        todo!("P1")
+        let place = |checked: &Checked| {
+            let record = checked.record();
+            (record.network, record.member, record.incarnation)
+        };
+        if place(one) != place(other) {
+            return None;
+        }
+        let in_order = (one.record().seq, one.id()) <= (other.record().seq, other.id());
+        let (first, second) = if in_order { (one, other) } else { (other, one) };
+        let (before, after) = (first.record(), second.record());
+        let form = if before.seq == after.seq && first.id() != second.id() {
+            EvidenceForm::SamePlace
+        } else if before.seq.next() == after.seq && after.prev != Some(first.id()) {
+            EvidenceForm::OtherPrev
+        } else {
+            return None;
+        };
+        Some(Self { form, first: first.clone(), second: second.clone() })
     }
 
-    /// Decodes and verifies a bundle.
+    /// Decodes and verifies a bundle. Its records need not stand: a cut may have come because of them.
     ///
     /// # Errors
     /// Malformed, a record that does not check, or two records that do not contradict each other.
     pub fn parse(bytes: &[u8], chain: &Chain) -> Result<Self, Refusal> {
-        let _ = (bytes, chain);
-        todo!("P1")
+        let bounds = Bounds { bytes: limit::EVIDENCE_BYTES, items: 4, depth: 1 };
+        let (form, first, second): (EvidenceForm, Blob, Blob) = cbor::decode(bytes, bounds)?;
+        let first = check_but(first.0.into(), chain, Except::Cut)?;
+        let second = check_but(second.0.into(), chain, Except::Cut)?;
+        match Self::of(&first, &second) {
+            // The bundle has one order, so that the same evidence has one hash.
+            Some(evidence) if evidence.form == form && evidence.first.id() == first.id() => Ok(evidence),
+            _ => Err(Refusal::NoContradiction { form: form as u64 }),
+        }
     }
 
     /// The bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        todo!("P1")
+        let blob = |checked: &Checked| Blob(checked.bytes().to_vec());
+        cbor::encode(&(self.form, blob(&self.first), blob(&self.second))).into()
     }
 
     /// Whom it convicts, and where.
     #[must_use]
     pub fn accused(&self) -> (MemberId, Incarnation, Seq) {
-        todo!("P1")
+        let record = self.second.record();
+        (record.member, record.incarnation, self.first.record().seq)
+    }
+
+    /// Whether it is what a record of kind `evidence` says it is.
+    ///
+    /// # Errors
+    /// It convicts someone else, or elsewhere.
+    pub fn supports(&self, spec: &EvidenceSpec) -> Result<(), Refusal> {
+        let EvidenceSpec { accused, incarnation, seq } = *spec;
+        if self.accused() == (accused, incarnation, seq) {
+            return Ok(());
+        }
+        Err(Refusal::OtherAccused { got: self.accused().0, wanted: accused })
     }
 }

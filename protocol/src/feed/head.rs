@@ -1,6 +1,6 @@
 //! The chain of one (member, incarnation), folded to what the next record is checked against.
 
-use super::{Checked, Evidence, Refusal};
+use super::{Checked, Evidence, Refusal, Spec};
 use crate::base::{Incarnation, Lamport, MemberId, RecordId, Seq};
 
 /// The newest record of a feed.
@@ -19,7 +19,12 @@ pub struct Head {
 /// One author's log in one incarnation: ids by place, and the head's clock and manifest version.
 #[derive(Debug, Clone)]
 pub struct Feed {
-    _p1: (),
+    member: MemberId,
+    incarnation: Incarnation,
+    ids: Vec<RecordId>,
+    clock: Lamport,
+    manifest_version: u64,
+    closed: bool,
 }
 
 /// What became of a record offered to a feed.
@@ -42,32 +47,131 @@ impl Feed {
     /// An empty feed.
     #[must_use]
     pub fn new(member: MemberId, incarnation: Incarnation) -> Self {
-        let _ = (member, incarnation);
-        todo!("P1")
+        Self { member, incarnation, ids: Vec::new(), clock: Lamport(0), manifest_version: 0, closed: false }
     }
 
     /// Offers a record. For fork evidence the feed asks `stored` for the whole bytes of a record that it holds.
     ///
     /// # Errors
-    /// A rule of the feed is broken by this record alone (clock, manifest version, prev of seq 0, after a close).
+    /// A rule of the feed is broken by this record alone (clock, manifest version, after a close); the feed stays as it was.
     pub fn offer(
         &mut self,
         checked: &Checked,
         stored: impl Fn(&RecordId) -> Option<Checked>,
     ) -> Result<Linked, Refusal> {
-        let _ = (checked, stored);
-        todo!("P1")
+        let record = checked.record();
+        if (record.member, record.incarnation) != (self.member, self.incarnation) {
+            return Err(Refusal::OtherFeed {
+                got_member: record.member,
+                got: record.incarnation,
+                member: self.member,
+                incarnation: self.incarnation,
+            });
+        }
+        if self.id_at(record.seq) == Some(checked.id()) {
+            return Ok(Linked::Duplicate);
+        }
+        if record.seq > self.next() {
+            return Ok(Linked::Gap { from: self.next() });
+        }
+        if let Some(fork) = self.fork(checked, stored)? {
+            return Ok(Linked::Fork(Box::new(fork)));
+        }
+        self.follows(checked)?;
+        self.ids.push(checked.id());
+        self.clock = record.clock;
+        self.manifest_version = record.manifest_version;
+        self.closed = matches!(record.spec, Spec::Close(_));
+        Ok(Linked::Appended)
+    }
+
+    /// The contradiction between a record at or below the next place and those held, if there is one.
+    fn fork(
+        &self,
+        checked: &Checked,
+        stored: impl Fn(&RecordId) -> Option<Checked>,
+    ) -> Result<Option<Evidence>, Refusal> {
+        let record = checked.record();
+        let before = record.seq.0.checked_sub(1).and_then(|seq| self.id_at(Seq(seq)));
+        // Another record in its place, or another record before it: each is proof with the record that is held.
+        let same_place = self.id_at(record.seq);
+        let other_prev = before.filter(|before| record.prev != Some(*before));
+        let mut unproved = None;
+        for held in [same_place, other_prev].into_iter().flatten() {
+            match stored(&held).and_then(|held| Evidence::of(&held, checked)) {
+                Some(evidence) => return Ok(Some(evidence)),
+                None => unproved = Some(held),
+            }
+        }
+        unproved.map_or(Ok(None), |held| Err(Refusal::Unproved { seq: record.seq, held }))
+    }
+
+    /// The rules between a record and the one before.
+    fn follows(&self, checked: &Checked) -> Result<(), Refusal> {
+        let record = checked.record();
+        let seq = record.seq;
+        if self.closed {
+            return Err(Refusal::Closed { seq });
+        }
+        if self.ids.is_empty() {
+            return Ok(());
+        }
+        if record.clock <= self.clock {
+            return Err(Refusal::Clock { seq, got: record.clock, before: self.clock });
+        }
+        if record.manifest_version < self.manifest_version {
+            return Err(Refusal::VersionFell { seq, got: record.manifest_version, before: self.manifest_version });
+        }
+        Ok(())
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn member(&self) -> MemberId {
+        self.member
+    }
+
+    /// Which of its author's feeds it is.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
     }
 
     /// The newest record.
     #[must_use]
     pub fn head(&self) -> Option<Head> {
-        todo!("P1")
+        let id = *self.ids.last()?;
+        let seq = Seq(self.ids.len() as u64 - 1);
+        Some(Head { member: self.member, incarnation: self.incarnation, seq, id })
+    }
+
+    /// The place that the next record takes.
+    #[must_use]
+    pub fn next(&self) -> Seq {
+        Seq(self.ids.len() as u64)
+    }
+
+    /// The record at a place.
+    #[must_use]
+    pub fn id_at(&self, seq: Seq) -> Option<RecordId> {
+        self.ids.get(usize::try_from(seq.0).ok()?).copied()
     }
 
     /// The clock of the newest record.
     #[must_use]
     pub fn clock(&self) -> Lamport {
-        todo!("P1")
+        self.clock
+    }
+
+    /// The manifest version of the newest record.
+    #[must_use]
+    pub fn manifest_version(&self) -> u64 {
+        self.manifest_version
+    }
+
+    /// Whether its newest record is a close: nothing may follow.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed
     }
 }

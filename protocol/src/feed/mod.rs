@@ -2,12 +2,14 @@
 
 mod fork;
 mod head;
+mod payload;
 mod record;
 mod refusal;
+mod rules;
 mod spec;
 
 pub use fork::{Evidence, EvidenceForm};
 pub use head::{Feed, Head, Linked};
 pub use record::{Checked, Record, check, check_stored, sign};
-pub use refusal::{Blame, Refusal};
+pub use refusal::{Blame, Field, Refusal};
 pub use spec::{Body, Close, EvidenceSpec, Kind, Privacy, Release, Skip, SkipReason, Spec, Update};

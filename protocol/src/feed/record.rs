@@ -6,11 +6,19 @@
 
 use bytes::Bytes;
 
-use super::{Body, Refusal, Spec};
+use super::{
+    Body, Refusal, Spec,
+    payload::{Draft, Unkeyed, begin, decode},
+    rules,
+};
 use crate::{
-    base::{Incarnation, Lamport, ManifestHash, MemberId, NetworkId, RecordId, Seq, UnixSeconds},
-    code::{AuthorKey, PublicKey},
-    manifest::{Chain, Codec},
+    base::{Incarnation, Lamport, ManifestHash, MemberId, NetworkId, RecordId, Seq, UnixSeconds, limit},
+    code::{
+        AuthorKey, Context, Domain, Envelope, PublicKey,
+        cbor::{self, Bounds},
+        derive,
+    },
+    manifest::{Chain, Codec, Manifest, Role, Standing},
 };
 
 /// What a record's payload says.
@@ -80,8 +88,7 @@ impl Checked {
 /// # Errors
 /// The first rule that it breaks.
 pub fn check(bytes: Bytes, chain: &Chain) -> Result<Checked, Refusal> {
-    let _ = (bytes, chain);
-    todo!("P1")
+    check_but(bytes, chain, Except::Nothing)
 }
 
 /// As [`check`] but for the signature: for records from the node's own store, which it had checked before.
@@ -89,15 +96,90 @@ pub fn check(bytes: Bytes, chain: &Chain) -> Result<Checked, Refusal> {
 /// # Errors
 /// The first rule that it breaks.
 pub fn check_stored(bytes: Bytes, chain: &Chain) -> Result<Checked, Refusal> {
-    let _ = (bytes, chain);
-    todo!("P1")
+    check_but(bytes, chain, Except::Signature)
+}
+
+/// Which check to leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Except {
+    /// None.
+    Nothing,
+    /// The signature was checked before.
+    Signature,
+    /// What convicts a member need not stand: the cut came because of it.
+    Cut,
+}
+
+pub(super) fn check_but(bytes: Bytes, chain: &Chain, except: Except) -> Result<Checked, Refusal> {
+    let Envelope { payload, signature } = Envelope::split(&bytes, limit::RECORD_BYTES)?;
+    cbor::strict(&payload, Bounds::RECORD)?;
+    let (network, kind) = begin(&payload)?;
+    if network != chain.network() {
+        return Err(Refusal::Network { got: network, wanted: chain.network() });
+    }
+    let Unkeyed { draft, key } = decode(&payload, kind)?;
+    let (manifest, author) = author(&draft, &key, chain)?;
+    let record = draft.with_key(author);
+    if except != Except::Cut {
+        stands(&record, &payload, chain)?;
+    }
+    rules::form(&record)?;
+    rules::under(&record, manifest)?;
+    if except != Except::Signature {
+        author.verify(Domain::Record, &payload, &signature)?;
+    }
+    Ok(Checked { record, id: id_of(&payload), bytes })
+}
+
+fn id_of(payload: &[u8]) -> RecordId {
+    RecordId(derive(Context::RecordId, &[payload]))
+}
+
+/// The manifest that the record was made under, and its author's key there.
+fn author<'a>(draft: &Draft, key: &[u8; 32], chain: &'a Chain) -> Result<(&'a Manifest, PublicKey), Refusal> {
+    let (version, got) = draft.manifest();
+    let Some((manifest, wanted)) = chain.at(version) else {
+        return Err(Refusal::NeedsManifest { got: version, held: chain.current().version });
+    };
+    if got != wanted {
+        return Err(Refusal::Manifest { version, got, wanted });
+    }
+    let member = draft.member();
+    let author = manifest.member(&member).ok_or(Refusal::Stranger { member, version })?;
+    if author.role != Role::Member {
+        return Err(Refusal::Role { member, version });
+    }
+    if author.author_key.to_bytes() != *key {
+        return Err(Refusal::Key { member, got: hex::encode(key), wanted: author.author_key.to_string() });
+    }
+    Ok((manifest, author.author_key))
+}
+
+/// The record is not cut off by the newest manifest.
+fn stands(record: &Record, payload: &[u8], chain: &Chain) -> Result<(), Refusal> {
+    let &Record { member, incarnation, seq, .. } = record;
+    let stands = match chain.cut_of(&member, incarnation) {
+        Standing::Whole => return Ok(()),
+        Standing::UpTo(last, _) if seq < last => return Ok(()),
+        Standing::UpTo(last, id) if seq == last && id == id_of(payload) => return Ok(()),
+        Standing::UpTo(last, id) => format!("up to seq {last}, record {id}"),
+        Standing::Nothing => "not at all".into(),
+    };
+    Err(Refusal::Cut { member, incarnation, seq, stands })
 }
 
 /// Signs a record.
 ///
 /// # Errors
-/// The record breaks a rule of form (size, order, ranges).
+/// The record breaks a rule of form (size, order, ranges), or names another key.
 pub fn sign(record: Record, key: &AuthorKey) -> Result<Checked, Refusal> {
-    let _ = (record, key);
-    todo!("P1: {}", "")
+    if record.key != key.public() {
+        let (got, wanted) = (record.key.to_string(), key.public().to_string());
+        return Err(Refusal::Key { member: record.member, got, wanted });
+    }
+    rules::form(&record)?;
+    let payload = record.payload();
+    cbor::strict(&payload, Bounds::RECORD)?;
+    let bytes = Envelope::seal(Domain::Record, &payload, key);
+    Ok(Checked { id: id_of(&payload), record, bytes })
 }

@@ -1,6 +1,9 @@
 //! Why a record, payload or presence message was refused, and whose fault it is.
 
-use crate::code::cbor::CborError;
+use crate::{
+    base::{Incarnation, Lamport, ManifestHash, MemberId, NetworkId, RecordId, Seq, TransportId},
+    code::{SignError, cbor::CborError},
+};
 
 /// Whose fault a refusal is; decides gossip validation and scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,24 +16,321 @@ pub enum Blame {
     Nobody,
 }
 
-/// Why something was refused. P1 completes the list; every variant says what came and what was wanted.
+/// Why something was refused; every variant says what came and what was wanted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Not strict CBOR.
-    #[error("not a record: {0}")]
+    /// Not strict CBOR, or not of the expected shape.
+    #[error("not well-formed: {0}")]
     Cbor(#[from] CborError),
+    /// A version or kind that this program does not know. Said, never skipped in silence.
+    #[error("{what} {got} is unknown to this program: update it")]
+    Unsupported {
+        /** of what */
+        what: &'static str,
+        /** which */
+        got: u64,
+    },
+    /// Of another network.
+    #[error("of network {got}, wanted {wanted}")]
+    Network {
+        /** its network */
+        got: NetworkId,
+        /** ours */
+        wanted: NetworkId,
+    },
+    /// Made under a manifest version that is not held yet.
+    #[error("made under manifest version {got}; {held} is the newest held: fetch manifests first")]
+    NeedsManifest {
+        /** which */
+        got: u64,
+        /** our newest */
+        held: u64,
+    },
+    /// Made under another manifest of a held version.
+    #[error("manifest version {version} has hash {wanted}, the record says {got}")]
+    Manifest {
+        /** which */
+        version: u64,
+        /** in the record */
+        got: ManifestHash,
+        /** in the chain */
+        wanted: ManifestHash,
+    },
+    /// By someone who was no participant of that version.
+    #[error("{member} is not in manifest version {version}")]
+    Stranger {
+        /** who */
+        member: MemberId,
+        /** in which version */
+        version: u64,
+    },
+    /// By a participant that may not publish.
+    #[error("{member} is an observer or relay in manifest version {version}, and only members publish")]
+    Role {
+        /** who */
+        member: MemberId,
+        /** in which version */
+        version: u64,
+    },
+    /// Under another key than the manifest says.
+    #[error("{member} signs with {wanted}, the record names {got}")]
+    Key {
+        /** whose */
+        member: MemberId,
+        /** in the record */
+        got: String,
+        /** in the manifest */
+        wanted: String,
+    },
+    /// After the place up to which the member's records stand, or another record at that place.
+    #[error("records of {member} in incarnation {incarnation} stand {stands}; this is seq {seq}")]
+    Cut {
+        /** whose */
+        member: MemberId,
+        /** in which incarnation */
+        incarnation: Incarnation,
+        /** the record's place */
+        seq: Seq,
+        /** up to where they stand */
+        stands: String,
+    },
+    /// A field that breaks a rule.
+    #[error("{field}: got {got}, wanted {wanted}")]
+    Field {
+        /** which */
+        field: Field,
+        /** what came */
+        got: String,
+        /** the rule */
+        wanted: &'static str,
+    },
+    /// The signature is not of this key over these bytes.
+    #[error("{0}")]
+    Signature(#[from] SignError),
+    /// Offered to the feed of another member or incarnation.
+    #[error("a record of {got_member}.{got}, offered to the feed {member}.{incarnation}")]
+    OtherFeed {
+        /** the record's author */
+        got_member: MemberId,
+        /** the record's incarnation */
+        got: Incarnation,
+        /** the feed's author */
+        member: MemberId,
+        /** the feed's incarnation */
+        incarnation: Incarnation,
+    },
+    /// The clock stands still or goes back.
+    #[error("seq {seq} has clock {got}, the record before or a parent has {before}")]
+    Clock {
+        /** the record's place */
+        seq: Seq,
+        /** its clock */
+        got: Lamport,
+        /** the clock it must exceed */
+        before: Lamport,
+    },
+    /// A feed goes back to an older manifest version.
+    #[error("seq {seq} was made under manifest version {got}, the record before under {before}")]
+    VersionFell {
+        /** the record's place */
+        seq: Seq,
+        /** its version */
+        got: u64,
+        /** the version before */
+        before: u64,
+    },
+    /// Something follows a close.
+    #[error("seq {seq} follows the close of the feed")]
+    Closed {
+        /** the record's place */
+        seq: Seq,
+    },
+    /// It contradicts the feed, but the record that proves it is not at hand.
+    #[error("seq {seq} contradicts record {held}, whose bytes are not at hand")]
+    Unproved {
+        /** the record's place */
+        seq: Seq,
+        /** the record it contradicts */
+        held: RecordId,
+    },
+    /// Two records that may both be honest.
+    #[error("evidence form {form}: the two records do not contradict each other in this way")]
+    NoContradiction {
+        /** as the bundle says */
+        form: u64,
+    },
+    /// The evidence in the body convicts someone else, or elsewhere, than the record says.
+    #[error("the evidence convicts {got}, the record says {wanted}")]
+    OtherAccused {
+        /** by the body */
+        got: MemberId,
+        /** by the record */
+        wanted: MemberId,
+    },
+    /// A transport key that the manifest does not give to this member.
+    #[error("{peer:?} is no transport key of {member}")]
+    Transport {
+        /** whose */
+        member: MemberId,
+        /** which */
+        peer: TransportId,
+    },
+    /// A presence message with too many or too long addresses.
+    #[error("{got} addresses, the longest of {longest} bytes; at most 16 of 1 to 256 are allowed")]
+    Addresses {
+        /** how many */
+        got: usize,
+        /** bytes */
+        longest: usize,
+    },
+}
+
+/// A field of a record, for [`Refusal::Field`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Field {
+    /// Presence of the record before.
+    Prev,
+    /// Presence of a body.
+    Body,
+    /// Length of the body.
+    BodyLength,
+    /// Codec of the body.
+    Codec,
+    /// Number of parents.
+    Parents,
+    /// Order of parents.
+    ParentOrder,
+    /// Number of weights.
+    Weights,
+    /// One weight.
+    Weight,
+    /// Sum of weights.
+    WeightSum,
+    /// Round.
+    Round,
+    /// Phase.
+    Phase,
+    /// Local steps.
+    Steps,
+    /// Examples.
+    Examples,
+    /// Skipped members.
+    Skipped,
+    /// Claimed time.
+    ClaimedTime,
+    /// Label of a release.
+    Label,
+    /// Privacy claim.
+    Privacy,
+    /// Momentum checkpoint.
+    State,
+}
+
+impl Field {
+    /// A stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Prev => "REC-010",
+            Self::Body => "REC-011",
+            Self::BodyLength => "REC-012",
+            Self::Codec => "REC-013",
+            Self::Parents => "REC-014",
+            Self::ParentOrder => "REC-015",
+            Self::Weights => "REC-016",
+            Self::Weight => "REC-017",
+            Self::WeightSum => "REC-018",
+            Self::Round => "REC-019",
+            Self::Phase => "REC-020",
+            Self::Steps => "REC-021",
+            Self::Examples => "REC-022",
+            Self::Skipped => "REC-023",
+            Self::ClaimedTime => "REC-024",
+            Self::Label => "REC-025",
+            Self::Privacy => "REC-026",
+            Self::State => "REC-027",
+        }
+    }
+}
+
+impl std::fmt::Display for Field {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Prev => "prev",
+            Self::Body => "body",
+            Self::BodyLength => "body length",
+            Self::Codec => "codec",
+            Self::Parents => "parents",
+            Self::ParentOrder => "order of parents",
+            Self::Weights => "weights",
+            Self::Weight => "weight",
+            Self::WeightSum => "sum of weights",
+            Self::Round => "round",
+            Self::Phase => "phase",
+            Self::Steps => "steps",
+            Self::Examples => "examples",
+            Self::Skipped => "skipped members",
+            Self::ClaimedTime => "claimed time",
+            Self::Label => "label",
+            Self::Privacy => "privacy claim",
+            Self::State => "state",
+        })
+    }
 }
 
 impl Refusal {
     /// A stable code, such as `SIG-003` or `FEED-002`.
     #[must_use]
-    pub fn code(&self) -> &'static str {
-        todo!("P1")
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Cbor(error) => error.code(),
+            Self::Signature(error) => error.code(),
+            Self::Field { field, .. } => field.code(),
+            Self::Unsupported { .. } => "REC-001",
+            Self::Network { .. } => "REC-002",
+            Self::NeedsManifest { .. } => "REC-003",
+            Self::Manifest { .. } => "REC-004",
+            Self::Stranger { .. } => "REC-005",
+            Self::Role { .. } => "REC-006",
+            Self::Key { .. } => "REC-007",
+            Self::Cut { .. } => "REC-008",
+            Self::OtherFeed { .. } => "FEED-001",
+            Self::Clock { .. } => "FEED-002",
+            Self::VersionFell { .. } => "FEED-003",
+            Self::Closed { .. } => "FEED-004",
+            Self::Unproved { .. } => "FEED-005",
+            Self::NoContradiction { .. } => "FEED-006",
+            Self::OtherAccused { .. } => "FEED-007",
+            Self::Transport { .. } => "PRES-001",
+            Self::Addresses { .. } => "PRES-002",
+        }
     }
 
-    /// Whose fault it is.
+    /// Whose fault it is. What is refused before its signature was looked at may have been made by anyone; but every honest
+    /// node refuses it likewise and forwards none of it.
     #[must_use]
-    pub fn blame(&self) -> Blame {
-        todo!("P1")
+    pub const fn blame(&self) -> Blame {
+        match self {
+            Self::Cbor(_)
+            | Self::Signature(_)
+            | Self::Field { .. }
+            | Self::Network { .. }
+            | Self::Manifest { .. }
+            | Self::Role { .. }
+            | Self::Key { .. }
+            | Self::NoContradiction { .. }
+            | Self::Addresses { .. } => Blame::Sender,
+            Self::Clock { .. } | Self::VersionFell { .. } | Self::Closed { .. } | Self::OtherAccused { .. } => {
+                Blame::Author
+            }
+            // The sender may hold an older or a newer manifest chain than we do.
+            Self::Unsupported { .. }
+            | Self::NeedsManifest { .. }
+            | Self::Stranger { .. }
+            | Self::Transport { .. }
+            | Self::Cut { .. }
+            | Self::OtherFeed { .. }
+            | Self::Unproved { .. } => Blame::Nobody,
+        }
     }
 }

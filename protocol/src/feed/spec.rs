@@ -1,4 +1,5 @@
-//! What a record says, by kind. Map keys are the order of the fields unless noted; absent options are omitted.
+//! What a record says, by kind. Each is a map; its keys are the order of the fields, from 0, absent options omitted. A
+//! close is a map with its reason under key 0.
 
 use crate::{
     base::{BlobHash, Incarnation, MemberId, MergeHash, Round, Seq},
@@ -9,13 +10,13 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A trained adapter (0).
-    Update,
+    Update = 0,
     /// A named, pinned publication (1).
-    Release,
+    Release = 1,
     /// The proof that a member equivocated (2).
-    Evidence,
+    Evidence = 2,
     /// The last record of a feed (3).
-    Close,
+    Close = 3,
 }
 
 /// The blob that a record describes. Its length is signed, so that nobody can lie about it.
@@ -38,6 +39,19 @@ pub enum Spec {
     Evidence(EvidenceSpec),
     /// Nothing follows; no body.
     Close(Close),
+}
+
+impl Spec {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Update(_) => Kind::Update,
+            Self::Release(_) => Kind::Release,
+            Self::Evidence(_) => Kind::Evidence,
+            Self::Close(_) => Kind::Close,
+        }
+    }
 }
 
 /// One round of one member: what was merged, and how it trained.

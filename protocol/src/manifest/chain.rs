@@ -1,33 +1,51 @@
 //! The chain of manifest versions from the genesis on.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use bytes::Bytes;
 
-use super::{Manifest, Member};
+use super::{Cut, Manifest, ManifestError, Member, SignedManifest, signed::Unverified};
 use crate::{
-    base::{ManifestHash, MemberId, NetworkId, TransportId},
-    code::cbor::CborError,
+    base::{Incarnation, ManifestHash, MemberId, NetworkId, RecordId, Seq, TransportId},
+    code::{Context, PublicKey, derive},
 };
-
-/// Why a manifest was refused. P1 adds variants; each says what came and what was wanted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ManifestError {
-    /// Not strict CBOR.
-    #[error("manifest: {0}")]
-    Cbor(#[from] CborError),
-}
-
-impl ManifestError {
-    /// A stable code, such as `MAN-004`.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        todo!("P1")
-    }
-}
 
 /// A verified chain: genesis, then each version with the votes of both its governors and its predecessor's.
 #[derive(Debug, Clone)]
 pub struct Chain {
-    _p1: (),
+    network: NetworkId,
+    versions: Vec<Arc<Version>>,
+    newest: Arc<Version>,
+}
+
+#[derive(Debug)]
+struct Version {
+    manifest: Manifest,
+    hash: ManifestHash,
+    bytes: Bytes,
+    /// The place in the member list of each transport id's owner.
+    transports: BTreeMap<TransportId, usize>,
+}
+
+/// What of one feed stands, by the cuts of the newest manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// All of it.
+    Whole,
+    /// Up to and including this record.
+    UpTo(Seq, RecordId),
+    /// Nothing.
+    Nothing,
+}
+
+impl Version {
+    fn new(signed: SignedManifest, bytes: Bytes) -> Arc<Self> {
+        let hash = signed.hash();
+        let members = signed.manifest.members.iter().enumerate();
+        let transports =
+            members.flat_map(|(place, member)| member.transport.iter().map(move |peer| (peer.clone(), place)));
+        Arc::new(Self { hash, bytes, transports: transports.collect(), manifest: signed.manifest })
+    }
 }
 
 impl Chain {
@@ -36,61 +54,160 @@ impl Chain {
     /// # Errors
     /// Why it is not one.
     pub fn genesis(bytes: Bytes) -> Result<Self, ManifestError> {
-        let _ = bytes;
-        todo!("P1")
+        let unverified = Unverified::split(&bytes)?;
+        let refuse = |why| Err(ManifestError::Genesis { why });
+        if unverified.draft.version != 0 {
+            return refuse("its version is 0");
+        }
+        if unverified.draft.network.is_some() || unverified.draft.prev.is_some() {
+            return refuse("it names neither network nor predecessor");
+        }
+        let signed = unverified.verify()?;
+        let Manifest { governors, members, .. } = &signed.manifest;
+        no_strangers(&signed, |key| governors.binary_search(key).is_ok())?;
+        if signed.votes.len() < governors.len() {
+            let wanted = governors.len() as u64;
+            return Err(ManifestError::Votes { whose: "the genesis'", got: signed.votes.len(), wanted });
+        }
+        members.iter().try_for_each(own_id)?;
+        let network = NetworkId(derive(Context::NetworkId, &[&signed.payload]));
+        let newest = Version::new(signed, bytes);
+        Ok(Self { network, versions: vec![newest.clone()], newest })
     }
 
     /// Adds the next version.
     ///
     /// # Errors
-    /// Why it is not the next version; the chain stays as it was.
+    /// Why it is not the next version; the chain stays as it was. [`ManifestError::is_untimely`] tells a version that is held
+    /// already, or that comes too early, from a wrong one.
     pub fn extend(&mut self, bytes: Bytes) -> Result<(), ManifestError> {
-        let _ = bytes;
-        todo!("P1")
+        let unverified = Unverified::split(&bytes)?;
+        self.is_next(&unverified)?;
+        let signed = unverified.verify()?;
+        let (old, new) = (&self.newest.manifest, &signed.manifest);
+        let governs = |manifest: &Manifest, key: &PublicKey| manifest.governors.binary_search(key).is_ok();
+        no_strangers(&signed, |key| governs(old, key) || governs(new, key))?;
+        for (manifest, whose) in [(old, "the old version's"), (new, "the new version's")] {
+            let got = signed.votes.iter().filter(|(key, _)| governs(manifest, key)).count();
+            if (got as u64) < manifest.threshold {
+                return Err(ManifestError::Votes { whose, got, wanted: manifest.threshold });
+            }
+        }
+        self.may_follow(old, new)?;
+        let newest = Version::new(signed, bytes);
+        self.versions.push(newest.clone());
+        self.newest = newest;
+        Ok(())
+    }
+
+    /// Whether the version is next: what can be said without any cryptography.
+    fn is_next(&self, next: &Unverified) -> Result<(), ManifestError> {
+        let (draft, wanted) = (&next.draft, self.newest.manifest.version + 1);
+        if let Some((_, held)) = self.at(draft.version) {
+            let version = draft.version;
+            let same = ManifestHash(derive(Context::ManifestHash, &[&next.payload])) == held;
+            return Err(if same { ManifestError::Held { version } } else { ManifestError::Conflict { version } });
+        }
+        if draft.network != Some(self.network) {
+            return Err(ManifestError::Network { got: draft.network, wanted: self.network });
+        }
+        if draft.version != wanted {
+            return Err(ManifestError::Ahead { got: draft.version, wanted });
+        }
+        if draft.prev != Some(self.newest.hash) {
+            return Err(ManifestError::Prev { got: draft.prev, wanted: self.newest.hash });
+        }
+        Ok(())
+    }
+
+    /// What a version may not change of the one before.
+    fn may_follow(&self, old: &Manifest, new: &Manifest) -> Result<(), ManifestError> {
+        let (from, to) = (&old.policy, &new.policy);
+        let frozen = [
+            (from.base_model == to.base_model, "the base model"),
+            (from.adapter == to.adapter, "the adapter"),
+            (from.codec == to.codec, "the codec"),
+        ];
+        if let Some((_, what)) = frozen.into_iter().find(|(same, _)| !same) {
+            return Err(ManifestError::Frozen { what });
+        }
+        // A member keeps its id when its key changes; an id that was never there is that of its first key.
+        let known = |id: &MemberId| self.versions.iter().any(|version| version.manifest.member(id).is_some());
+        new.members.iter().filter(|member| !known(&member.id)).try_for_each(own_id)?;
+        let place = |cut: &Cut| (cut.incarnation, cut.last.map(|(seq, _)| seq));
+        for cut in &old.cuts {
+            let kept = new.cut(&cut.member).is_some_and(|now| now == cut || place(now) < place(cut));
+            if !kept {
+                return Err(ManifestError::Uncut { member: cut.member });
+            }
+        }
+        Ok(())
     }
 
     /// The network's id.
     #[must_use]
     pub fn network(&self) -> NetworkId {
-        todo!("P1")
+        self.network
     }
 
     /// The newest version.
     #[must_use]
     pub fn current(&self) -> &Manifest {
-        todo!("P1")
+        &self.newest.manifest
     }
 
     /// Hash of the newest version.
     #[must_use]
     pub fn current_hash(&self) -> ManifestHash {
-        todo!("P1")
+        self.newest.hash
     }
 
     /// A version by number, with its hash.
     #[must_use]
     pub fn at(&self, version: u64) -> Option<(&Manifest, ManifestHash)> {
-        let _ = version;
-        todo!("P1")
+        let version = self.versions.get(usize::try_from(version).ok()?)?;
+        Some((&version.manifest, version.hash))
     }
 
     /// Every version's signed bytes, genesis first.
     #[must_use]
     pub fn signed(&self) -> Vec<Bytes> {
-        todo!("P1")
+        self.versions.iter().map(|version| version.bytes.clone()).collect()
     }
 
     /// A participant of the newest version.
     #[must_use]
     pub fn member(&self, id: &MemberId) -> Option<&Member> {
-        let _ = id;
-        todo!("P1")
+        self.current().member(id)
     }
 
     /// The participant of the newest version that uses this transport key.
     #[must_use]
     pub fn by_transport(&self, peer: &TransportId) -> Option<&Member> {
-        let _ = peer;
-        todo!("P1")
+        let place = self.newest.transports.get(peer)?;
+        self.current().members.get(*place)
     }
+
+    /// What stands of a member's feed, by the newest version.
+    #[must_use]
+    pub fn cut_of(&self, member: &MemberId, incarnation: Incarnation) -> Standing {
+        let Some(cut) = self.current().cut(member) else { return Standing::Whole };
+        match incarnation.cmp(&cut.incarnation) {
+            std::cmp::Ordering::Less => Standing::Whole,
+            std::cmp::Ordering::Greater => Standing::Nothing,
+            std::cmp::Ordering::Equal => cut.last.map_or(Standing::Nothing, |(seq, id)| Standing::UpTo(seq, id)),
+        }
+    }
+}
+
+fn no_strangers(signed: &SignedManifest, governs: impl Fn(&PublicKey) -> bool) -> Result<(), ManifestError> {
+    match signed.votes.iter().find(|(key, _)| !governs(key)) {
+        Some((key, _)) => Err(ManifestError::Stranger { governor: key.to_string() }),
+        None => Ok(()),
+    }
+}
+
+fn own_id(member: &Member) -> Result<(), ManifestError> {
+    let wanted = MemberId::of(&member.author_key);
+    if member.id == wanted { Ok(()) } else { Err(ManifestError::MemberId { got: member.id, wanted }) }
 }

@@ -1,11 +1,16 @@
 //! The network: who may take part, under which rules, and how both change.
 
 mod chain;
+mod error;
 mod policy;
+mod rules;
 mod signed;
+mod wire;
 
-pub use chain::{Chain, ManifestError};
+pub use chain::{Chain, Standing};
+pub use error::ManifestError;
 pub use policy::{AdapterSpec, Codec, Factor, LoraRule, MergeRule, Phase, Policy, Steps, TensorSpec};
+pub(crate) use rules::is_label;
 pub use signed::SignedManifest;
 
 use crate::{
@@ -32,6 +37,22 @@ pub struct Manifest {
     pub cuts: Vec<Cut>,
     /// What all must share.
     pub policy: Policy,
+}
+
+impl Manifest {
+    /// A participant.
+    #[must_use]
+    pub fn member(&self, id: &MemberId) -> Option<&Member> {
+        let place = self.members.binary_search_by(|member| member.id.cmp(id)).ok()?;
+        self.members.get(place)
+    }
+
+    /// Where a member's feeds were cut, if they were.
+    #[must_use]
+    pub fn cut(&self, member: &MemberId) -> Option<&Cut> {
+        let place = self.cuts.binary_search_by(|cut| cut.member.cmp(member)).ok()?;
+        self.cuts.get(place)
+    }
 }
 
 /// One participant.

@@ -3,8 +3,19 @@
 
 use bytes::Bytes;
 
-use super::{Manifest, ManifestError};
-use crate::code::{AuthorKey, PublicKey, Signature};
+use super::{Manifest, ManifestError, rules::GOVERNORS, wire::Draft};
+use crate::{
+    base::{ManifestHash, limit},
+    code::{
+        AuthorKey, Context, Domain, PublicKey, Signature,
+        cbor::{self, Bounds, CborError},
+        derive,
+        map::{Blob, Raw},
+    },
+};
+
+/// The most votes: all governors of two versions.
+const VOTES: usize = 2 * GOVERNORS;
 
 /// A manifest payload and the votes for it, well-formed but not yet placed in a chain.
 #[derive(Debug, Clone)]
@@ -17,14 +28,56 @@ pub struct SignedManifest {
     pub votes: Vec<(PublicKey, Signature)>,
 }
 
+/// Bytes that were split, and of which nothing but the form is known.
+pub(super) struct Unverified {
+    pub(super) payload: Bytes,
+    pub(super) draft: Draft,
+    votes: Vec<(Raw<32>, Raw<64>)>,
+}
+
+impl Unverified {
+    pub(super) fn split(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let (payload, votes): (Blob, Vec<(Raw<32>, Raw<64>)>) = cbor::decode(bytes, Bounds::MANIFEST)?;
+        if votes.len() > VOTES {
+            return Err(ManifestError::TooManyVotes { got: votes.len(), limit: VOTES });
+        }
+        if !votes.is_sorted_by(|a, b| a.0 < b.0) {
+            return Err(ManifestError::VoteOrder);
+        }
+        Ok(Self { draft: Draft::decode(&payload.0)?, payload: payload.0.into(), votes })
+    }
+
+    /// Admits every key, checks the manifest's own rules, then each vote's signature.
+    pub(super) fn verify(self) -> Result<SignedManifest, ManifestError> {
+        let manifest = self.draft.admit()?;
+        manifest.check()?;
+        let vote = |(key, signature): (Raw<32>, Raw<64>)| {
+            let governor = || hex::encode(key.0);
+            let key = PublicKey::admit(&key.0).map_err(|why| ManifestError::VoteKey { governor: governor(), why })?;
+            let signature = Signature(signature.0);
+            key.verify(Domain::Manifest, &self.payload, &signature)
+                .map_err(|why| ManifestError::Vote { governor: governor(), why })?;
+            Ok((key, signature))
+        };
+        let votes = self.votes.into_iter().map(vote).collect::<Result<_, ManifestError>>()?;
+        Ok(SignedManifest { payload: self.payload, manifest, votes })
+    }
+}
+
 impl SignedManifest {
     /// A manifest without votes.
     ///
     /// # Errors
     /// The manifest breaks a rule of its own (thresholds, order, bounds).
     pub fn new(manifest: Manifest) -> Result<Self, ManifestError> {
-        let _ = manifest;
-        todo!("P1")
+        manifest.check()?;
+        let payload = manifest.payload();
+        let room = limit::MANIFEST_BYTES - VOTES * 102;
+        if payload.len() > room {
+            return Err(CborError::TooLong { got: payload.len(), limit: room }.into());
+        }
+        cbor::strict(&payload, Bounds::MANIFEST)?;
+        Ok(Self { payload: payload.into(), manifest, votes: Vec::new() })
     }
 
     /// Decodes, and checks each vote's signature.
@@ -32,19 +85,28 @@ impl SignedManifest {
     /// # Errors
     /// Not strict, or a vote that does not verify.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
-        let _ = bytes;
-        todo!("P1")
+        Unverified::split(bytes)?.verify()
     }
 
     /// The bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        todo!("P1")
+        let votes: Vec<_> = self.votes.iter().map(|(key, signature)| (Raw(key.to_bytes()), Raw(signature.0))).collect();
+        cbor::encode(&(Blob(self.payload.to_vec()), votes)).into()
     }
 
     /// Adds (or replaces) this governor's vote.
     pub fn vote(&mut self, key: &AuthorKey) {
-        let _ = key;
-        todo!("P1")
+        let (governor, signature) = (key.public(), key.sign(Domain::Manifest, &self.payload));
+        match self.votes.binary_search_by_key(&governor, |vote| vote.0) {
+            Ok(place) => self.votes[place].1 = signature,
+            Err(place) => self.votes.insert(place, (governor, signature)),
+        }
+    }
+
+    /// The hash that the next version names as its predecessor.
+    #[must_use]
+    pub fn hash(&self) -> ManifestHash {
+        ManifestHash(derive(Context::ManifestHash, &[&self.payload]))
     }
 }

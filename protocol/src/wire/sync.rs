@@ -4,9 +4,15 @@
 //! it. Manifests first, ascending; then records, each feed ascending. At most [`SyncRequest::ANSWER_BYTES`] in one answer.
 
 use crate::{
-    base::{Incarnation, MemberId, NetworkId, Seq},
-    code::cbor::CborError,
+    base::{Incarnation, MemberId, NetworkId, Seq, limit},
+    code::{
+        cbor::{self, Bounds, CborError},
+        map::map,
+    },
 };
+
+/// The version of the encoding.
+const VERSION: u64 = 1;
 
 /// How far a feed is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +24,16 @@ pub struct Have {
     /// The first place that is missing.
     pub next: Seq,
 }
+
+struct Question {
+    v: u64,
+    network: NetworkId,
+    manifest_version: u64,
+    have: Vec<Have>,
+}
+
+map! { Have { [0 member] [1 incarnation] [2 next] } }
+map! { Question { [0 v] [1 network] [2 manifest_version] [3 have] } }
 
 /// The question: CBOR map 0 v (1) · 1 net · 2 manifest version held · 3 haves, strictly ascending. A feed that is not named
 /// is missing whole.
@@ -37,18 +53,30 @@ impl SyncRequest {
     /// Bytes of a question.
     pub const BYTES: usize = 512 << 10;
 
+    /// How much a decoder accepts: seven items a feed, and a few around them.
+    const BOUNDS: Bounds = Bounds { bytes: Self::BYTES, items: 1 << 17, depth: limit::CBOR_DEPTH };
+
     /// The bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        todo!("P1")
+        let &Self { network, manifest_version, ref have } = self;
+        cbor::encode(&Question { v: VERSION, network, manifest_version, have: have.clone() })
     }
 
     /// Decodes strictly.
     ///
     /// # Errors
-    /// Not strict, out of order, or too long.
+    /// Not strict, out of order, of an unknown version, or too long.
     pub fn parse(bytes: &[u8]) -> Result<Self, CborError> {
-        let _ = bytes;
-        todo!("P1")
+        cbor::strict(bytes, Self::BOUNDS)?;
+        let version = cbor::version(bytes)?;
+        if version != VERSION {
+            return Err(CborError::Typed(format!("sync version {version}; this program knows 1")));
+        }
+        let Question { v: _, network, manifest_version, have } = cbor::typed(bytes)?;
+        if !have.is_sorted_by(|a, b| (a.member, a.incarnation) < (b.member, b.incarnation)) {
+            return Err(CborError::Typed("feeds do not strictly ascend".into()));
+        }
+        Ok(Self { network, manifest_version, have })
     }
 }

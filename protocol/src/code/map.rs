@@ -1,0 +1,156 @@
+//! Hand-written `Serialize` and `Deserialize` by macro: structs as maps with integer keys, enums as integers, and
+//! fixed byte strings.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A struct as a map: `map! { Type { [0 field] [1 optional ?] [2 array raw] } }`, keys ascending. `?` omits an absent
+/// option; `raw` writes `[u8; 32]` as a byte string. An unknown, missing or doubled key is an error.
+macro_rules! map {
+    ($type:ident $(<$of:ident>)? { $([$key:literal $field:ident $($mode:tt)*])+ }) => {
+        impl$(<$of: serde::Serialize>)? serde::Serialize for $type$(<$of>)? {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde::ser::SerializeMap as _;
+                let length = 0 $(+ $crate::code::map::map!(@count self.$field, $($mode)*))+;
+                let mut map = serializer.serialize_map(Some(length))?;
+                $($crate::code::map::map!(@put map, $key, self.$field, $($mode)*);)+
+                map.end()
+            }
+        }
+
+        impl<'de $(, $of: serde::Deserialize<'de>)?> serde::Deserialize<'de> for $type$(<$of>)? {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor<T>(std::marker::PhantomData<T>);
+
+                impl<'de $(, $of: serde::Deserialize<'de>)?> serde::de::Visitor<'de> for Visitor<$type$(<$of>)?> {
+                    type Value = $type$(<$of>)?;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str(concat!("the map of ", stringify!($type)))
+                    }
+
+                    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                        use serde::de::Error as _;
+                        $(let mut $field = None;)+
+                        while let Some(key) = map.next_key::<u8>()? {
+                            match key {
+                                $($key => {
+                                    if $field.is_some() {
+                                        return Err(A::Error::duplicate_field(stringify!($field)));
+                                    }
+                                    $field = Some($crate::code::map::map!(@next map, $($mode)*));
+                                })+
+                                _ => return Err(A::Error::custom(format_args!(
+                                    concat!("key {} is not of ", stringify!($type)), key
+                                ))),
+                            }
+                        }
+                        Ok($type { $($field: $crate::code::map::map!(@take A, $field, $($mode)*)),+ })
+                    }
+                }
+                deserializer.deserialize_map(Visitor(std::marker::PhantomData))
+            }
+        }
+    };
+    (@count $value:expr, ? $($raw:ident)?) => { usize::from($value.is_some()) };
+    (@count $value:expr, $($raw:ident)?) => { 1 };
+    (@put $map:ident, $key:literal, $value:expr, ? raw) => {
+        if let Some(value) = $value { $map.serialize_entry(&$key, &$crate::code::map::Raw(value))?; }
+    };
+    (@put $map:ident, $key:literal, $value:expr, ?) => {
+        if let Some(value) = &$value { $map.serialize_entry(&$key, value)?; }
+    };
+    (@put $map:ident, $key:literal, $value:expr, raw) => {
+        $map.serialize_entry(&$key, &$crate::code::map::Raw($value))?
+    };
+    (@put $map:ident, $key:literal, $value:expr,) => { $map.serialize_entry(&$key, &$value)? };
+    (@next $map:ident, $(?)? raw) => { $map.next_value::<$crate::code::map::Raw<32>>()?.0 };
+    (@next $map:ident, $(?)?) => { $map.next_value()? };
+    (@take $access:ident, $field:ident, ? $($raw:ident)?) => { $field };
+    (@take $access:ident, $field:ident, $($raw:ident)?) => {
+        $field.ok_or_else(|| $access::Error::missing_field(stringify!($field)))?
+    };
+}
+pub(crate) use map;
+
+/// An enum without fields as an integer: `numbers! { Type { One = 1, Two = 2 } }`. Any other number is an error.
+macro_rules! numbers {
+    ($type:ident { $($variant:ident = $number:literal),+ $(,)? }) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_u64(match self { $(Self::$variant => $number),+ })
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                match u64::deserialize(deserializer)? {
+                    $($number => Ok(Self::$variant),)+
+                    other => Err(serde::de::Error::custom(format_args!(
+                        concat!("{} is not a number of ", stringify!($type)), other
+                    ))),
+                }
+            }
+        }
+    };
+}
+pub(crate) use numbers;
+
+/// N bytes as a byte string; without this, serde writes an array of integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Raw<const N: usize>(pub(crate) [u8; N]);
+
+impl<const N: usize> Serialize for Raw<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Raw<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<const N: usize>;
+
+        impl<const N: usize> de::Visitor<'_> for Visitor<N> {
+            type Value = Raw<N>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{N} bytes")
+            }
+
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Raw<N>, E> {
+                bytes.try_into().map(Raw).map_err(|_| E::invalid_length(bytes.len(), &self))
+            }
+        }
+        deserializer.deserialize_bytes(Visitor)
+    }
+}
+
+/// Any number of bytes as a byte string; what holds it bounds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Blob(pub(crate) Vec<u8>);
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Blob;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a byte string")
+            }
+
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Blob, E> {
+                Ok(Blob(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Visitor)
+    }
+}

@@ -1,0 +1,153 @@
+//! The rules that a record must keep by itself, and those of the manifest version it was made under.
+
+use std::fmt::Display;
+
+use super::{Body, EvidenceSpec, Privacy, Record, Refusal, Release, Spec, Update, refusal::Field};
+use crate::{
+    base::{Incarnation, Seq, limit},
+    manifest::{Manifest, is_label},
+};
+
+fn refuse(field: Field, got: impl Display, wanted: &'static str) -> Result<(), Refusal> {
+    Err(Refusal::Field { field, got: got.to_string(), wanted })
+}
+
+/// A hash without a length, or a length without a hash.
+pub(super) fn body_half() -> Refusal {
+    Refusal::Field { field: Field::Body, got: "one of hash and length".into(), wanted: "both or neither" }
+}
+
+/// Rules of form, which need nothing but the record.
+pub(super) fn form(record: &Record) -> Result<(), Refusal> {
+    let first = record.incarnation == Incarnation(0) && record.seq == Seq(0);
+    if first == record.prev.is_some() {
+        let got = if first { "one" } else { "none" };
+        return refuse(Field::Prev, got, "none in the first record of incarnation 0, one in every other");
+    }
+    if record.claimed_time.0 % limit::CLAIMED_TIME_STEP_S != 0 {
+        return refuse(Field::ClaimedTime, record.claimed_time, "a multiple of 60 s");
+    }
+    if record.parents.len() > limit::PARENTS {
+        return refuse(Field::Parents, record.parents.len(), "at most 64");
+    }
+    if !record.parents.is_sorted_by(|a, b| a < b) {
+        return refuse(Field::ParentOrder, "ids out of order or twice", "strictly ascending ids");
+    }
+    match &record.spec {
+        Spec::Update(spec) => update(record, spec),
+        Spec::Release(spec) => release(record, spec),
+        Spec::Evidence(spec) => evidence(record, spec),
+        Spec::Close(_) => bare(record).and_then(|()| no_parents(record)),
+    }
+}
+
+/// A body of 1 to `most` bytes.
+fn body(record: &Record, most: u64) -> Result<(), Refusal> {
+    match record.body {
+        Some(Body { length, .. }) if (1..=most).contains(&length) => Ok(()),
+        Some(Body { length, .. }) if most == limit::BLOB_BYTES => refuse(Field::BodyLength, length, "1 to 2^31 bytes"),
+        Some(Body { length, .. }) => refuse(Field::BodyLength, length, "1 byte to an evidence bundle's most"),
+        None => refuse(Field::Body, "none", "a body"),
+    }
+}
+
+/// Neither body nor codec.
+fn bare(record: &Record) -> Result<(), Refusal> {
+    if record.body.is_some() {
+        return refuse(Field::Body, "one", "none with this kind");
+    }
+    no_codec(record)
+}
+
+fn no_codec(record: &Record) -> Result<(), Refusal> {
+    if record.codec.is_some() { refuse(Field::Codec, "one", "none with this kind") } else { Ok(()) }
+}
+
+fn no_parents(record: &Record) -> Result<(), Refusal> {
+    if record.parents.is_empty() { Ok(()) } else { refuse(Field::Parents, record.parents.len(), "none with this kind") }
+}
+
+fn update(record: &Record, spec: &Update) -> Result<(), Refusal> {
+    body(record, limit::BLOB_BYTES)?;
+    if record.codec.is_none() {
+        return refuse(Field::Codec, "none", "the policy's codec");
+    }
+    if spec.weights.len() != record.parents.len() {
+        return refuse(Field::Weights, spec.weights.len(), "one for each parent");
+    }
+    if let Some(weight) = spec.weights.iter().find(|weight| !(1..=limit::WEIGHT).contains(*weight)) {
+        return refuse(Field::Weight, weight, "1 to 1024");
+    }
+    let sum: u64 = spec.weights.iter().sum();
+    if sum > limit::WEIGHT_SUM {
+        return refuse(Field::WeightSum, sum, "at most 65536");
+    }
+    if spec.round.0 == 0 || (record.parents.is_empty() && spec.round.0 != 1) {
+        return refuse(Field::Round, spec.round, "1 or more; 1 without parents");
+    }
+    if spec.steps == 0 {
+        return refuse(Field::Steps, spec.steps, "1 or more");
+    }
+    if spec.examples != 0 && !spec.examples.is_power_of_two() {
+        return refuse(Field::Examples, spec.examples, "0 or a power of two");
+    }
+    if spec.skipped.len() > limit::SKIPPED {
+        return refuse(Field::Skipped, spec.skipped.len(), "at most 64");
+    }
+    let mut members: Vec<u64> = spec.skipped.iter().map(|skip| skip.member).collect();
+    members.sort_unstable();
+    if !members.is_sorted_by(|a, b| a < b) {
+        return refuse(Field::Skipped, "a member twice", "each member at most once");
+    }
+    if let Some(Privacy { rate_micro, .. }) = spec.privacy
+        && rate_micro > 1_000_000
+    {
+        return refuse(Field::Privacy, rate_micro, "a sampling rate of at most 1000000 millionths");
+    }
+    match spec.state {
+        Some(Body { length, .. }) if !(1..=limit::BLOB_BYTES).contains(&length) => {
+            refuse(Field::State, length, "1 to 2^31 bytes")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn release(record: &Record, spec: &Release) -> Result<(), Refusal> {
+    bare(record)?;
+    if record.parents.len() != 1 {
+        return refuse(Field::Parents, record.parents.len(), "1, the update released");
+    }
+    if spec.round.0 == 0 {
+        return refuse(Field::Round, spec.round, "1 or more");
+    }
+    if !is_label(&spec.label) {
+        return refuse(Field::Label, &spec.label, "1 to 64 of a-z 0-9 . _ -");
+    }
+    Ok(())
+}
+
+fn evidence(record: &Record, _: &EvidenceSpec) -> Result<(), Refusal> {
+    body(record, limit::EVIDENCE_BYTES as u64)?;
+    no_codec(record)?;
+    no_parents(record)
+}
+
+/// Rules of the manifest version that the record was made under.
+pub(super) fn under(record: &Record, manifest: &Manifest) -> Result<(), Refusal> {
+    let Spec::Update(spec) = &record.spec else { return Ok(()) };
+    let policy = &manifest.policy;
+    if record.codec != Some(policy.codec) {
+        return refuse(Field::Codec, "another", "the policy's codec");
+    }
+    if spec.phase != policy.lora_rule.phase(spec.round) {
+        return refuse(Field::Phase, format_args!("{:?}", spec.phase), "the policy's phase of this round");
+    }
+    if spec.steps > policy.steps.max {
+        return refuse(Field::Steps, spec.steps, "at most the policy's most");
+    }
+    let members = manifest.members.len() as u64;
+    if let Some(skip) = spec.skipped.iter().find(|skip| skip.member >= members) {
+        return refuse(Field::Skipped, skip.member, "a place in the member list");
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! The rules that a manifest must keep by itself.
+
+use std::collections::BTreeSet;
+
+use super::{AdapterSpec, Factor, LoraRule, Manifest, ManifestError, Member, Policy, TensorSpec};
+use crate::{
+    base::{MemberId, limit},
+    code::{Context, PublicKey, derive},
+};
+
+/// The most governors of one version.
+pub(super) const GOVERNORS: usize = 64;
+/// The most entries of the age table.
+const AGES: usize = 16;
+/// One, in the policy's units of 2^-16.
+const ONE: u64 = 1 << 16;
+
+impl MemberId {
+    /// The id of a member whose first author key is `key`.
+    #[must_use]
+    pub fn of(key: &PublicKey) -> Self {
+        Self(derive(Context::MemberId, &[&key.to_bytes()]))
+    }
+}
+
+impl Manifest {
+    /// Checks the rules that need no other version.
+    pub(super) fn check(&self) -> Result<(), ManifestError> {
+        let governors = self.governors.len();
+        if governors == 0 || governors > GOVERNORS {
+            return Err(ManifestError::Governors { why: "1 to 64 are wanted" });
+        }
+        if !ascending(&self.governors) {
+            return Err(ManifestError::Governors { why: "keys do not strictly ascend" });
+        }
+        let wanted = (governors as u64) / 2 + 1..=governors as u64;
+        if !wanted.contains(&self.threshold) {
+            return Err(ManifestError::Threshold { threshold: self.threshold, governors });
+        }
+        members(&self.members)?;
+        if !self.cuts.is_sorted_by(|a, b| a.member < b.member) {
+            return Err(ManifestError::Cuts { why: "members do not strictly ascend" });
+        }
+        if self.cuts.len() > 2 * limit::MEMBERS {
+            return Err(ManifestError::Cuts { why: "more than 8192" });
+        }
+        self.policy.check()
+    }
+}
+
+fn ascending<T: PartialOrd>(items: &[T]) -> bool {
+    items.is_sorted_by(|a, b| a < b)
+}
+
+/// A label: 1 to 64 of `a-z 0-9 . _ -`.
+pub(crate) fn is_label(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+fn members(members: &[Member]) -> Result<(), ManifestError> {
+    if members.is_empty() || members.len() > limit::MEMBERS {
+        return Err(ManifestError::Members { why: "1 to 4096 are wanted" });
+    }
+    if !members.is_sorted_by(|a, b| a.id < b.id) {
+        return Err(ManifestError::Members { why: "ids do not strictly ascend" });
+    }
+    let (mut labels, mut keys, mut transports) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for member in members {
+        let refuse = |why| Err(ManifestError::Member { member: member.id, why });
+        if !is_label(&member.label) {
+            return refuse("a label is 1 to 64 of a-z 0-9 . _ -");
+        }
+        if !labels.insert(&member.label) {
+            return refuse("another member has this label");
+        }
+        if !keys.insert(member.author_key) {
+            return refuse("another member has this author key");
+        }
+        if !(1..=8).contains(&member.transport.len()) || !ascending(&member.transport) {
+            return refuse("1 to 8 transport ids, strictly ascending, are wanted");
+        }
+        if !member.transport.iter().all(|peer| transports.insert(peer)) {
+            return refuse("another member has this transport id");
+        }
+    }
+    Ok(())
+}
+
+impl Policy {
+    fn check(&self) -> Result<(), ManifestError> {
+        self.adapter.check()?;
+        let ages = &self.ages;
+        let rules = [
+            (self.lora_rule != LoraRule::Alternate(0), "an alternation period is 1 or more"),
+            (self.momentum < ONE, "momentum is below 1 (65536)"),
+            ((1..=AGES).contains(&ages.len()), "the age table has 1 to 16 entries"),
+            (ages.first() == Some(&ONE), "the age table begins with 1 (65536)"),
+            (ages.is_sorted_by(|a, b| a >= b), "the age table does not rise"),
+            (ages.last() != Some(&0), "the age table has no 0"),
+            ((1..=63).contains(&self.draw), "the draw is 1 to 63"),
+            (self.norm_bound >= 1, "the norm bound is more than 0"),
+            (self.reach >= 1, "the reach is more than 0"),
+            (self.steps.min >= 1 && self.steps.min <= self.steps.max, "steps: 1 <= min <= max"),
+        ];
+        match rules.into_iter().find(|(kept, _)| !kept) {
+            Some((_, why)) => Err(ManifestError::Policy { why }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl AdapterSpec {
+    fn check(&self) -> Result<(), ManifestError> {
+        let refuse = |why| Err(ManifestError::Policy { why });
+        if !(1..=1024).contains(&self.rank) || !(1..=ONE).contains(&self.alpha) {
+            return refuse("the rank is 1 to 1024, alpha 1 to 65536");
+        }
+        if self.tensors.is_empty() || !self.tensors.is_sorted_by(|a, b| a.name < b.name) {
+            return refuse("tensors, one or more, strictly ascend by name");
+        }
+        let mut values = 0_u64;
+        for TensorSpec { name, factor, rows, columns } in &self.tensors {
+            if name.is_empty() {
+                return refuse("a tensor has a name");
+            }
+            let (inner, outer) = match factor {
+                Factor::A => (*rows, *columns),
+                Factor::B => (*columns, *rows),
+            };
+            if inner != self.rank || outer == 0 {
+                return refuse("A is [rank, in], B is [out, rank]");
+            }
+            values = rows.checked_mul(*columns).and_then(|size| values.checked_add(size)).unwrap_or(u64::MAX);
+            if values > limit::ADAPTER_VALUES {
+                return refuse("an adapter has at most 2^30 values");
+            }
+        }
+        Ok(())
+    }
+}

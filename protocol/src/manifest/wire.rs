@@ -1,0 +1,158 @@
+//! The encoding of a manifest: a map with the keys 0 v (1) · 1 net · 2 version · 3 prev · 4 governors · 5 threshold ·
+//! 6 members · 7 cuts · 8 policy, where 1 and 3 are absent in the genesis.
+//!
+//! Member: 0 id · 1 label · 2 author key · 3 transport ids · 4 role. Cut: 0 member · 1 incarnation · 2 `[seq, id]`, absent if
+//! nothing of the incarnation stands. Policy: 0 base model · 1 adapter · 2 LoRA rule · 3 merge rule · 4 momentum · 5 ages ·
+//! 6 draw · 7 norm bound · 8 reach · 9 codec · 10 rounds · 11 steps · 12 round ms · 13 checkpoint every · 14 keep rounds.
+//! Adapter: 0 rank · 1 alpha · 2 seed · 3 start · 4 tensors. Tensor: 0 name · 1 factor · 2 rows · 3 columns. LoRA rule:
+//! 0 kind (0 both, 1 alternate, 2 FFA) · 1 period, with alternate only. Steps: 0 min · 1 max.
+
+use super::{
+    AdapterSpec, Codec, Cut, Factor, LoraRule, Manifest, ManifestError, Member, MergeRule, Phase, Policy, Role, Steps,
+    TensorSpec,
+};
+use crate::{
+    base::{ManifestHash, MemberId, NetworkId, TransportId},
+    code::{
+        PublicKey,
+        cbor::{self, Bounds, CborError},
+        map::{Raw, map, numbers},
+    },
+};
+
+/// The version of the manifest's encoding.
+const VERSION: u64 = 1;
+
+/// A manifest whose keys were not looked at yet.
+pub(super) struct Draft {
+    v: u64,
+    pub(super) network: Option<NetworkId>,
+    pub(super) version: u64,
+    pub(super) prev: Option<ManifestHash>,
+    governors: Vec<Raw<32>>,
+    threshold: u64,
+    members: Vec<DraftMember>,
+    cuts: Vec<Cut>,
+    policy: Policy,
+}
+
+struct DraftMember {
+    id: MemberId,
+    label: String,
+    author_key: [u8; 32],
+    transport: Vec<TransportId>,
+    role: Role,
+}
+
+map! { Draft {
+    [0 v] [1 network ?] [2 version] [3 prev ?] [4 governors] [5 threshold] [6 members] [7 cuts] [8 policy]
+} }
+map! { DraftMember { [0 id] [1 label] [2 author_key raw] [3 transport] [4 role] } }
+map! { Cut { [0 member] [1 incarnation] [2 last ?] } }
+map! { Policy {
+    [0 base_model raw] [1 adapter] [2 lora_rule] [3 merge] [4 momentum] [5 ages] [6 draw] [7 norm_bound] [8 reach]
+    [9 codec] [10 rounds] [11 steps] [12 round_ms] [13 checkpoint_every] [14 keep_rounds]
+} }
+map! { AdapterSpec { [0 rank] [1 alpha] [2 seed] [3 start raw] [4 tensors] } }
+map! { TensorSpec { [0 name] [1 factor] [2 rows] [3 columns] } }
+map! { Steps { [0 min] [1 max] } }
+map! { DraftRule { [0 kind] [1 period ?] } }
+numbers! { Role { Member = 0, Observer = 1, Relay = 2 } }
+numbers! { Factor { A = 0, B = 1 } }
+numbers! { Phase { Both = 0, A = 1, B = 2 } }
+numbers! { MergeRule { Mean = 1 } }
+numbers! { Codec { Bfp16 = 0, Bfp8 = 1 } }
+
+struct DraftRule {
+    kind: u64,
+    period: Option<u64>,
+}
+
+impl serde::Serialize for LoraRule {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (kind, period) = match *self {
+            Self::Both => (0, None),
+            Self::Alternate(period) => (1, Some(period)),
+            Self::Ffa => (2, None),
+        };
+        DraftRule { kind, period }.serialize(serializer)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for LoraRule {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match DraftRule::deserialize(deserializer)? {
+            DraftRule { kind: 0, period: None } => Ok(Self::Both),
+            DraftRule { kind: 1, period: Some(period) } => Ok(Self::Alternate(period)),
+            DraftRule { kind: 2, period: None } => Ok(Self::Ffa),
+            DraftRule { kind, .. } => Err(serde::de::Error::custom(format_args!("no LoRA rule {kind} of this shape"))),
+        }
+    }
+}
+
+impl Draft {
+    /// Decodes a payload.
+    pub(super) fn decode(payload: &[u8]) -> Result<Self, ManifestError> {
+        cbor::strict(payload, Bounds::MANIFEST)?;
+        let v = cbor::version(payload)?;
+        if v != VERSION {
+            return Err(ManifestError::Unsupported { got: v });
+        }
+        Ok(cbor::typed(payload)?)
+    }
+
+    /// Admits every key. This is the costly part: 2 curve operations a key.
+    pub(super) fn admit(self) -> Result<Manifest, ManifestError> {
+        let admit =
+            |key: [u8; 32]| PublicKey::admit(&key).map_err(|why| ManifestError::Key { key: hex::encode(key), why });
+        let governors = self.governors.into_iter().map(|key| admit(key.0)).collect::<Result<_, _>>()?;
+        let member = |draft: DraftMember| {
+            let DraftMember { id, label, author_key, transport, role } = draft;
+            Ok(Member { id, label, author_key: admit(author_key)?, transport, role })
+        };
+        let members = self.members.into_iter().map(member).collect::<Result<_, ManifestError>>()?;
+        let Self { v: _, network, version, prev, threshold, cuts, policy, .. } = self;
+        Ok(Manifest { network, version, prev, governors, threshold, members, cuts, policy })
+    }
+}
+
+impl Manifest {
+    /// The bytes that governors sign.
+    #[must_use]
+    pub fn payload(&self) -> Vec<u8> {
+        let member = |member: &Member| DraftMember {
+            id: member.id,
+            label: member.label.clone(),
+            author_key: member.author_key.to_bytes(),
+            transport: member.transport.clone(),
+            role: member.role,
+        };
+        cbor::encode(&Draft {
+            v: VERSION,
+            network: self.network,
+            version: self.version,
+            prev: self.prev,
+            governors: self.governors.iter().map(|key| Raw(key.to_bytes())).collect(),
+            threshold: self.threshold,
+            members: self.members.iter().map(member).collect(),
+            cuts: self.cuts.clone(),
+            policy: self.policy.clone(),
+        })
+    }
+
+    /// Decodes a payload and checks the rules that it must keep by itself.
+    ///
+    /// # Errors
+    /// Not strict, an inadmissible key, or the first rule that it breaks.
+    pub fn parse(payload: &[u8]) -> Result<Self, ManifestError> {
+        let manifest = Draft::decode(payload)?.admit()?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+}
+
+impl From<CborError> for ManifestError {
+    fn from(error: CborError) -> Self {
+        Self::Cbor(error)
+    }
+}
