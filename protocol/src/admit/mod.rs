@@ -6,7 +6,7 @@
 use crate::{
     base::{Incarnation, Lamport, MemberId, RecordId, Round, Seq},
     feed::{Body, Record, Spec, Update},
-    manifest::{Codec, Phase, Policy},
+    manifest::{Codec, Manifest, Phase, Policy, Role},
     merge,
 };
 
@@ -132,6 +132,14 @@ impl RuleError {
             Self::Release { .. } => "RULE-011",
         }
     }
+}
+
+/// Whom a draw under this manifest is made from, ascending by id: every member whose records are not cut off.
+#[must_use]
+pub fn drawable(manifest: &Manifest) -> Vec<MemberId> {
+    let cut = |id: &MemberId| manifest.cuts.iter().any(|cut| cut.member == *id);
+    let members = manifest.members.iter().filter(|member| member.role == Role::Member);
+    members.map(|member| member.id).filter(|id| !cut(id)).collect()
 }
 
 /// Checks a record against the records it builds on. `parents` are those of `record.parents`, in that order; `policy` is

@@ -4,16 +4,36 @@
 //! payloads, merges and training are jobs that it orders ([`Output::Round`], [`Output::Fetch`]) and whose ends come back as
 //! inputs. Nothing is announced before the hands have said that it is durable ([`Input::Persisted`]).
 
+mod fetch;
+mod gather;
+mod index;
 mod input;
+mod lag;
 mod output;
+mod own;
+mod peers;
+mod pending;
+mod presence;
+mod prune;
+mod records;
+mod restore;
+mod round;
+mod timers;
+mod trust;
+mod version;
 
 pub use input::{FetchError, Input, Ticket, Trained};
 pub use output::{Event, Output, PlannedVoice, Reason, RoundPlan, RoundReport, Verdict};
 
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
 use bytes::Bytes;
 
 use crate::{
-    base::{BlobHash, MemberId, Millis},
+    base::{BlobHash, Incarnation, MemberId, Millis, RecordId, Seq},
     code::AuthorKey,
     feed::Head,
     manifest::Chain,
@@ -52,10 +72,50 @@ pub struct Stored {
     pub payloads: Vec<BlobHash>,
 }
 
+/// The manifest version, incarnation and place that a draw is for.
+type DrawKey = (Incarnation, Seq, u64);
+
+/// What our own next publication waits for.
+#[derive(Debug)]
+enum Stage {
+    /// For peers, since then.
+    Starting { since: Millis },
+    /// For the others' publications, until then at most.
+    Gathering { since: Millis, until: Millis },
+    /// For the hands.
+    Working(Box<round::Ordered>),
+    /// For a while, after a failure.
+    Resting { until: Millis },
+    /// For a record to become durable, or for nothing any more.
+    Idle,
+}
+
 /// The engine of one member.
 #[derive(Debug)]
 pub struct Engine {
-    _p3: (),
+    config: Config,
+    chain: Chain,
+    now: Millis,
+    out: VecDeque<Output>,
+    index: index::Index,
+    pending: pending::Pending,
+    /// Held records that may be admitted although a parent will never come.
+    forgiven: BTreeSet<RecordId>,
+    trust: trust::Trust,
+    peers: peers::Peers,
+    standings: BTreeMap<MemberId, gather::Standing>,
+    fetches: fetch::Fetches,
+    lags: lag::Lags,
+    own: own::Own,
+    stage: Stage,
+    draws: Option<(DrawKey, Arc<[MemberId]>)>,
+    /// Bytes of a payload, by manifest version.
+    lengths: BTreeMap<u64, u64>,
+    /// `None` until the first peer comes up.
+    presence_due: Option<Millis>,
+    expelled: bool,
+    /// Bytes that came in sync answers since the last one ended.
+    synced_bytes: usize,
 }
 
 impl Engine {
@@ -64,42 +124,85 @@ impl Engine {
     /// # Errors
     /// The store contradicts itself or the chain; says which record.
     pub fn new(config: Config, chain: Chain, stored: Stored, now: Millis) -> Result<Self, String> {
-        let _ = (config, chain, stored, now);
-        todo!("P3")
+        Self::restore(config, chain, stored, now)
+    }
+
+    fn empty(config: Config, chain: Chain, now: Millis) -> Self {
+        Self {
+            config,
+            chain,
+            now,
+            out: VecDeque::new(),
+            index: index::Index::default(),
+            pending: pending::Pending::default(),
+            forgiven: BTreeSet::new(),
+            trust: trust::Trust::default(),
+            peers: peers::Peers::default(),
+            standings: BTreeMap::new(),
+            fetches: fetch::Fetches::default(),
+            lags: lag::Lags::default(),
+            own: own::Own::default(),
+            stage: Stage::Starting { since: now },
+            draws: None,
+            lengths: BTreeMap::new(),
+            presence_due: None,
+            expelled: false,
+            synced_bytes: 0,
+        }
     }
 
     /// Tells the engine what happened. Any call also fires all timers that are due.
     pub fn handle(&mut self, now: Millis, input: Input) {
-        let _ = (now, input);
-        todo!("P3")
+        self.now = self.now.max(now);
+        match input {
+            Input::Record { bytes, from, ticket } => {
+                if ticket.is_none() {
+                    self.synced_bytes = self.synced_bytes.saturating_add(bytes.len());
+                }
+                self.on_record(bytes, from, ticket);
+            }
+            Input::Presence { bytes, from, ticket } => self.on_presence(&bytes, from, ticket),
+            Input::Manifest { bytes, from } => self.on_manifest(bytes, from),
+            Input::Synced { peer, complete } => self.on_synced(&peer, complete),
+            Input::PeerUp { peer } => self.on_peer_up(peer),
+            Input::PeerDown { peer } => self.on_peer_down(&peer),
+            Input::PayloadArrived { hash } => self.on_payload(hash),
+            Input::Blob { hash, bytes } => self.on_blob(hash, &bytes),
+            Input::FetchFailed { hash, why } => self.on_fetch_failed(hash, why),
+            Input::Persisted { id } => self.on_persisted(id),
+            Input::Trained(trained) => self.on_trained(*trained),
+            Input::TrainFailed { why } => self.on_train_failed(why),
+            Input::Release { label, wall } => self.on_release(label, wall),
+            Input::Close { wall } => self.on_close(wall),
+            Input::Tick => {}
+        }
+        self.run_timers();
     }
 
     /// The next thing to do, if any.
     pub fn poll(&mut self) -> Option<Output> {
-        todo!("P3")
+        self.out.pop_front()
     }
 
-    /// When to call [`Self::handle`] with [`Input::Tick`] if nothing happens before.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Millis> {
-        todo!("P3")
+    fn emit(&mut self, output: Output) {
+        self.out.push_back(output);
     }
 
     /// The manifest chain as it stands.
     #[must_use]
     pub fn chain(&self) -> &Chain {
-        todo!("P3")
+        &self.chain
     }
 
     /// Our own newest record.
     #[must_use]
     pub fn head(&self) -> Option<Head> {
-        todo!("P3")
+        self.index.head_before(&self.config.me, Incarnation(u64::MAX))
     }
 
     /// How far every feed is held, for a sync request; ascending.
     #[must_use]
     pub fn have(&self) -> Vec<Have> {
-        todo!("P3")
+        self.index.have()
     }
 }

@@ -1,0 +1,299 @@
+//! Which blobs to fetch, from whom, and what to do when a fetch stalls or fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Engine, Event, FetchError, Output, Reason, index::Known};
+use crate::{
+    base::{BlobHash, MemberId, Millis, Round, Seq, TransportId},
+    feed::{Body, EvidenceSpec},
+};
+
+/// Holders named in one order.
+const HOLDERS: usize = 8;
+/// Evidence bundles wanted at once.
+const EVIDENCE: usize = 64;
+/// Between tries of a fetch that failed: this, doubling, at most a minute.
+const RETRY_MS: u64 = 500;
+
+/// A blob under way, or to be tried again.
+#[derive(Debug)]
+struct Active {
+    body: Body,
+    author: MemberId,
+    payload: bool,
+    /// When the hands were told; `None`: not now.
+    since: Option<Millis>,
+    not_before: Millis,
+    tries: u32,
+    /// Peers that sent other bytes.
+    liars: BTreeSet<TransportId>,
+}
+
+/// What is fetched, what is there, what is no good.
+#[derive(Debug, Default)]
+pub(super) struct Fetches {
+    active: BTreeMap<BlobHash, Active>,
+    ready: BTreeSet<BlobHash>,
+    bad: BTreeSet<BlobHash>,
+    evidence: BTreeMap<BlobHash, (EvidenceSpec, MemberId, Body)>,
+    dirty: bool,
+}
+
+impl Fetches {
+    pub(super) fn is_ready(&self, hash: &BlobHash) -> bool {
+        self.ready.contains(hash)
+    }
+
+    pub(super) fn is_bad(&self, hash: &BlobHash) -> bool {
+        self.bad.contains(hash)
+    }
+
+    pub(super) fn set_ready(&mut self, hash: BlobHash) {
+        self.ready.insert(hash);
+        self.active.remove(&hash);
+    }
+
+    pub(super) fn forget(&mut self, hash: &BlobHash) {
+        self.ready.remove(hash);
+    }
+
+    /// Something changed that may change what is wanted.
+    pub(super) fn touch(&mut self) {
+        self.dirty = true;
+    }
+
+    pub(super) fn want_evidence(&mut self, body: Body, spec: EvidenceSpec, author: MemberId) {
+        if self.evidence.len() < EVIDENCE {
+            self.evidence.insert(body.hash, (spec, author, body));
+            self.dirty = true;
+        }
+    }
+
+    pub(super) fn evidence_arrived(&mut self, hash: &BlobHash) -> Option<(EvidenceSpec, MemberId)> {
+        self.active.remove(hash);
+        self.evidence.remove(hash).map(|(spec, author, _)| (spec, author))
+    }
+
+    /// A holder may have come up: what waits for one is tried now.
+    pub(super) fn reconsider(&mut self, now: Millis) {
+        for active in self.active.values_mut().filter(|active| active.since.is_none()) {
+            active.not_before = now;
+        }
+        self.dirty = true;
+    }
+
+    fn running(&self) -> usize {
+        self.active.values().filter(|active| active.since.is_some()).count()
+    }
+
+    /// When a fetch stalls or may be tried again.
+    pub(super) fn deadline(&self, fetch_ms: u64) -> Option<Millis> {
+        let due = |active: &Active| active.since.map_or(active.not_before, |since| since.after(fetch_ms));
+        self.active.values().map(due).min()
+    }
+}
+
+impl Engine {
+    /// A payload is on disk.
+    pub(super) fn on_payload(&mut self, hash: BlobHash) {
+        let Some(active) = self.fetches.active.get(&hash) else {
+            self.fetches.set_ready(hash);
+            self.fetches.touch();
+            return;
+        };
+        let author = active.author;
+        self.fetches.set_ready(hash);
+        self.fetches.touch();
+        let known = self.index.newest(&author).filter(|known| known.payload.hash == hash).cloned();
+        if let Some(known) = known {
+            self.payload_ready(known);
+        }
+    }
+
+    /// A fetch ended without its blob.
+    pub(super) fn on_fetch_failed(&mut self, hash: BlobHash, why: FetchError) {
+        let now = self.now;
+        let Some(active) = self.fetches.active.get_mut(&hash) else { return };
+        active.since = None;
+        active.tries = active.tries.saturating_add(1);
+        active.not_before = now.after((RETRY_MS << active.tries.min(7)).min(60_000));
+        match why {
+            FetchError::Unreachable => {}
+            FetchError::WrongBytes { peer } => {
+                active.not_before = now;
+                active.liars.insert(peer.clone());
+                self.emit(Output::Penalise { peer, code: "BLOB-001" });
+            }
+            FetchError::Malformed { code } => {
+                let author = active.author;
+                self.fetches.active.remove(&hash);
+                self.fetches.bad.insert(hash);
+                let text = "the payload that its author signed is not canonical".to_owned();
+                self.emit(Output::Event(Event::PayloadRefused { member: author, hash, reason: Reason { code, text } }));
+                for peer in self.transports(&author) {
+                    self.emit(Output::Penalise { peer, code });
+                }
+            }
+        }
+        self.fetches.touch();
+    }
+
+    /// Starts, restarts and cancels fetches.
+    pub(super) fn run_fetches(&mut self) {
+        let now = self.now;
+        let fetch_ms = self.config.fetch_ms;
+        let stalled = |active: &Active| active.since.is_some_and(|since| now.since(since) >= fetch_ms);
+        let waiting = |active: &Active| active.since.is_none() && active.not_before <= now;
+        let due = self.fetches.active.values().any(|active| stalled(active) || waiting(active));
+        if !self.fetches.dirty && !due {
+            return;
+        }
+        self.fetches.dirty = false;
+        for active in self.fetches.active.values_mut().filter(|active| stalled(active)) {
+            active.since = None;
+            active.tries = active.tries.saturating_add(1);
+            active.not_before = now;
+        }
+        self.choose_fetches();
+        let waiting: Vec<BlobHash> = {
+            let mut all: Vec<_> = self.fetches.active.iter().filter(|(_, active)| waiting(active)).collect();
+            all.sort_by_key(|(_, active)| (active.payload, active.tries));
+            all.into_iter().map(|(hash, _)| *hash).collect()
+        };
+        for hash in waiting {
+            if self.fetches.running() >= self.config.fetches.max(1) {
+                break;
+            }
+            self.order_fetch(&hash);
+        }
+    }
+
+    /// Brings what is under way in line with what is wanted.
+    fn choose_fetches(&mut self) {
+        let wanted = self.wanted_payloads();
+        let hashes: BTreeSet<BlobHash> = wanted.iter().map(|known| known.payload.hash).collect();
+        let convicted: Vec<BlobHash> = {
+            let known = self.fetches.evidence.iter();
+            known.filter(|(_, (spec, ..))| self.trust.is_convicted(&spec.accused)).map(|(hash, _)| *hash).collect()
+        };
+        for hash in convicted {
+            self.fetches.evidence.remove(&hash);
+        }
+        let gone: Vec<BlobHash> = {
+            let unwanted = |hash: &BlobHash| !hashes.contains(hash) && !self.fetches.evidence.contains_key(hash);
+            self.fetches.active.keys().filter(|hash| unwanted(hash)).copied().collect()
+        };
+        for hash in gone {
+            if let Some(Active { since: Some(_), author, .. }) = self.fetches.active.remove(&hash) {
+                self.standing(&author).superseded = true;
+                self.emit(Output::CancelFetch { hash });
+            }
+        }
+        let now = self.now;
+        let fresh = |body, author, payload| Active {
+            body,
+            author,
+            payload,
+            since: None,
+            not_before: now,
+            tries: 0,
+            liars: BTreeSet::new(),
+        };
+        for known in wanted {
+            let active = || fresh(known.payload, known.member, true);
+            self.fetches.active.entry(known.payload.hash).or_insert_with(active);
+        }
+        let Fetches { evidence, active, .. } = &mut self.fetches;
+        for (hash, (_, author, body)) in evidence {
+            active.entry(*hash).or_insert_with(|| fresh(*body, *author, false));
+        }
+    }
+
+    fn order_fetch(&mut self, hash: &BlobHash) {
+        let now = self.now;
+        let Some(active) = self.fetches.active.get(hash) else { return };
+        let from = self.holders(active);
+        let (body, payload) = (active.body, active.payload);
+        let Some(active) = self.fetches.active.get_mut(hash) else { return };
+        if from.is_empty() {
+            // Somebody who has it may come up; that asks for a new choice.
+            active.not_before = now.after(60_000);
+            return;
+        }
+        active.since = Some(now);
+        self.emit(Output::Fetch { body, from, payload });
+    }
+
+    /// Connected members, the author first, the others in an order that spreads the load; each try begins one further.
+    fn holders(&self, active: &Active) -> Vec<TransportId> {
+        let usable = |peer: &TransportId| self.peers.is_up(peer) && !active.liars.contains(peer);
+        let author = self.transports(&active.author);
+        let mut holders: Vec<TransportId> = author.iter().filter(|peer| usable(peer)).cloned().collect();
+        let mut others: Vec<TransportId> =
+            self.peers.connected().filter(|peer| usable(peer) && !author.contains(peer)).cloned().collect();
+        if !others.is_empty() {
+            let place = usize::from(active.body.hash.0[0]) + usize::from(self.config.me.0[0]);
+            let length = others.len();
+            others.rotate_left(place % length);
+        }
+        holders.append(&mut others);
+        if !holders.is_empty() {
+            let length = holders.len();
+            holders.rotate_left(usize::try_from(active.tries).unwrap_or(0) % length);
+        }
+        holders.truncate(HOLDERS);
+        holders
+    }
+
+    /// Payloads that the next merge can use and that are not on disk: one for each of the first drawn members that can be
+    /// used or waited for. The newest, but what is under way is let end if the last one was cut short.
+    fn wanted_payloads(&mut self) -> Vec<Known> {
+        if !self.own.is_acting() {
+            return Vec::new();
+        }
+        let order = self.draw_for(self.seq_to_gather_for());
+        let draw = self.draw_size();
+        let base = self.window_base();
+        let mut wanted = Vec::new();
+        let mut counted = 0;
+        for member in &order {
+            if counted >= draw {
+                break;
+            }
+            if self.trust.is_barred(member) {
+                continue;
+            }
+            let newest = self.index.newest(member);
+            let usable = newest.filter(|known| self.is_in_window(base, known) && !self.fetches.is_bad(&known.payload.hash));
+            let Some(usable) = usable else {
+                counted += u64::from(self.is_waitable(member));
+                continue;
+            };
+            counted += 1;
+            if self.fetches.is_ready(&usable.payload.hash) {
+                continue;
+            }
+            let running = self.standings.get(member).filter(|standing| standing.superseded).and_then(|_| {
+                let running = self.fetches.active.iter();
+                let theirs = running.filter(|(_, active)| active.author == *member && active.since.is_some());
+                theirs.map(|(hash, _)| *hash).next()
+            });
+            let usable = usable.clone();
+            wanted.push(running.and_then(|hash| self.update_of(base, member, &hash)).unwrap_or(usable));
+        }
+        wanted
+    }
+
+    /// An update of a member by its payload, if it is recent.
+    fn update_of(&self, base: Round, member: &MemberId, payload: &BlobHash) -> Option<Known> {
+        let recent = self.index.updates_below(Round(u64::MAX));
+        let mut theirs = recent.filter(|known| known.member == *member && known.payload.hash == *payload);
+        theirs.find(|known| self.is_in_window(base, known)).cloned()
+    }
+
+    /// The place of the publication that payloads are gathered for now: while a round runs, the one after it.
+    fn seq_to_gather_for(&self) -> Seq {
+        let next = self.next_place().1;
+        if self.is_round_under_way() { next.next() } else { next }
+    }
+}

@@ -1,0 +1,211 @@
+//! Every record that was admitted, by id, by feed and by what it says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use crate::{
+    admit::Parent,
+    base::{BlobHash, Incarnation, Lamport, MemberId, RecordId, Round, Seq},
+    feed::{Body, Checked, Feed, Head, Linked, Refusal, Spec, check_stored},
+    manifest::Chain,
+    wire::Have,
+};
+
+/// An admitted update, as much of it as the engine plans with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) member: MemberId,
+    pub(super) record: RecordId,
+    pub(super) incarnation: Incarnation,
+    pub(super) seq: Seq,
+    pub(super) round: Round,
+    pub(super) payload: Body,
+    pub(super) state: Option<Body>,
+}
+
+impl Known {
+    /// What a checked update says; `None` for other kinds.
+    pub(super) fn of(checked: &Checked) -> Option<Self> {
+        let record = checked.record();
+        let Spec::Update(update) = &record.spec else { return None };
+        Some(Self {
+            member: record.member,
+            record: checked.id(),
+            incarnation: record.incarnation,
+            seq: record.seq,
+            round: update.round,
+            payload: record.body?,
+            state: update.state,
+        })
+    }
+
+    fn place(&self) -> (Incarnation, Seq) {
+        (self.incarnation, self.seq)
+    }
+}
+
+/// What later records may need to know about one, and its bytes as evidence.
+#[derive(Debug, Clone)]
+struct Entry {
+    parent: Parent,
+    payload: Option<BlobHash>,
+    bytes: Bytes,
+}
+
+/// The records that count.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    entries: BTreeMap<RecordId, Entry>,
+    feeds: BTreeMap<(MemberId, Incarnation), Feed>,
+    newest: BTreeMap<MemberId, Known>,
+    closed: BTreeMap<MemberId, Incarnation>,
+    pinned: BTreeSet<BlobHash>,
+    rounds: BTreeMap<Round, Vec<Known>>,
+    evidence: BTreeSet<(MemberId, Incarnation)>,
+    /// Records that never count but that admitted ones may build on: those of convicted members.
+    strays: BTreeMap<RecordId, Parent>,
+}
+
+/// Records of convicted members that are remembered as possible parents.
+const STRAYS: usize = 4096;
+
+fn parent_of(checked: &Checked) -> Parent {
+    let record = checked.record();
+    let round = if let Spec::Update(update) = &record.spec { Some(update.round) } else { None };
+    Parent {
+        member: record.member,
+        incarnation: record.incarnation,
+        seq: record.seq,
+        clock: record.clock,
+        round,
+    }
+}
+
+impl Index {
+    pub(super) fn contains(&self, id: &RecordId) -> bool {
+        self.entries.contains_key(id)
+    }
+
+    /// What a record that builds on `id` needs to know of it.
+    pub(super) fn parent(&self, id: &RecordId) -> Option<Parent> {
+        self.entries.get(id).map(|entry| entry.parent).or_else(|| self.strays.get(id).copied())
+    }
+
+    pub(super) fn bytes(&self, id: &RecordId) -> Option<&Bytes> {
+        self.entries.get(id).map(|entry| &entry.bytes)
+    }
+
+    pub(super) fn head(&self, member: &MemberId, incarnation: Incarnation) -> Option<Head> {
+        self.feeds.get(&(*member, incarnation)).and_then(Feed::head)
+    }
+
+    /// The head of the newest feed of `member` below `incarnation`.
+    pub(super) fn head_before(&self, member: &MemberId, incarnation: Incarnation) -> Option<Head> {
+        let feeds = self.feeds.range((*member, Incarnation(0))..(*member, incarnation));
+        feeds.rev().find_map(|(_, feed)| feed.head())
+    }
+
+    /// The clock of the newest record in all feeds of `member`.
+    pub(super) fn clock(&self, member: &MemberId) -> Lamport {
+        let feeds = self.feeds.range((*member, Incarnation(0))..=(*member, Incarnation(u64::MAX)));
+        feeds.map(|(_, feed)| feed.clock()).max().unwrap_or_default()
+    }
+
+    /// Offers a record to its feed; the caller inserts what was appended.
+    pub(super) fn offer(&mut self, checked: &Checked, chain: &Chain) -> Result<Linked, Refusal> {
+        let Self { entries, feeds, .. } = self;
+        let record = checked.record();
+        let key = (record.member, record.incarnation);
+        let feed = feeds.entry(key).or_insert_with(|| Feed::new(record.member, record.incarnation));
+        feed.offer(checked, |id| entries.get(id).and_then(|entry| check_stored(entry.bytes.clone(), chain).ok()))
+    }
+
+    /// Remembers an appended record.
+    pub(super) fn insert(&mut self, checked: &Checked) {
+        let record = checked.record();
+        let entry = Entry {
+            parent: parent_of(checked),
+            payload: record.body.map(|body| body.hash),
+            bytes: checked.bytes().clone(),
+        };
+        self.entries.insert(checked.id(), entry);
+        match &record.spec {
+            Spec::Update(_) => self.insert_update(checked),
+            Spec::Release(_) => {
+                let parents = record.parents.iter().filter_map(|id| self.entries.get(id));
+                let payloads: Vec<BlobHash> = parents.filter_map(|entry| entry.payload).collect();
+                self.pinned.extend(payloads);
+            }
+            Spec::Evidence(spec) => {
+                self.evidence.insert((spec.accused, spec.incarnation));
+            }
+            Spec::Close(_) => {
+                self.closed.insert(record.member, record.incarnation);
+            }
+        }
+    }
+
+    fn insert_update(&mut self, checked: &Checked) {
+        let Some(known) = Known::of(checked) else { return };
+        self.rounds.entry(known.round).or_default().push(known.clone());
+        let newer = self.newest.get(&known.member).is_none_or(|held| held.place() < known.place());
+        if newer {
+            self.newest.insert(known.member, known);
+        }
+    }
+
+    /// Remembers a record that does not count, as a possible parent.
+    pub(super) fn insert_stray(&mut self, checked: &Checked) {
+        if self.strays.len() < STRAYS {
+            self.strays.insert(checked.id(), parent_of(checked));
+        }
+    }
+
+    /// The newest update of a member.
+    pub(super) fn newest(&self, member: &MemberId) -> Option<&Known> {
+        self.newest.get(member)
+    }
+
+    /// Every member's newest update.
+    pub(super) fn all_newest(&self) -> impl Iterator<Item = &Known> {
+        self.newest.values()
+    }
+
+    /// Whether the member's newest feed has ended.
+    pub(super) fn is_closed(&self, member: &MemberId) -> bool {
+        let Some(closed) = self.closed.get(member) else { return false };
+        self.feeds.range((*member, closed.next())..=(*member, Incarnation(u64::MAX))).next().is_none()
+    }
+
+    /// Whether somebody's evidence record about this feed is known.
+    pub(super) fn has_evidence(&self, member: &MemberId, incarnation: Incarnation) -> bool {
+        self.evidence.contains(&(*member, incarnation))
+    }
+
+    /// Whether a release record names this payload.
+    pub(super) fn is_pinned(&self, payload: &BlobHash) -> bool {
+        self.pinned.contains(payload)
+    }
+
+    /// Admitted updates of rounds below `round`, oldest first.
+    pub(super) fn updates_below(&self, round: Round) -> impl Iterator<Item = &Known> {
+        self.rounds.range(..round).flat_map(|(_, updates)| updates)
+    }
+
+    /// Forgets updates below `round` that `gone` says no longer matter for retention; records themselves stay.
+    pub(super) fn forget_below(&mut self, round: Round, gone: impl Fn(&Known) -> bool) {
+        for (_, updates) in self.rounds.range_mut(..round) {
+            updates.retain(|known| !gone(known));
+        }
+        self.rounds.retain(|_, updates| !updates.is_empty());
+    }
+
+    /// How far every feed is held; ascending.
+    pub(super) fn have(&self) -> Vec<Have> {
+        let heads = self.feeds.values().filter_map(Feed::head);
+        heads
+            .map(|head| Have { member: head.member, incarnation: head.incarnation, next: head.seq.next() })
+            .collect()
+    }
+}

@@ -1,0 +1,341 @@
+//! Our own feed: what is written, in which order, and how it never forks.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::{Engine, Event, Output, Stage, index::Known, round::Report};
+use crate::{
+    base::{Incarnation, Lamport, Millis, RecordId, Seq, TransportId, UnixSeconds, limit},
+    feed::{Body, Checked, Close, EvidenceSpec, Linked, Record, Release, Spec, sign},
+};
+
+/// Records of an unknown manifest version that are kept for it.
+const UNVERSIONED: usize = 64;
+/// Operators' and evidence records that wait for their turn.
+const SIDE: usize = 64;
+
+/// A record other than an update that is to be written before the next round.
+#[derive(Debug, Clone)]
+pub(super) enum Side {
+    /// The operator wants this update pinned.
+    Release { label: String, update: Known },
+    /// Somebody equivocated; the bundle is stored.
+    Evidence { spec: EvidenceSpec, body: Body },
+    /// The feed ends.
+    Close(Close),
+}
+
+/// A record on its way to the disk.
+#[derive(Debug)]
+struct Writing {
+    checked: Checked,
+    report: Option<Report>,
+}
+
+/// The state of our own feed.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    incarnation: Incarnation,
+    last: Option<Known>,
+    /// The record before the last update.
+    before: Option<Known>,
+    writing: Option<Writing>,
+    side: VecDeque<Side>,
+    wall: UnixSeconds,
+    /// When our last update was announced.
+    published: Option<Millis>,
+    /// The longest of the last round's work, in milliseconds.
+    work_ms: Option<u64>,
+    failures: u32,
+    /// We come back with an old publication.
+    returned: bool,
+    /// The newest of our own records that somebody else had and we had not.
+    outside: Option<(Incarnation, Seq, RecordId, Lamport)>,
+    halted: bool,
+    unversioned: VecDeque<(Bytes, TransportId)>,
+}
+
+impl Own {
+    pub(super) fn restored(incarnation: Incarnation, updates: (Option<Known>, Option<Known>), wall: UnixSeconds) -> Self {
+        let (last, before) = updates;
+        Self { incarnation, returned: last.is_some(), last, before, wall, ..Self::default() }
+    }
+
+    pub(super) fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// Our last update, durable and announced.
+    pub(super) fn last(&self) -> Option<&Known> {
+        self.last.as_ref()
+    }
+
+    /// Whether this is one of our last two updates.
+    pub(super) fn is_recent(&self, known: &Known) -> bool {
+        [&self.last, &self.before].into_iter().flatten().any(|own| own.record == known.record)
+    }
+
+    pub(super) fn published(&self) -> Option<Millis> {
+        self.published
+    }
+
+    pub(super) fn last_work_ms(&self) -> Option<u64> {
+        self.work_ms
+    }
+
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    pub(super) fn note_failure(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    pub(super) fn note_work(&mut self, ms: u64) {
+        self.work_ms = Some(ms);
+        self.failures = 0;
+    }
+
+    pub(super) fn note_wall(&mut self, wall: UnixSeconds) {
+        self.wall = self.wall.max(wall);
+    }
+
+    /// Whether we were away: restarted, or silent for longer than the window's rounds take.
+    pub(super) fn was_away(&self, now: Millis, window: u64) -> bool {
+        let round_ms = self.work_ms.unwrap_or(0).max(1_000);
+        let silent = self.published.is_some_and(|at| now.since(at) > round_ms.saturating_mul(window + 1));
+        self.returned || silent
+    }
+
+    pub(super) fn is_persisting(&self, id: &RecordId) -> bool {
+        self.writing.as_ref().is_some_and(|writing| writing.checked.id() == *id)
+    }
+
+    pub(super) fn is_writing(&self) -> bool {
+        self.writing.is_some()
+    }
+
+    pub(super) fn is_writing_update(&self) -> bool {
+        self.writing.as_ref().is_some_and(|writing| writing.report.is_some())
+    }
+
+    pub(super) fn push_side(&mut self, side: Side) {
+        if self.side.len() < SIDE {
+            self.side.push_back(side);
+        }
+    }
+
+    /// No more records of ours.
+    pub(super) fn halt(&mut self) {
+        self.halted = true;
+        self.side.clear();
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.halted = false;
+    }
+
+    pub(super) fn is_acting(&self) -> bool {
+        !self.halted
+    }
+
+    pub(super) fn hold_unversioned(&mut self, bytes: Bytes, from: &TransportId) {
+        if self.unversioned.len() >= UNVERSIONED {
+            self.unversioned.pop_front();
+        }
+        self.unversioned.push_back((bytes, from.clone()));
+    }
+
+    pub(super) fn take_unversioned(&mut self) -> VecDeque<(Bytes, TransportId)> {
+        std::mem::take(&mut self.unversioned)
+    }
+}
+
+impl Engine {
+    /// Where our next record will stand.
+    pub(super) fn next_place(&self) -> (Incarnation, Seq) {
+        let incarnation = self.own.incarnation;
+        let head = self.index.head(&self.config.me, incarnation);
+        (incarnation, head.map_or(Seq(0), |head| head.seq.next()))
+    }
+
+    /// A record of ours that we do not have: our disk is behind our own feed, and nobody knows by how much. We never sign a
+    /// place twice, so we go on in a new incarnation.
+    pub(super) fn own_from_outside(&mut self, checked: &Checked) {
+        let record = checked.record();
+        let place = (record.incarnation, record.seq);
+        if self.own.outside.is_none_or(|(incarnation, seq, ..)| (incarnation, seq) < place) {
+            self.own.outside = Some((record.incarnation, record.seq, checked.id(), record.clock));
+        }
+        if record.incarnation >= self.own.incarnation {
+            self.open_incarnation(record.incarnation.next());
+        }
+    }
+
+    pub(super) fn open_incarnation(&mut self, incarnation: Incarnation) {
+        self.own.incarnation = incarnation;
+        self.emit(Output::Event(Event::NewIncarnation { incarnation }));
+        self.fetches.touch();
+    }
+
+    /// Writes a record that waits for its turn, if any. True: one is being written.
+    pub(super) fn run_side(&mut self) -> bool {
+        while let Some(side) = self.own.side.pop_front() {
+            let (spec, parents, body) = match side {
+                Side::Evidence { spec, .. } if self.index.has_evidence(&spec.accused, spec.incarnation) => continue,
+                Side::Evidence { spec, body } => (Spec::Evidence(spec), Vec::new(), Some(body)),
+                Side::Release { label, update } => {
+                    (Spec::Release(Release { round: update.round, label }), vec![update.record], None)
+                }
+                Side::Close(why) => (Spec::Close(why), Vec::new(), None),
+            };
+            let version = self.chain.current().version;
+            match self.write(version, spec, parents, body, self.own.wall, None) {
+                Ok(()) => return true,
+                Err(text) => {
+                    let reason = super::Reason { code: "OWN-001", text };
+                    self.emit(Output::Event(Event::Refused { from: None, reason }));
+                }
+            }
+        }
+        false
+    }
+
+    /// Writes the record of a round.
+    pub(super) fn write_update(
+        &mut self,
+        version: u64,
+        payload: Body,
+        parents: Vec<RecordId>,
+        spec: Spec,
+        wall: UnixSeconds,
+        report: Report,
+    ) -> Result<(), String> {
+        self.write(version, spec, parents, Some(payload), wall, Some(report))
+    }
+
+    fn write(
+        &mut self,
+        version: u64,
+        spec: Spec,
+        parents: Vec<RecordId>,
+        body: Option<Body>,
+        wall: UnixSeconds,
+        report: Option<Report>,
+    ) -> Result<(), String> {
+        if self.own.halted || self.own.writing.is_some() {
+            return Err("nothing can be written now".to_owned());
+        }
+        let (incarnation, seq) = self.next_place();
+        let me = self.config.me;
+        let (manifest, manifest_hash) = self.chain.at(version).ok_or("the plan's manifest version is not held")?;
+        let clocks = parents.iter().filter_map(|id| self.index.parent(id)).map(|parent| parent.clock);
+        let outside = self.own.outside.map(|(.., clock)| clock);
+        let clock = clocks.chain([self.index.clock(&me)]).chain(outside).max().unwrap_or_default().next();
+        let is_update = matches!(spec, Spec::Update(_));
+        let record = Record {
+            network: self.chain.network(),
+            member: me,
+            key: self.config.key.public(),
+            incarnation,
+            seq,
+            prev: self.prev_of(incarnation),
+            manifest_version: version,
+            manifest_hash,
+            clock,
+            claimed_time: UnixSeconds(wall.0 - wall.0 % limit::CLAIMED_TIME_STEP_S),
+            body,
+            codec: is_update.then_some(manifest.policy.codec),
+            parents,
+            spec,
+        };
+        let checked = sign(record, &self.config.key).map_err(|refusal| refusal.to_string())?;
+        self.emit(Output::Persist { id: checked.id(), bytes: checked.bytes().clone() });
+        self.own.writing = Some(Writing { checked, report });
+        Ok(())
+    }
+
+    /// The record before our next one: the head, or the last that is known of the incarnation before.
+    fn prev_of(&self, incarnation: Incarnation) -> Option<RecordId> {
+        let me = &self.config.me;
+        if let Some(head) = self.index.head(me, incarnation) {
+            return Some(head.id);
+        }
+        let held = self.index.head_before(me, incarnation).map(|head| (head.incarnation, head.seq, head.id));
+        let outside = self.own.outside.map(|(incarnation, seq, id, _)| (incarnation, seq, id));
+        held.into_iter().chain(outside).filter(|(before, ..)| *before < incarnation).max().map(|(.., id)| id)
+    }
+
+    /// Our record is durable: now, and not before, others may see it.
+    pub(super) fn on_persisted(&mut self, id: RecordId) {
+        if !self.own.is_persisting(&id) {
+            return;
+        }
+        let Some(Writing { checked, report }) = self.own.writing.take() else { return };
+        match self.index.offer(&checked, &self.chain) {
+            Ok(Linked::Appended) => {}
+            Ok(Linked::Fork(evidence)) => return self.convict(&evidence),
+            Ok(Linked::Duplicate | Linked::Gap { .. }) | Err(_) => {
+                self.begin_gather();
+                return;
+            }
+        }
+        self.enter(&checked);
+        self.emit(Output::Announce { bytes: checked.bytes().clone() });
+        if let Some(known) = Known::of(&checked) {
+            self.own.before = self.own.last.replace(known);
+            self.own.published = Some(self.now);
+            self.own.returned = false;
+        }
+        self.announce_presence();
+        if let Some(report) = report {
+            self.emit(Output::Event(report.into_event(id)));
+            self.prune();
+            self.begin_gather();
+        }
+        if matches!(checked.record().spec, Spec::Close(_)) {
+            self.finish();
+        }
+        self.retry_ready();
+    }
+
+    /// Nothing of ours follows; what others ask is still answered.
+    pub(super) fn finish(&mut self) {
+        self.own.halt();
+        self.stage = Stage::Idle;
+        self.emit(Output::Finished);
+    }
+
+    /// The operator wants our last publication pinned.
+    pub(super) fn on_release(&mut self, label: String, wall: UnixSeconds) {
+        self.own.note_wall(wall);
+        if let Some(update) = self.own.last.clone() {
+            self.own.push_side(Side::Release { label, update });
+        } else {
+            let text = "nothing was published yet, so there is nothing to release".to_owned();
+            let reason = super::Reason { code: "OWN-002", text };
+            self.emit(Output::Event(Event::Refused { from: None, reason }));
+        }
+    }
+
+    /// The operator wants to leave: what is under way is dropped.
+    pub(super) fn on_close(&mut self, wall: UnixSeconds) {
+        self.own.note_wall(wall);
+        if self.own.halted {
+            return;
+        }
+        self.own.side.retain(|side| !matches!(side, Side::Close(_)));
+        self.own.side.push_back(Side::Close(Close::Left));
+        if matches!(self.stage, Stage::Working(_)) {
+            self.begin_gather();
+        }
+    }
+
+    /// Whether the feed's newest record closes it.
+    pub(super) fn is_closing(&self) -> bool {
+        let writing = self.own.writing.as_ref().map(|writing| &writing.checked.record().spec);
+        matches!(writing, Some(Spec::Close(_))) || self.index.is_closed(&self.config.me)
+    }
+}
+

@@ -1,0 +1,110 @@
+//! "Here I am", said and heard; connections that come and go.
+
+use bytes::Bytes;
+
+use super::{Engine, Event, Output, Reason, Ticket, Verdict};
+use crate::{
+    base::{MemberId, TransportId},
+    feed::{Blame, Head},
+    wire::Presence,
+};
+
+/// Connections beyond which only drawn members are dialled.
+const CONNECTIONS: usize = 32;
+
+impl Engine {
+    /// Tells everybody our head and manifest version.
+    pub(super) fn announce_presence(&mut self) {
+        let head = self.head().map(|head| (head.incarnation, head.seq, head.id));
+        let manifest_version = self.chain.current().version;
+        self.presence_due = Some(self.now.after(self.config.presence_ms));
+        self.emit(Output::Presence { head, manifest_version });
+    }
+
+    /// Somebody's presence.
+    pub(super) fn on_presence(&mut self, bytes: &Bytes, from: TransportId, ticket: Option<Ticket>) {
+        let verdict = match Presence::check(bytes, &self.chain) {
+            Ok(presence) => self.hear_presence(presence, from),
+            Err(refusal) => {
+                let reason = Reason { code: refusal.code(), text: refusal.to_string() };
+                self.emit(Output::Event(Event::Refused { from: Some(from.clone()), reason }));
+                if refusal.blame() == Blame::Nobody {
+                    Verdict::Ignore
+                } else {
+                    self.emit(Output::Penalise { peer: from, code: refusal.code() });
+                    Verdict::Reject
+                }
+            }
+        };
+        if let Some(ticket) = ticket {
+            self.emit(Output::Verdict { ticket, verdict });
+        }
+    }
+
+    fn hear_presence(&mut self, presence: Presence, from: TransportId) -> Verdict {
+        let now = self.now;
+        let standing = self.standing(&presence.member);
+        if presence.member == self.config.me || standing.counter.is_some_and(|last| presence.counter <= last) {
+            return Verdict::Ignore;
+        }
+        let standing = self.standing(&presence.member);
+        standing.counter = Some(presence.counter);
+        standing.heard = Some(now);
+        self.fetches.touch();
+        let asked = if self.peers.is_up(&presence.peer) { presence.peer.clone() } else { from };
+        if presence.manifest_version > self.chain.current().version {
+            self.peers.lacks_version(presence.manifest_version, Some(asked.clone()), now);
+        }
+        if let Some((incarnation, seq, id)) = presence.head {
+            let head = Head { member: presence.member, incarnation, seq, id };
+            if self.is_news(&head) {
+                self.peers.lacks(id, Some(asked), true, now);
+            }
+        }
+        if !presence.addresses.is_empty() && self.wants_connection(&presence.member, &presence.peer) {
+            self.emit(Output::Dial { peer: presence.peer, addresses: presence.addresses });
+        }
+        Verdict::Accept
+    }
+
+    fn wants_connection(&mut self, member: &MemberId, peer: &TransportId) -> bool {
+        if self.peers.is_up(peer) || self.trust.is_convicted(member) {
+            return false;
+        }
+        let room = self.peers.connected().count() < CONNECTIONS;
+        let drawn = || {
+            let draw = usize::try_from(self.draw_size()).unwrap_or(usize::MAX);
+            let order = self.draws.as_ref().map(|(_, order)| order);
+            order.is_some_and(|order| order.iter().take(draw).any(|other| other == member))
+        };
+        (room || drawn()) && self.peers.should_dial(peer, self.now)
+    }
+
+    /// A connection stands.
+    pub(super) fn on_peer_up(&mut self, peer: TransportId) {
+        let member = self.chain.by_transport(&peer).map(|member| member.id);
+        self.peers.up(peer, self.now);
+        if let Some(member) = member {
+            self.hear(&member);
+        }
+        self.fetches.reconsider(self.now);
+        if self.presence_due.is_none() {
+            self.announce_presence();
+            // The last announcement may have died with us.
+            let head = self.head().and_then(|head| self.index.bytes(&head.id).cloned());
+            if let Some(bytes) = head {
+                self.emit(Output::Announce { bytes });
+            }
+        }
+    }
+
+    /// The last connection to it is gone: nobody waits for that member until it is heard again.
+    pub(super) fn on_peer_down(&mut self, peer: &TransportId) {
+        self.peers.down(peer);
+        let member = self.chain.by_transport(peer).map(|member| member.id);
+        if let Some(member) = member.filter(|member| !self.is_connected(member)) {
+            self.standing(&member).heard = None;
+        }
+        self.fetches.touch();
+    }
+}

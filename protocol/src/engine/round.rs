@@ -1,0 +1,191 @@
+//! One round: its order to the hands, and the record that its end becomes.
+
+use super::{Engine, Event, Output, PlannedVoice, RoundPlan, RoundReport, Stage, Trained, gather::Survey, index::Known};
+use crate::{
+    base::{MemberId, Millis, RecordId, Round, limit},
+    feed::{Skip, SkipReason, Spec, Update},
+};
+
+/// Between tries of a round that failed: this, doubling, at most [`RETRY_MAX_MS`].
+const RETRY_MS: u64 = 1_000;
+const RETRY_MAX_MS: u64 = 60_000;
+
+/// A round that the hands work on.
+#[derive(Debug, Clone)]
+pub(super) struct Ordered {
+    pub(super) plan: RoundPlan,
+    skipped: Vec<(MemberId, SkipReason)>,
+    order: Vec<MemberId>,
+    since: Millis,
+    gather_ms: u64,
+}
+
+/// What [`RoundReport`] says of a record that is being persisted.
+#[derive(Debug)]
+pub(super) struct Report(RoundReport);
+
+impl Report {
+    pub(super) fn into_event(self, record: RecordId) -> Event {
+        Event::RoundDone(Box::new(RoundReport { record, ..self.0 }))
+    }
+}
+
+fn voice(known: &Known) -> PlannedVoice {
+    PlannedVoice { member: known.member, record: known.record, round: known.round, payload: known.payload }
+}
+
+impl Engine {
+    /// Our own last publication, if the next round goes on from it: not if its training state is gone, nor after an absence
+    /// that outlasted the window. A partition is no absence: whoever publishes is not away.
+    pub(super) fn own_voice(&self) -> Option<&Known> {
+        let own = self.own.last().filter(|own| self.fetches.is_ready(&own.payload.hash))?;
+        if !self.own.was_away(self.now, self.window()) {
+            return Some(own);
+        }
+        let frontier = self.frontier().unwrap_or_default();
+        (frontier.0.saturating_sub(own.round.0) <= self.window()).then_some(own)
+    }
+
+    /// Rounds back that still count.
+    pub(super) fn window(&self) -> u64 {
+        (self.chain.current().policy.ages.len() as u64).saturating_sub(1)
+    }
+
+    /// Whether a round or its record is under way.
+    pub(super) fn is_round_under_way(&self) -> bool {
+        matches!(self.stage, Stage::Working(_)) || self.own.is_writing_update()
+    }
+
+    /// Orders a round from what was gathered.
+    pub(super) fn order_round(&mut self, survey: Survey, gather_ms: u64) {
+        let (incarnation, seq) = self.next_place();
+        let order = self.draw_for(seq).to_vec();
+        let own = self.own_voice().map(voice);
+        let manifest = self.chain.current();
+        let policy = &manifest.policy;
+        let rounds = own.iter().map(|own| own.round).chain(survey.voices.iter().map(|known| known.round));
+        let round = rounds.max().map_or(Round(1), Round::next);
+        let checkpoint =
+            policy.momentum > 0 && policy.checkpoint_every > 0 && round.0.is_multiple_of(policy.checkpoint_every);
+        let plan = RoundPlan {
+            incarnation,
+            seq,
+            manifest_version: manifest.version,
+            own,
+            others: survey.voices.iter().map(voice).collect(),
+            steps: policy.steps,
+            checkpoint,
+        };
+        let skipped = survey.skipped;
+        let ordered = Ordered { plan: plan.clone(), skipped, order, since: self.now, gather_ms };
+        self.stage = Stage::Working(Box::new(ordered));
+        self.fetches.touch();
+        self.emit(Output::Round(Box::new(plan)));
+    }
+
+    /// The hands are done with the round.
+    pub(super) fn on_trained(&mut self, trained: Trained) {
+        let Stage::Working(ordered) = std::mem::replace(&mut self.stage, Stage::Idle) else { return };
+        self.own.note_wall(trained.wall);
+        if (ordered.plan.incarnation, ordered.plan.seq) != self.next_place() {
+            // The feed went on without this round (a restored backup): another place, another draw.
+            self.begin_gather();
+            return;
+        }
+        self.own.note_work(self.now.since(ordered.since));
+        self.fetches.set_ready(trained.payload.hash);
+        let (spec, report) = self.describe(&ordered, &trained);
+        let parents: Vec<RecordId> = trained.used.iter().map(|(record, _)| *record).collect();
+        if let Err(why) =
+            self.write_update(ordered.plan.manifest_version, trained.payload, parents, spec, trained.wall, Report(report))
+        {
+            self.own.note_failure();
+            self.rest(why);
+        }
+    }
+
+    /// The record's spec, and the report for people.
+    fn describe(&self, ordered: &Ordered, trained: &Trained) -> (Spec, RoundReport) {
+        let voices = ordered.plan.others.iter().chain(&ordered.plan.own);
+        let by_record = |id: &RecordId| voices.clone().find(|voice| voice.record == *id).map(|voice| voice.member);
+        let contributors: Vec<(MemberId, u64)> =
+            trained.used.iter().filter_map(|(id, weight)| Some((by_record(id)?, *weight))).collect();
+        let skipped = self.skips(ordered, &contributors, &trained.out_of_reach);
+        let members = self.chain.at(ordered.plan.manifest_version).map(|(manifest, _)| &manifest.members);
+        let place = |id: &MemberId| {
+            let place = members.and_then(|members| members.iter().position(|member| member.id == *id));
+            place.and_then(|place| u64::try_from(place).ok())
+        };
+        let named = skipped.iter().filter_map(|(member, reason)| Some(Skip { member: place(member)?, reason: *reason }));
+        let update = Update {
+            round: trained.round,
+            phase: trained.phase,
+            weights: trained.used.iter().map(|(_, weight)| *weight).collect(),
+            merge: trained.merge,
+            skipped: named.take(limit::SKIPPED).collect(),
+            steps: trained.steps,
+            examples: bucket(trained.examples),
+            loss_before_micro: trained.loss_before_micro,
+            loss_after_micro: trained.loss_after_micro,
+            privacy: trained.privacy,
+            dataset: trained.dataset,
+            state: trained.state,
+        };
+        let report = RoundReport {
+            round: trained.round,
+            record: RecordId([0; 32]),
+            merge: trained.merge,
+            contributors,
+            skipped,
+            steps: trained.steps,
+            loss_micro: (trained.loss_before_micro, trained.loss_after_micro),
+            gather_ms: ordered.gather_ms,
+            work_ms: self.now.since(ordered.since),
+        };
+        (Spec::Update(update), report)
+    }
+
+    /// Whom the draw named before the last used member and who was not merged; everybody if fewer than the draw were used.
+    fn skips(
+        &self,
+        ordered: &Ordered,
+        used: &[(MemberId, u64)],
+        out_of_reach: &[MemberId],
+    ) -> Vec<(MemberId, SkipReason)> {
+        let is_used = |member: &MemberId| used.iter().any(|(other, _)| other == member);
+        let count = ordered.order.iter().filter(|member| is_used(member)).count();
+        let draw = self.chain.at(ordered.plan.manifest_version).map_or(0, |(manifest, _)| manifest.policy.draw);
+        let short = (count as u64) < draw;
+        let last = ordered.order.iter().rposition(is_used).unwrap_or(0);
+        let considered = if short { ordered.order.len() } else { last };
+        let reason = |member: &MemberId| {
+            if out_of_reach.contains(member) {
+                return SkipReason::Distance;
+            }
+            let known = ordered.skipped.iter().find(|(other, _)| other == member);
+            known.map_or(SkipReason::Absent, |(_, reason)| *reason)
+        };
+        let named = ordered.order.iter().take(considered).filter(|member| !is_used(member));
+        named.map(|member| (*member, reason(member))).collect()
+    }
+
+    /// A round failed: tell, and try again after a while.
+    pub(super) fn on_train_failed(&mut self, why: String) {
+        if matches!(self.stage, Stage::Working(_)) {
+            self.own.note_failure();
+            self.rest(why);
+        }
+    }
+
+    pub(super) fn rest(&mut self, why: String) {
+        let doublings = self.own.failures().saturating_sub(1).min(6);
+        let retry_ms = (RETRY_MS << doublings).min(RETRY_MAX_MS);
+        self.stage = Stage::Resting { until: self.now.after(retry_ms) };
+        self.emit(Output::Event(Event::RoundFailed { why, retry_ms }));
+    }
+}
+
+/// Examples, rounded up to a power of two: their exact number is nobody's business.
+const fn bucket(examples: u64) -> u64 {
+    if examples == 0 { 0 } else { examples.next_power_of_two() }
+}

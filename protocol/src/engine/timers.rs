@@ -1,0 +1,90 @@
+//! What time alone brings about.
+
+use super::{Engine, Output, Stage, own::Side};
+use crate::{
+    admit,
+    base::{Millis, TransportId},
+    feed::Close,
+    wire::SyncRequest,
+};
+
+impl Engine {
+    /// How long a question to a peer may take.
+    fn patience_ms(&self) -> u64 {
+        self.config.fetch_ms.saturating_mul(2).max(1)
+    }
+
+    pub(super) fn run_timers(&mut self) {
+        self.give_up_missing();
+        self.run_stage();
+        self.run_fetches();
+        for peer in self.peers.questions(self.now, self.patience_ms()) {
+            let (have, manifest_version) = (self.have(), self.chain.current().version);
+            self.emit(Output::Sync { peer, have, manifest_version });
+        }
+        if self.presence_due.is_some_and(|due| due <= self.now) {
+            self.announce_presence();
+        }
+    }
+
+    /// When to call [`Engine::handle`] with [`super::Input::Tick`] if nothing happens before.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Millis> {
+        let stage = match &self.stage {
+            Stage::Starting { since } => Some(since.after(self.config.start_wait_ms)),
+            Stage::Gathering { until, .. } if !self.own.is_writing() => Some(*until),
+            Stage::Resting { until } => Some(*until),
+            Stage::Gathering { .. } | Stage::Working(_) | Stage::Idle => None,
+        };
+        let peers = self.peers.deadline(self.now, self.patience_ms());
+        let fetches = self.fetches.deadline(self.config.fetch_ms);
+        [stage, peers, fetches, self.presence_due].into_iter().flatten().min()
+    }
+
+    /// A question ended; what it brought was handed in before.
+    pub(super) fn on_synced(&mut self, peer: &TransportId, complete: bool) {
+        let bytes = std::mem::take(&mut self.synced_bytes);
+        let more = bytes >= SyncRequest::ANSWER_BYTES / 2;
+        self.peers.ended(peer, complete, more, self.now);
+    }
+
+    fn run_stage(&mut self) {
+        if self.own.is_writing() || !self.own.is_acting() {
+            return;
+        }
+        match self.stage {
+            Stage::Starting { since } if self.may_start(since) => self.begin_gather(),
+            Stage::Resting { until } if until <= self.now => self.begin_gather(),
+            _ => {}
+        }
+        let Stage::Gathering { since, until } = self.stage else { return };
+        if self.is_done() && !self.is_closing() {
+            self.own.push_side(Side::Close(Close::Finished));
+        }
+        if !self.run_side() && !self.is_closing() {
+            self.run_gather(since, until);
+        }
+    }
+
+    /// Whether the last round of the policy is published.
+    fn is_done(&self) -> bool {
+        let rounds = self.chain.current().policy.rounds;
+        rounds > 0 && self.own.last().is_some_and(|own| own.round.0 >= rounds)
+    }
+
+    /// A member acts when it knows what its peers know of its own feed and, where nothing was published yet, when the others
+    /// are up too; after a while it acts alone.
+    fn may_start(&self, since: Millis) -> bool {
+        if self.now.since(since) >= self.config.start_wait_ms {
+            return true;
+        }
+        let others = admit::drawable(self.chain.current());
+        let mut others = others.iter().filter(|member| **member != self.config.me).peekable();
+        if others.peek().is_none() {
+            return true;
+        }
+        let synced = self.peers.synced() && self.peers.all_answered() && self.pending.is_empty();
+        let running = self.index.all_newest().next().is_some();
+        synced && (running || others.all(|member| self.is_alive(member)))
+    }
+}

@@ -1,0 +1,136 @@
+//! Whom not to believe: members proved to have equivocated, and feeds that broke a rule.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Engine, Event, Output, Reason, own::Side};
+use crate::{
+    base::{Incarnation, MemberId, RecordId, Seq, TransportId},
+    code::blob_hash,
+    feed::{Body, Evidence, EvidenceSpec, Head},
+};
+
+/// Who is out, and since when.
+#[derive(Debug, Default)]
+pub(super) struct Trust {
+    convicted: BTreeMap<MemberId, (Incarnation, Seq)>,
+    excluded: BTreeSet<(MemberId, Incarnation)>,
+}
+
+impl Trust {
+    pub(super) fn is_convicted(&self, member: &MemberId) -> bool {
+        self.convicted.contains_key(member)
+    }
+
+    pub(super) fn is_excluded(&self, member: &MemberId, incarnation: Incarnation) -> bool {
+        self.excluded.contains(&(*member, incarnation))
+    }
+
+    /// Whether a member is left out of draws: it equivocated, or its newest feed broke a rule.
+    pub(super) fn is_barred(&self, member: &MemberId) -> bool {
+        let feeds = (*member, Incarnation(0))..=(*member, Incarnation(u64::MAX));
+        self.is_convicted(member) || self.excluded.range(feeds).next().is_some()
+    }
+
+    pub(super) fn anyone_convicted(&self) -> bool {
+        !self.convicted.is_empty()
+    }
+
+    /// A new incarnation makes good a broken rule, not an equivocation.
+    pub(super) fn forgive(&mut self, member: &MemberId, incarnation: Incarnation) {
+        self.excluded.retain(|(other, broken)| other != member || *broken >= incarnation);
+    }
+}
+
+impl Engine {
+    /// Takes up a proof that somebody signed two histories.
+    pub(super) fn convict(&mut self, evidence: &Evidence) {
+        let (member, incarnation, seq) = evidence.accused();
+        self.index.insert_stray(&evidence.first);
+        self.index.insert_stray(&evidence.second);
+        if self.trust.is_convicted(&member) {
+            return;
+        }
+        self.trust.convicted.insert(member, (incarnation, seq));
+        let bytes = evidence.to_bytes();
+        let body = Body { hash: blob_hash(&bytes), length: bytes.len() as u64 };
+        self.emit(Output::StoreEvidence { bytes });
+        self.emit(Output::Event(Event::Convicted { member, incarnation, seq }));
+        if member == self.config.me {
+            // Nobody accepts our records any more: writing on would only add to the proof.
+            self.own.halt();
+            return;
+        }
+        for peer in self.transports(&member) {
+            self.emit(Output::Ban { peer, code: "FORK-001" });
+        }
+        for held in self.pending.take_member(&member) {
+            self.index.insert_stray(&held.checked);
+            self.pending.release(&held.checked.id());
+        }
+        for checked in [&evidence.first, &evidence.second] {
+            self.pending.release(&checked.id());
+        }
+        self.own.push_side(Side::Evidence { spec: EvidenceSpec { accused: member, incarnation, seq }, body });
+        self.fetches.touch();
+    }
+
+    /// Leaves a feed out that broke a rule: no further record of it counts. Its connections stay, it may be a mistake.
+    pub(super) fn exclude(&mut self, member: MemberId, incarnation: Incarnation, code: &'static str) {
+        self.trust.excluded.insert((member, incarnation));
+        for held in self.pending.take_member(&member) {
+            self.peers.found(&held.checked.id());
+        }
+        for peer in self.transports(&member) {
+            self.emit(Output::Penalise { peer, code });
+        }
+        self.fetches.touch();
+    }
+
+    /// An evidence record names a bundle: fetch it, to judge for ourselves.
+    pub(super) fn fetch_evidence(&mut self, spec: EvidenceSpec, body: Body, author: MemberId) {
+        if !self.trust.is_convicted(&spec.accused) {
+            self.fetches.want_evidence(body, spec, author);
+        }
+    }
+
+    /// An evidence bundle came.
+    pub(super) fn on_blob(&mut self, hash: crate::base::BlobHash, bytes: &[u8]) {
+        let Some((spec, author)) = self.fetches.evidence_arrived(&hash) else { return };
+        match Evidence::parse(bytes, &self.chain) {
+            Ok(evidence) if evidence.accused() == (spec.accused, spec.incarnation, spec.seq) => {
+                self.convict(&evidence);
+                self.retry_ready();
+            }
+            Ok(_) => {
+                let text = "an evidence record whose bundle convicts somebody else".to_owned();
+                self.refuse_author(&author, Reason { code: "FORK-002", text });
+            }
+            Err(refusal) => {
+                let reason = Reason { code: refusal.code(), text: refusal.to_string() };
+                self.refuse_author(&author, reason);
+            }
+        }
+    }
+
+    fn refuse_author(&mut self, author: &MemberId, reason: Reason) {
+        for peer in self.transports(author) {
+            self.emit(Output::Penalise { peer, code: reason.code });
+        }
+        self.emit(Output::Event(Event::Refused { from: None, reason }));
+    }
+
+    /// A member's transport keys, none if it is no participant.
+    pub(super) fn transports(&self, member: &MemberId) -> Vec<TransportId> {
+        self.chain.member(member).map(|member| member.transport.clone()).unwrap_or_default()
+    }
+
+    /// Whether a head that somebody announced is one that we should have.
+    pub(super) fn is_news(&self, head: &Head) -> bool {
+        let id: &RecordId = &head.id;
+        !(self.index.contains(id)
+            || self.pending.contains(id)
+            || self.own.is_persisting(id)
+            || self.trust.is_convicted(&head.member)
+            || self.trust.is_excluded(&head.member, head.incarnation))
+    }
+}
