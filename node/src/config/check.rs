@@ -20,8 +20,7 @@ impl Check<'_> {
             return Err(self.value("label", &label, "1 to 64 characters of a-z 0-9 . _ -"));
         }
         let trainer = self.choice("train.trainer", raw.train.trainer.as_deref().unwrap_or("torch"), TRAINERS)?;
-        let cosine =
-            self.choice("train.schedule", raw.train.schedule.as_deref().unwrap_or("constant"), SCHEDULES)?;
+        let cosine = self.choice("train.schedule", raw.train.schedule.as_deref().unwrap_or("constant"), SCHEDULES)?;
         let cosine_steps = self.count("train.schedule_steps", raw.train.schedule_steps, 0, 1 << 40)?;
         let mut options = self.options(&raw.model, &raw.data, &raw.train)?;
         if cosine {
@@ -59,8 +58,7 @@ impl Check<'_> {
         options.data = self.path(data.train.as_deref().unwrap_or("data.jsonl"));
         options.validation = data.held_out.as_deref().filter(|path| !path.is_empty()).map(|path| self.path(path));
         options.holdout_fraction = data.holdout_fraction.unwrap_or(options.holdout_fraction);
-        options.holdout_limit =
-            self.sized("data.holdout_limit", data.holdout_limit, options.holdout_limit)?;
+        options.holdout_limit = self.sized("data.holdout_limit", data.holdout_limit, options.holdout_limit)?;
         text(&mut options.format.text, &data.text);
         text(&mut options.format.prompt, &data.prompt);
         text(&mut options.format.completion, &data.completion);
@@ -68,8 +66,7 @@ impl Check<'_> {
         text(&mut options.format.answer, &data.answer);
         text(&mut options.format.template, &data.template);
         options.format.strict = data.strict.unwrap_or(options.format.strict);
-        options.sequence_length =
-            self.sized("data.sequence_length", data.sequence_length, options.sequence_length)?;
+        options.sequence_length = self.sized("data.sequence_length", data.sequence_length, options.sequence_length)?;
         options.packing = data.packing.unwrap_or(options.packing);
         options.long = self.choice("data.long", data.long.as_deref().unwrap_or("split"), LONG)?;
         options.data_seed = self.count("data.seed", data.seed, 0, 1 << 53)?;
@@ -132,7 +129,10 @@ impl Check<'_> {
     ) -> Result<Vec<Multiaddr>, ConfigError> {
         let texts = raw.unwrap_or_else(|| default.iter().map(|&text| text.to_owned()).collect());
         let want = "multiaddresses such as /ip4/192.0.2.7/tcp/4001";
-        texts.iter().map(|text| Multiaddr::from_str(text).map_err(|_| self.value(key, format!("{text:?}"), want))).collect()
+        texts
+            .iter()
+            .map(|text| Multiaddr::from_str(text).map_err(|_| self.value(key, format!("{text:?}"), want)))
+            .collect()
     }
 
     /// Relative paths are relative to the home folder.

@@ -256,7 +256,7 @@ impl Engine {
         let base = self.window_base();
         let mut wanted = Vec::new();
         let mut counted = 0;
-        for member in &order {
+        for member in order.iter() {
             if counted >= draw {
                 break;
             }
@@ -264,7 +264,8 @@ impl Engine {
                 continue;
             }
             let newest = self.index.newest(member);
-            let usable = newest.filter(|known| self.is_in_window(base, known) && !self.fetches.is_bad(&known.payload.hash));
+            let usable =
+                newest.filter(|known| self.is_in_window(base, known) && !self.fetches.is_bad(&known.payload.hash));
             let Some(usable) = usable else {
                 counted += u64::from(self.is_waitable(member));
                 continue;

@@ -73,13 +73,7 @@ const STRAYS: usize = 4096;
 fn parent_of(checked: &Checked) -> Parent {
     let record = checked.record();
     let round = if let Spec::Update(update) = &record.spec { Some(update.round) } else { None };
-    Parent {
-        member: record.member,
-        incarnation: record.incarnation,
-        seq: record.seq,
-        clock: record.clock,
-        round,
-    }
+    Parent { member: record.member, incarnation: record.incarnation, seq: record.seq, clock: record.clock, round }
 }
 
 impl Index {
@@ -204,8 +198,6 @@ impl Index {
     /// How far every feed is held; ascending.
     pub(super) fn have(&self) -> Vec<Have> {
         let heads = self.feeds.values().filter_map(Feed::head);
-        heads
-            .map(|head| Have { member: head.member, incarnation: head.incarnation, next: head.seq.next() })
-            .collect()
+        heads.map(|head| Have { member: head.member, incarnation: head.incarnation, next: head.seq.next() }).collect()
     }
 }

@@ -57,7 +57,11 @@ pub(super) struct Own {
 }
 
 impl Own {
-    pub(super) fn restored(incarnation: Incarnation, updates: (Option<Known>, Option<Known>), wall: UnixSeconds) -> Self {
+    pub(super) fn restored(
+        incarnation: Incarnation,
+        updates: (Option<Known>, Option<Known>),
+        wall: UnixSeconds,
+    ) -> Self {
         let (last, before) = updates;
         Self { incarnation, returned: last.is_some(), last, before, wall, ..Self::default() }
     }
@@ -338,4 +342,3 @@ impl Engine {
         matches!(writing, Some(Spec::Close(_))) || self.index.is_closed(&self.config.me)
     }
 }
-

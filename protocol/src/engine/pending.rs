@@ -80,11 +80,6 @@ impl Pending {
         taken
     }
 
-    /// Whether anything waits for `id`.
-    pub(super) fn is_awaited(&self, id: &RecordId) -> bool {
-        self.waits.contains_key(id)
-    }
-
     /// Removes what a member wrote.
     pub(super) fn take_member(&mut self, member: &MemberId) -> Vec<Held> {
         let theirs = self.held.values().filter(|held| held.checked.record().member == *member);

@@ -43,11 +43,13 @@ impl Engine {
 
     fn hear_presence(&mut self, presence: Presence, from: TransportId) -> Verdict {
         let now = self.now;
-        let standing = self.standing(&presence.member);
-        if presence.member == self.config.me || standing.counter.is_some_and(|last| presence.counter <= last) {
+        if presence.member == self.config.me {
             return Verdict::Ignore;
         }
         let standing = self.standing(&presence.member);
+        if standing.counter.is_some_and(|last| presence.counter <= last) {
+            return Verdict::Ignore;
+        }
         standing.counter = Some(presence.counter);
         standing.heard = Some(now);
         self.fetches.touch();

@@ -95,9 +95,8 @@ impl Engine {
     fn place(&mut self, checked: &Checked, from: Option<TransportId>) -> Verdict {
         let record = checked.record();
         let head = self.index.head(&record.member, record.incarnation);
-        let follows = head.map_or(record.seq == Seq(0), |head| {
-            record.seq == head.seq.next() && record.prev == Some(head.id)
-        });
+        let follows =
+            head.map_or(record.seq == Seq(0), |head| record.seq == head.seq.next() && record.prev == Some(head.id));
         if follows && let Err(reason) = self.judge(checked) {
             return self.broke_rule(checked, from, reason);
         }
@@ -140,8 +139,8 @@ impl Engine {
             .map_err(|rule| Reason { code: rule.code(), text: rule.to_string() })
     }
 
-    /// A parent will never come, and somebody's history has two branches: the record may honestly build on the one that we do
-    /// not have. What it can do at most is to claim the next round.
+    /// A parent will never come, and somebody's history has two branches or was cut off: the record may honestly build on what
+    /// we cannot have. What it can do at most is to claim the next round.
     fn judge_forgiven(&self, checked: &Checked) -> Result<(), Reason> {
         let Spec::Update(update) = &checked.record().spec else { return Ok(()) };
         let limit = self.frontier().unwrap_or_default().next();
@@ -193,9 +192,9 @@ impl Engine {
         counted.map(|known| known.round).max()
     }
 
-    /// Missing records that nobody could give: what waits for them is dropped or, where an equivocation explains it, forgiven.
+    /// Missing records that nobody could give: what waits for them is dropped or, where an equivocation or a cut explains it, forgiven.
     pub(super) fn give_up_missing(&mut self) {
-        let excuse = self.trust.anyone_convicted();
+        let excuse = self.trust.anyone_convicted() || !self.chain.current().cuts.is_empty();
         for missing in self.peers.give_up(self.now, excuse) {
             for held in self.pending.take_waiting(&missing) {
                 let is_parent = held.checked.record().prev != Some(missing);

@@ -78,7 +78,8 @@ impl Engine {
         updates.sort_by_key(|known| (known.incarnation, known.seq));
         let mut newest = updates.into_iter().rev().cloned();
         let updates = (newest.next(), newest.next());
-        let incarnation = self.index.head_before(&me, Incarnation(u64::MAX)).map_or(Incarnation(0), |head| head.incarnation);
+        let incarnation =
+            self.index.head_before(&me, Incarnation(u64::MAX)).map_or(Incarnation(0), |head| head.incarnation);
         let wall = self.head_time().unwrap_or_default();
         let convicted = self.trust.is_convicted(&me);
         self.own = Own::restored(incarnation, updates, wall);

@@ -1,6 +1,8 @@
 //! One round: its order to the hands, and the record that its end becomes.
 
-use super::{Engine, Event, Output, PlannedVoice, RoundPlan, RoundReport, Stage, Trained, gather::Survey, index::Known};
+use super::{
+    Engine, Event, Output, PlannedVoice, RoundPlan, RoundReport, Stage, Trained, gather::Survey, index::Known,
+};
 use crate::{
     base::{MemberId, Millis, RecordId, Round, limit},
     feed::{Skip, SkipReason, Spec, Update},
@@ -96,9 +98,14 @@ impl Engine {
         self.fetches.set_ready(trained.payload.hash);
         let (spec, report) = self.describe(&ordered, &trained);
         let parents: Vec<RecordId> = trained.used.iter().map(|(record, _)| *record).collect();
-        if let Err(why) =
-            self.write_update(ordered.plan.manifest_version, trained.payload, parents, spec, trained.wall, Report(report))
-        {
+        if let Err(why) = self.write_update(
+            ordered.plan.manifest_version,
+            trained.payload,
+            parents,
+            spec,
+            trained.wall,
+            Report(report),
+        ) {
             self.own.note_failure();
             self.rest(why);
         }
@@ -116,7 +123,8 @@ impl Engine {
             let place = members.and_then(|members| members.iter().position(|member| member.id == *id));
             place.and_then(|place| u64::try_from(place).ok())
         };
-        let named = skipped.iter().filter_map(|(member, reason)| Some(Skip { member: place(member)?, reason: *reason }));
+        let named =
+            skipped.iter().filter_map(|(member, reason)| Some(Skip { member: place(member)?, reason: *reason }));
         let update = Update {
             round: trained.round,
             phase: trained.phase,

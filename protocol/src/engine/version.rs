@@ -6,33 +6,23 @@ use super::{Engine, Event, Output, Reason, Stage};
 use crate::{
     adapter::Layout,
     base::TransportId,
-    manifest::{Role, SignedManifest},
+    manifest::{ManifestError, Role},
 };
 
 impl Engine {
     /// A manifest version came; `from` is `None` for the operator's.
     pub(super) fn on_manifest(&mut self, bytes: Bytes, from: Option<TransportId>) {
         let now = self.now;
-        let signed = match SignedManifest::parse(&bytes) {
-            Ok(signed) => signed,
+        match self.chain.extend(bytes.clone()) {
+            Ok(()) => {}
+            Err(ManifestError::Held { .. }) => return,
+            Err(ManifestError::Ahead { got, .. }) => return self.peers.lacks_version(got, from, now),
             Err(error) => {
                 let reason = Reason { code: error.code(), text: error.to_string() };
                 return self.refuse_manifest(from, reason);
             }
-        };
-        let version = signed.manifest.version;
-        let held = self.chain.current().version;
-        if version <= held {
-            return;
         }
-        if version > held + 1 {
-            self.peers.lacks_version(version, from, now);
-            return;
-        }
-        if let Err(error) = self.chain.extend(bytes.clone()) {
-            let reason = Reason { code: error.code(), text: error.to_string() };
-            return self.refuse_manifest(from, reason);
-        }
+        let version = self.chain.current().version;
         self.peers.holds_version(version);
         self.note_length();
         self.emit(Output::StoreManifest { bytes });

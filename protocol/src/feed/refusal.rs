@@ -306,6 +306,12 @@ impl Refusal {
         }
     }
 
+    /// The manifest version that must be held before it can be judged, if that is what is missing.
+    #[must_use]
+    pub const fn needs_version(&self) -> Option<u64> {
+        if let Self::NeedsManifest { got, .. } = self { Some(*got) } else { None }
+    }
+
     /// Whose fault it is. What is refused before its signature was looked at may have been made by anyone; but every honest
     /// node refuses it likewise and forwards none of it.
     #[must_use]

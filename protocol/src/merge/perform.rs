@@ -120,7 +120,7 @@ pub enum MergeError {
 }
 
 /// The weight of a publication of `round` where the base round is `base`: RNE of 1024 · ages[max(0, base − round)] / 2^16;
-/// `None` outside the window. The base is the own last publication's round, without one the largest round among the voices.
+/// `None` outside the window. The base is the own last publication's round, without one the largest round among those merged.
 #[must_use]
 pub fn weight(ages: &[u64], base: Round, round: Round) -> Option<u64> {
     let age = usize::try_from(base.0.saturating_sub(round.0)).ok()?;
@@ -155,14 +155,16 @@ pub(super) fn perform_at(plan: Plan<'_>, level: Level) -> Result<Merged, MergeEr
     check_voices(&plan)?;
     check_state(&plan)?;
 
-    let base = own.or_else(|| others.iter().max_by_key(|voice| voice.round)).map_or(Round(0), |voice| voice.round);
     let within = reach::within(own, others, policy.reach, layout, threads);
+    // An auditor knows those who were merged, not those who were out of reach.
+    let near = others.iter().zip(&within).filter(|(_, near)| **near).map(|(voice, _)| voice);
+    let base = own.or_else(|| near.max_by_key(|voice| voice.round)).map_or(Round(0), |voice| voice.round);
     let mut used = Vec::with_capacity(others.len() + 1);
     let mut out_of_reach = Vec::new();
     for (voice, near) in own.into_iter().map(|own| (own, true)).chain(others.iter().zip(within)) {
-        let outside = MergeError::Window { member: voice.member, round: voice.round, base };
-        let weight = weight(&policy.ages, base, voice.round).ok_or(outside)?;
         if near {
+            let outside = MergeError::Window { member: voice.member, round: voice.round, base };
+            let weight = weight(&policy.ages, base, voice.round).ok_or(outside)?;
             used.push((voice, weight));
         } else {
             out_of_reach.push(voice.member);
