@@ -1,5 +1,8 @@
 //! What an audit found, with a stable code.
 
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use super::codes;
 use crate::base::{Incarnation, MemberId, RecordId, Seq};
 
 /// What a finding does to the verdict.
@@ -20,7 +23,7 @@ pub struct Finding {
     pub severity: Severity,
     /// Stable, such as `SIG-003`.
     pub code: &'static str,
-    /// The file it was found in.
+    /// The file it was found in; empty if it is about the archive as a whole.
     pub file: String,
     /// The byte in that file, when known.
     pub offset: Option<u64>,
@@ -32,4 +35,105 @@ pub struct Finding {
     pub record: Option<RecordId>,
     /// What came and what was wanted. May hold foreign text: escape it before showing it.
     pub text: String,
+}
+
+/// Where something was found.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Place {
+    pub(super) file: String,
+    pub(super) offset: Option<u64>,
+    pub(super) feed: Option<(MemberId, Incarnation)>,
+    pub(super) seq: Option<Seq>,
+    pub(super) record: Option<RecordId>,
+}
+
+impl Place {
+    /// A file as a whole.
+    pub(super) fn file(name: impl Into<String>) -> Self {
+        Self { file: name.into(), ..Self::default() }
+    }
+}
+
+/// Findings as they are gathered, bounded: of one code and file at most [`Notes::EACH`] stand alone, the others are counted;
+/// and what concerns run after run of records is one finding.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    findings: Vec<Finding>,
+    counted: BTreeMap<(&'static str, String), u64>,
+    runs: BTreeMap<(&'static str, String), Run>,
+}
+
+#[derive(Debug)]
+struct Run {
+    first: Place,
+    last: Option<Seq>,
+    count: u64,
+    text: String,
+}
+
+impl Notes {
+    const EACH: u64 = 200;
+
+    /// Adds a finding with the severity that belongs to its code.
+    pub(super) fn add(&mut self, code: &'static str, place: &Place, text: impl Into<String>) {
+        self.add_as(codes::severity(code), code, place, text);
+    }
+
+    /// Adds a finding whose severity depends on the circumstances.
+    pub(super) fn add_as(&mut self, severity: Severity, code: &'static str, place: &Place, text: impl Into<String>) {
+        let count = self.counted.entry((code, place.file.clone())).or_default();
+        *count += 1;
+        if *count <= Self::EACH {
+            self.findings.push(finding(severity, code, place, text.into()));
+        }
+    }
+
+    /// Adds one record to the run of records for which the same is to be said.
+    pub(super) fn run(&mut self, code: &'static str, place: &Place, text: impl Into<String>) {
+        let key = (code, place.file.clone());
+        let run = self.runs.entry(key).or_insert_with(|| Run {
+            first: place.clone(),
+            last: None,
+            count: 0,
+            text: text.into(),
+        });
+        run.count += 1;
+        run.last = run.last.max(place.seq);
+    }
+
+    /// Takes another's findings over.
+    pub(super) fn absorb(&mut self, other: Self) {
+        self.findings.extend(other.into_findings());
+    }
+
+    /// The findings: failures first, then by file, offset, code.
+    pub(super) fn into_findings(mut self) -> Vec<Finding> {
+        for ((code, file), count) in self.counted {
+            if count > Self::EACH {
+                let text = format!("{} more findings of this code in this file", count - Self::EACH);
+                self.findings.push(finding(codes::severity(code), code, &Place::file(file), text));
+            }
+        }
+        for ((code, _), run) in self.runs {
+            let text = match run.last {
+                Some(last) if run.count > 1 => {
+                    format!("{} (and so on: {} records up to seq {last})", run.text, run.count)
+                }
+                _ => run.text,
+            };
+            self.findings.push(finding(codes::severity(code), code, &run.first, text));
+        }
+        let mut findings = self.findings;
+        findings.sort_by(|one, other| order(one).cmp(&order(other)).then_with(|| one.cmp(other)));
+        findings
+    }
+}
+
+fn order(finding: &Finding) -> (Reverse<Severity>, &str, Option<u64>, &str) {
+    (Reverse(finding.severity), &finding.file, finding.offset, finding.code)
+}
+
+fn finding(severity: Severity, code: &'static str, place: &Place, text: String) -> Finding {
+    let Place { file, offset, feed, seq, record } = place.clone();
+    Finding { severity, code, file, offset, feed, seq, record, text }
 }

@@ -1,12 +1,30 @@
 //! The audit: a replay of what the engine did, from an archive, by the same functions.
+//!
+//! Two passes. The first takes each feed file apart, checks every record by itself and links it (`scan`); what is kept is
+//! a short form of each. The second goes through each member's records in order: parents, rules, draw, blobs, and the merge
+//! computed again (`walk`). Both run a few feeds at a time, and give the same report on any number of threads.
 
 mod archive;
+mod blob;
+mod bundles;
+pub mod codes;
+mod drawn;
 mod finding;
+mod frames;
 pub mod layout;
+mod light;
 mod memory;
+mod remerge;
 mod replay;
+mod report;
+mod rules;
+mod scan;
+mod source;
+mod walk;
+mod work;
 
 pub use archive::Archive;
 pub use finding::{Finding, Severity};
 pub use memory::{ArchiveBuilder, MemoryArchive};
-pub use replay::{Options, Report, replay};
+pub use replay::{Options, replay};
+pub use report::{Counts, MemberReport, Report, Tally, Verdict};

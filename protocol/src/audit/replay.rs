@@ -1,7 +1,29 @@
 //! The replay: check, link, admit and merge again everything in an archive.
 
-use super::{Archive, Finding};
-use crate::base::{NetworkId, RecordId};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use super::{
+    Archive, Severity, bundles,
+    finding::{Notes, Place},
+    layout::{FEED_FILE_BYTES, Name},
+    light::{Index, Light, Stand},
+    report::{Counts, MemberReport, Report},
+    rules::Rules,
+    scan::{self, Scan, scan},
+    source::Source,
+    walk::{Audit, Walk, walk},
+    work::each,
+};
+use crate::{
+    base::{BlobHash, Incarnation, MemberId, NetworkId, RecordId, Seq, limit},
+    code::blob_hash,
+    feed::{Head, Kind},
+};
 
 /// What to check.
 #[derive(Debug, Clone)]
@@ -10,28 +32,219 @@ pub struct Options {
     pub network: NetworkId,
     /// Records that must be there: (the newest the auditor knows of). Without one the report is UNANCHORED.
     pub anchors: Vec<RecordId>,
+    /// Whether a report without an anchor may pass.
+    pub allow_unanchored: bool,
     /// Recompute merges where the blobs are there.
     pub recompute: bool,
     /// Threads.
     pub threads: usize,
 }
 
-/// What was checked and what was found.
-#[derive(Debug, Clone, Default)]
-pub struct Report {
-    /// Sorted: failures first, then by file, offset, code.
-    pub findings: Vec<Finding>,
-}
+/// Where a member contradicts itself, and where that was seen.
+pub(super) type Forks = BTreeMap<(MemberId, Incarnation, Seq), Place>;
 
-/// Replays an archive. Never stops at the first finding. P4 owns the shape of the report.
+/// Replays an archive. Never stops at the first finding. `progress` is told of work done and work in all.
+///
+/// Memory: a short form of every record, and for each thread one feed file, the payloads of one merge and its result.
 ///
 /// # Errors
-/// The medium failed.
-pub fn replay(
-    archive: &dyn Archive,
+/// The medium failed, or changed while it was read.
+pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, u64) + Sync)) -> io::Result<Report> {
+    let mut notes = Notes::default();
+    let mut counts = Counts::default();
+    let source = Source::new(archive, &mut notes)?;
+    let Some(rules) = Rules::load(&source, options.network, &mut counts.manifests, &mut notes)? else {
+        notes.add("ARC-003", &Place::default(), "no record could be checked");
+        let digest = digest(&source, &BTreeMap::new())?;
+        return Ok(report(options, None, digest, false, counts, Vec::new(), notes));
+    };
+    let feeds = source.feeds();
+    let lengths = feeds.iter().filter_map(|feed| source.length(Name::Feed(feed.0, feed.1)));
+    let total = lengths.fold(0_u64, u64::saturating_add).saturating_mul(2);
+    let done = AtomicU64::new(0);
+    let seen = |bytes: u64| {
+        let before = done.fetch_add(bytes, Ordering::Relaxed);
+        progress(before.saturating_add(bytes).min(total), total);
+    };
+
+    let scans = each(feeds.len(), options.threads, |at| scan(&source, &rules, feeds[at], &seen));
+    let mut tallies = BTreeMap::new();
+    let mut gathered = Gathered::default();
+    for (feed, scan) in feeds.iter().zip(scans) {
+        let scan = scan?;
+        counts.add(&scan.counts);
+        tallies.insert(*feed, scan::tally(&scan.counts.records));
+        gathered.take(*feed, scan, &mut notes);
+    }
+    let Gathered { lights, heads, mut forks, digests } = gathered;
+    let index = Index::new(lights);
+    let convicted = bundles::check(&source, &rules, &mut forks, &mut counts.evidence, &mut notes)?;
+    unreferenced(&source, &index, &mut notes);
+
+    let members = index.members();
+    let newest = index.all().iter().filter_map(|light| light.round).max().unwrap_or_default();
+    let audit = Audit {
+        source: &source,
+        rules: &rules,
+        index: &index,
+        network: options.network,
+        recompute: options.recompute,
+        threads: (options.threads / members.len().max(1)).max(1),
+        newest,
+        convicted: &convicted,
+    };
+    let walks = each(members.len(), options.threads, |at| walk(&audit, &members[at], &seen));
+    let walks = walks.into_iter().collect::<io::Result<Vec<Walk>>>()?;
+
+    let mut reports = member_reports(&rules, &index, &heads, &members, &walks);
+    for walk in walks {
+        counts.add(&walk.counts);
+        notes.absorb(walk.notes);
+    }
+    settle(&rules, &forks, &mut reports, &mut notes);
+    if !options.recompute {
+        notes.add("MRG-007", &Place::default(), "the audit was asked not to recompute merges");
+    }
+    if counts.records.ok == 0 {
+        notes.add("ARC-003", &Place::default(), "no record could be verified");
+    }
+    let anchored = anchor(options, &index, &mut notes);
+    let digest = digest(&source, &digests)?;
+    let version = rules.chain().current().version;
+    for tally in tallies.into_values() {
+        counts.feeds.add(tally);
+    }
+    Ok(report(options, Some(version), digest, anchored, counts, reports, notes))
+}
+
+fn report(
     options: &Options,
-    progress: &(dyn Fn(u64, u64) + Sync),
-) -> std::io::Result<Report> {
-    let _ = (archive, options, progress);
-    todo!("P4")
+    manifest_version: Option<u64>,
+    digest: [u8; 32],
+    anchored: bool,
+    counts: Counts,
+    members: Vec<MemberReport>,
+    notes: Notes,
+) -> Report {
+    Report {
+        network: options.network,
+        manifest_version,
+        digest,
+        anchored,
+        recomputed: options.recompute,
+        counts,
+        members,
+        findings: notes.into_findings(),
+    }
+}
+
+/// What the scans of all feeds give together.
+#[derive(Default)]
+struct Gathered {
+    lights: Vec<Light>,
+    heads: Vec<Head>,
+    forks: Forks,
+    digests: BTreeMap<(MemberId, Incarnation), BlobHash>,
+}
+
+impl Gathered {
+    fn take(&mut self, feed: (MemberId, Incarnation), scan: Scan, notes: &mut Notes) {
+        self.lights.extend(scan.lights);
+        self.heads.extend(scan.head);
+        for (place, seen) in scan.forks {
+            self.forks.entry(place).or_insert(seen);
+        }
+        self.digests.extend(scan.digest.map(|digest| (feed, digest)));
+        notes.absorb(scan.notes);
+    }
+}
+
+/// Blobs that nothing names. Evidence bundles are also handed out as blobs.
+fn unreferenced(source: &Source<'_>, index: &Index, notes: &mut Notes) {
+    let bodies = index.all().iter().flat_map(|light| light.body.iter().chain(&light.state));
+    let mut named: BTreeSet<BlobHash> = bodies.map(|body| body.hash).collect();
+    named.extend(source.evidence());
+    for hash in source.blobs().filter(|hash| !named.contains(hash)) {
+        notes.add("ARC-002", &Place::file(Name::Blob(hash).to_string()), "no record here names this blob");
+    }
+}
+
+/// Says of each fork whether a cut settles it.
+fn settle(rules: &Rules, forks: &Forks, reports: &mut [MemberReport], notes: &mut Notes) {
+    for ((member, incarnation, seq), place) in forks {
+        let cut = rules.chain().current().cuts.iter().find(|cut| cut.member == *member);
+        let settled = cut.is_some_and(|cut| cut.incarnation <= *incarnation);
+        let code = if settled { "FORK-002" } else { "FORK-001" };
+        let label = rules.label(member);
+        let text = format!("member {label:?} ({member}) signed two records for place {incarnation}/{seq}");
+        let place = Place { feed: Some((*member, *incarnation)), seq: Some(*seq), ..place.clone() };
+        notes.add(code, &place, text);
+        for report in reports.iter_mut().filter(|report| report.member == *member) {
+            report.equivocated = true;
+        }
+    }
+}
+
+/// Whether all anchors are there, of which there is at least one.
+fn anchor(options: &Options, index: &Index, notes: &mut Notes) -> bool {
+    if options.anchors.is_empty() {
+        let severity = if options.allow_unanchored { Severity::Warning } else { Severity::Incomplete };
+        notes.add_as(severity, "ANC-001", &Place::default(), "UNANCHORED: a truncated archive would look the same");
+        return false;
+    }
+    let mut all = true;
+    for anchor in &options.anchors {
+        if index.by_id(anchor).is_none_or(|light| light.stand == Stand::Loose) {
+            let place = Place { record: Some(*anchor), ..Place::default() };
+            notes.add("ANC-002", &place, format!("record {anchor} is not in the archive"));
+            all = false;
+        }
+    }
+    all
+}
+
+fn member_reports(
+    rules: &Rules,
+    index: &Index,
+    heads: &[Head],
+    members: &[MemberId],
+    walks: &[Walk],
+) -> Vec<MemberReport> {
+    let one = |member: &MemberId, walk: &Walk| {
+        let records = || index.of(member).filter(|light| light.stand != Stand::Loose);
+        let updates = || records().filter(|light| light.kind == Kind::Update);
+        MemberReport {
+            member: *member,
+            label: rules.label(member),
+            heads: heads.iter().filter(|head| head.member == *member).copied().collect(),
+            records: records().count() as u64,
+            updates: updates().count() as u64,
+            last_round: updates().filter_map(|light| light.round).max().unwrap_or_default(),
+            merged_by_others: walks.iter().filter_map(|walk| walk.merged.get(member)).sum(),
+            merged_others: walk.merged.values().sum(),
+            merges: walk.counts.merges,
+            equivocated: false,
+        }
+    };
+    members.iter().zip(walks).map(|(member, walk)| one(member, walk)).collect()
+}
+
+/// See [`Report::digest`].
+fn digest(source: &Source<'_>, feeds: &BTreeMap<(MemberId, Incarnation), BlobHash>) -> io::Result<[u8; 32]> {
+    let mut lines = String::new();
+    for (name, length) in source.files() {
+        let hash = match name {
+            Name::Blob(hash) => Some(hash),
+            Name::Feed(member, incarnation) if feeds.contains_key(&(member, incarnation)) => {
+                feeds.get(&(member, incarnation)).copied()
+            }
+            _ if length > FEED_FILE_BYTES.max(limit::MANIFEST_BYTES as u64) => None,
+            _ => source.read(name, length, &mut Notes::default())?.map(|bytes| blob_hash(&bytes)),
+        };
+        if let Some(hash) = hash {
+            // Writing to a string does not fail.
+            let _ = writeln!(lines, "{hash}  {name}");
+        }
+    }
+    Ok(blob_hash(lines.as_bytes()).0)
 }

@@ -1,0 +1,223 @@
+//! Every code of a finding: what it means and what to do about it.
+
+use super::Severity::{self, Failure, Incomplete, Warning};
+
+/// One code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// Stable, such as `MRG-001`.
+    pub code: &'static str,
+    /// What it does to the verdict, unless the circumstances say otherwise.
+    pub severity: Severity,
+    /// What it means.
+    pub meaning: &'static str,
+    /// What to do about it.
+    pub action: &'static str,
+}
+
+/// The code of this name.
+#[must_use]
+pub fn explain(code: &str) -> Option<&'static Code> {
+    all().find(|entry| entry.code == code)
+}
+
+/// Every code, by subject.
+pub fn all() -> impl Iterator<Item = &'static Code> {
+    ARCHIVE.iter().chain(FEEDS).chain(UPDATES).chain(MERGES)
+}
+
+/// The severity of a code; one that is not listed is a failure.
+pub(super) fn severity(code: &str) -> Severity {
+    explain(code).map_or(Failure, |entry| entry.severity)
+}
+
+const fn code(code: &'static str, severity: Severity, meaning: &'static str, action: &'static str) -> Code {
+    Code { code, severity, meaning, action }
+}
+
+const ASK_AGAIN: &str = "Ask another member for an archive and audit that one too.";
+const ASK_AUTHOR: &str = "Ask the member named for an explanation; governors may cut it from the network.";
+const FULLER: &str = "Get a fuller archive: from a member that keeps more rounds, or one written later.";
+
+const ARCHIVE: &[Code] = &[
+    code(
+        "ANC-001",
+        Incomplete,
+        "No anchor was given. A truncated archive verifies just as well: this report cannot say whether the newest records are there.",
+        "Ask a member for the id of its newest record and pass it with --anchor; or accept the risk with --allow-unanchored.",
+    ),
+    code(
+        "ANC-002",
+        Failure,
+        "A record that the auditor knows to exist is not in the archive: it was truncated, or the id is wrong.",
+        ASK_AGAIN,
+    ),
+    code(
+        "ARC-001",
+        Warning,
+        "A file whose name is not of the archive layout. It was not read.",
+        "Remove it, or ask who put it there.",
+    ),
+    code(
+        "ARC-002",
+        Warning,
+        "A blob that no record in the archive names. It was not read.",
+        "Nothing depends on it; it may be removed.",
+    ),
+    code("ARC-003", Incomplete, "Not one record was verified: the archive shows nothing.", FULLER),
+    code("ARC-004", Failure, "A file is longer than any file of its kind may be. It was not read.", ASK_AGAIN),
+    code(
+        "ARC-005",
+        Incomplete,
+        "A manifest version is missing between two that are there; the later ones cannot be checked.",
+        FULLER,
+    ),
+    code(
+        "NET-001",
+        Failure,
+        "The genesis is that of another network.",
+        "Check the network id that you were told out of band; then ask for the right archive.",
+    ),
+    code("NET-002", Incomplete, "The archive has no genesis: nothing can be checked against it.", FULLER),
+    code(
+        "EVD-001",
+        Failure,
+        "An evidence bundle does not prove what it claims.",
+        "It convicts nobody. Ask the member that handed out the archive where it came from.",
+    ),
+    code("EVD-002", Failure, "An evidence file does not have the hash that names it.", ASK_AGAIN),
+    code(
+        "EVD-003",
+        Failure,
+        "An evidence record accuses another member or place than the bundle in its body.",
+        ASK_AUTHOR,
+    ),
+    code("EVD-004", Incomplete, "The bundle that an evidence record names is not in the archive.", FULLER),
+];
+
+const FEEDS: &[Code] = &[
+    code(
+        "FRM-001",
+        Failure,
+        "Bytes in a feed file that are no frame: it is damaged or was tampered with. Reading went on behind them.",
+        ASK_AGAIN,
+    ),
+    code("FRM-002", Failure, "A record stands in the file of another feed.", ASK_AGAIN),
+    code("LNK-001", Incomplete, "Records are missing from the middle or the beginning of a feed.", FULLER),
+    code("LNK-002", Warning, "A record stands twice in its file.", "Nothing depends on it."),
+    code("LNK-003", Failure, "Behind a gap, a record does not continue the one before it.", ASK_AUTHOR),
+    code(
+        "INC-001",
+        Warning,
+        "A member opened a new feed: it says that it lost its state, for example to a restored backup.",
+        "Ask the member whether that is so. Work that it did not publish before is lost.",
+    ),
+    code(
+        "INC-002",
+        Failure,
+        "The first record of a new incarnation does not name a record of an earlier one of the same member.",
+        ASK_AUTHOR,
+    ),
+    code(
+        "INC-003",
+        Incomplete,
+        "The record that a new incarnation names as its last one is not in the archive.",
+        FULLER,
+    ),
+    code(
+        "CUT-001",
+        Warning,
+        "A record lies beyond the point up to which the manifest lets its author's records stand. It counts no longer.",
+        "Nothing: governors settled it.",
+    ),
+    code(
+        "FORK-001",
+        Failure,
+        "A member signed two histories, and no manifest version settles it.",
+        "Show the evidence to the governors: they can cut the member from the network.",
+    ),
+    code(
+        "FORK-002",
+        Warning,
+        "A member signed two histories; a manifest version settled which one stands.",
+        "Nothing: governors settled it.",
+    ),
+    code("DAG-001", Incomplete, "A record builds on a record that is not in the archive.", FULLER),
+];
+
+const UPDATES: &[Code] = &[
+    code(
+        "UPD-004",
+        Failure,
+        "An update goes on from a publication of its author that is not the author's newest.",
+        ASK_AUTHOR,
+    ),
+    code("UPD-006", Failure, "An update of a round beyond the last one.", ASK_AUTHOR),
+    code(
+        "UPD-007",
+        Warning,
+        "An update claims a number of local steps outside the policy's bounds.",
+        "Steps are claimed, not proved. Ask the member.",
+    ),
+    code("UPD-008", Failure, "An update by a participant whose role is not to train.", ASK_AUTHOR),
+    code(
+        "UPD-009",
+        Warning,
+        "A member started afresh although its last publication was recent.",
+        "Ask the member whether it lost its training state.",
+    ),
+    code(
+        "DRW-001",
+        Failure,
+        "The peers merged and skipped are not the ones that the public draw names, in its order.",
+        ASK_AUTHOR,
+    ),
+    code("DRW-002", Failure, "An update merges more peers than the policy's draw allows.", ASK_AUTHOR),
+    code(
+        "DRW-003",
+        Failure,
+        "An update merges fewer peers than the draw and does not account for the others.",
+        ASK_AUTHOR,
+    ),
+];
+
+const MERGES: &[Code] = &[
+    code("BLB-001", Incomplete, "A blob that a record names is not in the archive.", FULLER),
+    code(
+        "BLB-002",
+        Incomplete,
+        "A blob is no longer kept by the policy: it was pruned.",
+        "Audit archives before their blobs are pruned, or ask a member that keeps all rounds.",
+    ),
+    code(
+        "BLB-003",
+        Failure,
+        "A blob does not have the hash that names it: it is damaged or was tampered with.",
+        ASK_AGAIN,
+    ),
+    code("BLB-004", Failure, "A blob has another length than its author signed.", ASK_AGAIN),
+    code(
+        "MRG-001",
+        Failure,
+        "The merge recomputed from the parents is not the one that the author claims to have trained from.",
+        ASK_AUTHOR,
+    ),
+    code(
+        "MRG-002",
+        Failure,
+        "A publication was left out as too distant and is not, or was merged and is too distant.",
+        ASK_AUTHOR,
+    ),
+    code(
+        "MRG-003",
+        Incomplete,
+        "A merge could not be recomputed: a payload or the momentum state before it is not there.",
+        FULLER,
+    ),
+    code("MRG-004", Failure, "An update moved farther from its merge than the policy's norm bound.", ASK_AUTHOR),
+    code("MRG-005", Failure, "An update changed factors that its phase freezes.", ASK_AUTHOR),
+    code("MRG-006", Failure, "A checkpoint is not the momentum state that the recomputation gives.", ASK_AUTHOR),
+    code("MRG-007", Incomplete, "Merges were not recomputed, as asked.", "Run again without --no-recompute."),
+    code("MRG-008", Incomplete, "Whether a publication was out of reach could not be checked.", FULLER),
+    code("MRG-009", Failure, "A checkpoint blob is malformed.", ASK_AUTHOR),
+];

@@ -1,0 +1,136 @@
+//! The report of an audit, and the one verdict that everything shown derives from.
+
+use super::{Finding, Severity};
+use crate::{
+    base::{MemberId, NetworkId, Round},
+    feed::Head,
+};
+
+/// What an audit came to. Computed once; text and exit code derive from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every check ran and passed.
+    Passed,
+    /// A check failed.
+    Failed,
+    /// Nothing failed, but a check could not run.
+    Incomplete,
+}
+
+impl Verdict {
+    /// For people and machines.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Passed => "PASSED",
+            Self::Failed => "FAILED",
+            Self::Incomplete => "INCOMPLETE",
+        }
+    }
+}
+
+/// How many of one kind of thing checked out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Every check passed.
+    pub ok: u64,
+    /// A check failed.
+    pub failed: u64,
+    /// Known of, but not there, or not to be checked for lack of something else.
+    pub missing: u64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, other: Self) {
+        self.ok += other.ok;
+        self.failed += other.failed;
+        self.missing += other.missing;
+    }
+}
+
+/// What was checked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Manifest versions, genesis included.
+    pub manifests: Tally,
+    /// Feeds: without gap, damage or broken rule.
+    pub feeds: Tally,
+    /// Records.
+    pub records: Tally,
+    /// Merges, recomputed and compared bit for bit.
+    pub merges: Tally,
+    /// Blobs that records name: payloads, checkpoints, evidence.
+    pub blobs: Tally,
+    /// Evidence bundles in the archive.
+    pub evidence: Tally,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.manifests.add(other.manifests);
+        self.feeds.add(other.feeds);
+        self.records.add(other.records);
+        self.merges.add(other.merges);
+        self.blobs.add(other.blobs);
+        self.evidence.add(other.evidence);
+    }
+}
+
+/// What one member did, as far as the archive shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberReport {
+    /// Who.
+    pub member: MemberId,
+    /// Its label in the newest manifest version that names it.
+    pub label: String,
+    /// Its feeds' heads, by incarnation.
+    pub heads: Vec<Head>,
+    /// Its records.
+    pub records: u64,
+    /// Its publications.
+    pub updates: u64,
+    /// The largest round among them.
+    pub last_round: Round,
+    /// How often others merged a publication of its.
+    pub merged_by_others: u64,
+    /// How many publications of others it merged.
+    pub merged_others: u64,
+    /// Its merges, recomputed and compared.
+    pub merges: Tally,
+    /// Whether it was proved to have equivocated.
+    pub equivocated: bool,
+}
+
+/// What was checked and what was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The network that the auditor asked about.
+    pub network: NetworkId,
+    /// The newest manifest version that verifies, if any does.
+    pub manifest_version: Option<u64>,
+    /// BLAKE3 of the lines `<blake3 hex>  <name>\n` of the files read, by name; a blob's hash is taken from its name.
+    pub digest: [u8; 32],
+    /// Whether the anchors were given and all found.
+    pub anchored: bool,
+    /// Whether merges were recomputed.
+    pub recomputed: bool,
+    /// How much was checked.
+    pub counts: Counts,
+    /// By member id.
+    pub members: Vec<MemberReport>,
+    /// Sorted: failures first, then by file, offset, code.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// What it all comes to. A report on nothing never passes.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self.findings.iter().map(|finding| finding.severity).max() {
+            Some(Severity::Failure) => Verdict::Failed,
+            Some(Severity::Incomplete) => Verdict::Incomplete,
+            _ if self.counts.records.ok == 0 => Verdict::Incomplete,
+            _ => Verdict::Passed,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The manifest chain of an archive, and what follows from each of its versions.
+
+use std::io;
+
+use super::{
+    finding::{Notes, Place},
+    layout::Name,
+    report::Tally,
+    source::Source,
+};
+use crate::{
+    adapter::Layout,
+    base::{MemberId, NetworkId, limit},
+    manifest::{Chain, Manifest, Role},
+};
+
+/// The network's rules, version by version.
+pub(super) struct Rules {
+    chain: Chain,
+    /// Those who train, by version, ascending.
+    trainers: Vec<Vec<MemberId>>,
+    layout: Layout,
+    payload_bytes: u64,
+}
+
+impl Rules {
+    /// Verifies genesis and versions; `None` if there is nothing to check records against.
+    pub(super) fn load(
+        source: &Source<'_>,
+        network: NetworkId,
+        tally: &mut Tally,
+        notes: &mut Notes,
+    ) -> io::Result<Option<Self>> {
+        let place = Place::file(Name::Genesis.to_string());
+        let Some(bytes) = source.read(Name::Genesis, limit::MANIFEST_BYTES as u64, notes)? else {
+            notes.add("NET-002", &place, "there is no genesis in this archive");
+            tally.missing += 1;
+            return Ok(None);
+        };
+        let chain = match Chain::genesis(bytes) {
+            Ok(chain) => chain,
+            Err(error) => {
+                notes.add(error.code(), &place, error.to_string());
+                tally.failed += 1;
+                return Ok(None);
+            }
+        };
+        if chain.network() != network {
+            notes.add("NET-001", &place, format!("this is network {}, the audit is of {network}", chain.network()));
+            tally.failed += 1;
+            return Ok(None);
+        }
+        tally.ok += 1;
+        let policy = &chain.current().policy;
+        let layout = match Layout::new(&policy.adapter) {
+            Ok(layout) => layout,
+            Err(error) => {
+                notes.add("MAN-009", &place, error.to_string());
+                return Ok(None);
+            }
+        };
+        let payload_bytes = layout.payload_len(policy.codec);
+        let chain = extend(source, chain, tally, notes)?;
+        let versions = (0..=chain.current().version).filter_map(|version| chain.at(version));
+        let trainers = versions.map(|(manifest, _)| trainers(manifest)).collect();
+        Ok(Some(Self { chain, trainers, layout, payload_bytes }))
+    }
+
+    /// The whole chain.
+    pub(super) fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// A version, and its members who train.
+    pub(super) fn at(&self, version: u64) -> Option<(&Manifest, &[MemberId])> {
+        let place = usize::try_from(version).ok()?;
+        Some((self.chain.at(version)?.0, self.trainers.get(place)?))
+    }
+
+    /// Of the adapter, which no version may change.
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Bytes of a payload.
+    pub(super) fn payload_bytes(&self) -> u64 {
+        self.payload_bytes
+    }
+
+    /// A member's label in the newest version that names it.
+    pub(super) fn label(&self, member: &MemberId) -> String {
+        let versions = (0..=self.chain.current().version).rev().filter_map(|version| self.chain.at(version));
+        let named = versions.flat_map(|(manifest, _)| &manifest.members).find(|entry| entry.id == *member);
+        named.map(|entry| entry.label.clone()).unwrap_or_default()
+    }
+}
+
+fn trainers(manifest: &Manifest) -> Vec<MemberId> {
+    let trains = manifest.members.iter().filter(|member| member.role == Role::Member);
+    trains.map(|member| member.id).collect()
+}
+
+fn extend(source: &Source<'_>, mut chain: Chain, tally: &mut Tally, notes: &mut Notes) -> io::Result<Chain> {
+    let mut broken = false;
+    for (want, version) in (1..).zip(source.manifests()) {
+        let place = Place::file(Name::Manifest(version).to_string());
+        if version != want || broken {
+            notes.add(
+                "ARC-005",
+                &place,
+                format!("version {version} cannot be checked: one before it is missing or wrong"),
+            );
+            tally.missing += 1;
+            broken = true;
+            continue;
+        }
+        let Some(bytes) = source.read(Name::Manifest(version), limit::MANIFEST_BYTES as u64, notes)? else {
+            broken = true;
+            continue;
+        };
+        match chain.extend(bytes) {
+            Ok(()) => tally.ok += 1,
+            Err(error) => {
+                notes.add(error.code(), &place, error.to_string());
+                tally.failed += 1;
+                broken = true;
+            }
+        }
+    }
+    Ok(chain)
+}

@@ -1,0 +1,84 @@
+//! An archive's files by what their names say.
+
+use std::{collections::BTreeMap, io};
+
+use bytes::Bytes;
+
+use super::{
+    Archive,
+    finding::{Notes, Place},
+    layout::Name,
+};
+use crate::base::{BlobHash, Incarnation, MemberId};
+
+/// The files of an archive, sorted by kind.
+pub(super) struct Source<'a> {
+    archive: &'a dyn Archive,
+    lengths: BTreeMap<Name, u64>,
+}
+
+impl<'a> Source<'a> {
+    /// Lists the archive; odd names become findings.
+    pub(super) fn new(archive: &'a dyn Archive, notes: &mut Notes) -> io::Result<Self> {
+        let mut lengths = BTreeMap::new();
+        for (text, length) in archive.files()? {
+            match Name::parse(&text) {
+                Some(name) => {
+                    lengths.insert(name, length);
+                }
+                None => notes.add("ARC-001", &Place::file(text), "this name is not of the archive layout"),
+            }
+        }
+        Ok(Self { archive, lengths })
+    }
+
+    pub(super) fn length(&self, name: Name) -> Option<u64> {
+        self.lengths.get(&name).copied()
+    }
+
+    /// A file's bytes; `None` if it is absent, or longer than `limit` (which becomes a finding).
+    pub(super) fn read(&self, name: Name, limit: u64, notes: &mut Notes) -> io::Result<Option<Bytes>> {
+        let Some(length) = self.length(name) else { return Ok(None) };
+        let text = name.to_string();
+        if length > limit {
+            let found = format!("{length} bytes, at most {limit} are allowed");
+            notes.add("ARC-004", &Place::file(text), found);
+            return Ok(None);
+        }
+        self.archive.read(&text, limit).map(Some)
+    }
+
+    /// Name and length of every file of the layout.
+    pub(super) fn files(&self) -> impl Iterator<Item = (Name, u64)> {
+        self.lengths.iter().map(|(name, length)| (*name, *length))
+    }
+
+    pub(super) fn manifests(&self) -> impl Iterator<Item = u64> {
+        self.lengths.keys().filter_map(|name| match name {
+            Name::Manifest(version) => Some(*version),
+            _ => None,
+        })
+    }
+
+    pub(super) fn feeds(&self) -> Vec<(MemberId, Incarnation)> {
+        let feed = |name: &Name| match name {
+            Name::Feed(member, incarnation) => Some((*member, *incarnation)),
+            _ => None,
+        };
+        self.lengths.keys().filter_map(feed).collect()
+    }
+
+    pub(super) fn blobs(&self) -> impl Iterator<Item = BlobHash> {
+        self.lengths.keys().filter_map(|name| match name {
+            Name::Blob(hash) => Some(*hash),
+            _ => None,
+        })
+    }
+
+    pub(super) fn evidence(&self) -> impl Iterator<Item = BlobHash> {
+        self.lengths.keys().filter_map(|name| match name {
+            Name::Evidence(hash) => Some(*hash),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,317 @@
+//! One member's records, one after the other: what they build on, whom they merged, what they published.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
+
+use bytes::Bytes;
+
+use super::{
+    blob::{self, Lack},
+    drawn,
+    finding::Notes,
+    layout::{FEED_FILE_BYTES, Name},
+    light::{Index, Light, Stand},
+    remerge::{Case, Outcome, remerge},
+    report::Counts,
+    rules::Rules,
+    source::Source,
+};
+use crate::{
+    adapter::Payload,
+    admit,
+    base::{Incarnation, MemberId, NetworkId, RecordId, Round},
+    draw,
+    feed::{Body, Kind, Record, Spec, Update, check_stored},
+    manifest::{Codec, Manifest},
+    merge::State,
+};
+
+/// What all walks share.
+pub(super) struct Audit<'a> {
+    pub(super) source: &'a Source<'a>,
+    pub(super) rules: &'a Rules,
+    pub(super) index: &'a Index,
+    pub(super) network: NetworkId,
+    pub(super) recompute: bool,
+    /// Threads within one merge.
+    pub(super) threads: usize,
+    /// The largest round in the archive.
+    pub(super) newest: Round,
+    /// Whom each evidence bundle convicts that verifies.
+    pub(super) convicted: &'a BTreeMap<crate::base::BlobHash, (MemberId, Incarnation, crate::base::Seq)>,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Walk {
+    pub(super) notes: Notes,
+    pub(super) counts: Counts,
+    /// Whom the member merged, and how often.
+    pub(super) merged: BTreeMap<MemberId, u64>,
+}
+
+/// Walks through a member's records. `seen` is told of bytes as they are done.
+pub(super) fn walk(audit: &Audit<'_>, member: &MemberId, seen: &dyn Fn(u64)) -> io::Result<Walk> {
+    let mut walker = Walker { audit, file: None, last: None, payload: None, state: None, walk: Walk::default() };
+    for light in audit.index.of(member) {
+        walker.record(light)?;
+        seen(light.length as u64 + 4);
+    }
+    Ok(walker.walk)
+}
+
+struct Walker<'a> {
+    audit: &'a Audit<'a>,
+    file: Option<(Incarnation, Bytes)>,
+    /// The newest update so far.
+    last: Option<&'a Light>,
+    /// Its payload, if that is there.
+    payload: Option<Payload>,
+    /// The momentum state after the merge of a record.
+    state: Option<(RecordId, State)>,
+    walk: Walk,
+}
+
+impl<'a> Walker<'a> {
+    fn record(&mut self, light: &'a Light) -> io::Result<()> {
+        if light.incarnation.0 > 0 && light.seq.0 == 0 {
+            self.incarnation(light);
+        }
+        let payload = self.bodies(light)?;
+        if light.stand != Stand::Linked {
+            return Ok(());
+        }
+        let Some(record) = self.decode(light)? else { return Ok(()) };
+        let Some((manifest, trainers)) = self.audit.rules.at(record.manifest_version) else { return Ok(()) };
+        let parents: Vec<&Light> = record.parents.iter().filter_map(|id| self.audit.index.by_id(id)).collect();
+        let mut sound = true;
+        if parents.len() < record.parents.len() {
+            let lacking = record.parents.len() - parents.len();
+            self.walk.notes.run("DAG-001", &light.place(), format!("{lacking} of its parents are not in the archive"));
+            sound = false;
+        } else {
+            let facts: Vec<_> = parents.iter().map(|parent| parent.parent()).collect();
+            let length = self.audit.rules.payload_bytes();
+            if let Err(error) = admit::check(&record, &facts, &manifest.policy, length) {
+                self.fail(light, error.code(), error.to_string());
+            }
+        }
+        if let Spec::Update(update) = &record.spec {
+            let order = draw::order(&self.audit.network, &light.member, light.incarnation, light.seq, trainers);
+            if sound {
+                self.rules(light, update, &parents, &order, manifest);
+            }
+            let complete = sound;
+            self.merge(light, update, (&parents, complete), &order, manifest, payload.as_ref())?;
+            for parent in parents.iter().filter(|parent| parent.member != light.member) {
+                *self.walk.merged.entry(parent.member).or_default() += 1;
+            }
+            self.last = Some(light);
+            self.payload = payload;
+        }
+        Ok(())
+    }
+
+    /// A failure of a record that was linked.
+    fn fail(&mut self, light: &Light, code: &'static str, text: String) {
+        self.walk.notes.add(code, &light.place(), text);
+    }
+
+    fn incarnation(&mut self, light: &Light) {
+        let place = light.place();
+        let text = format!("incarnation {} begins here", light.incarnation);
+        self.walk.notes.add("INC-001", &place, text);
+        let Some(prev) = light.prev else { return };
+        match self.audit.index.by_id(&prev) {
+            None => self.walk.notes.add("INC-003", &place, format!("record {prev} is not in the archive")),
+            Some(old) if old.member != light.member || old.incarnation >= light.incarnation => {
+                let text = format!("it names {prev}, a record of {}.{}", old.member, old.incarnation);
+                self.walk.notes.add("INC-002", &place, text);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Reads a record again from its feed file. It was genuine when the file was scanned.
+    fn decode(&mut self, light: &Light) -> io::Result<Option<Record>> {
+        if self.file.as_ref().is_none_or(|(incarnation, _)| *incarnation != light.incarnation) {
+            let name = Name::Feed(light.member, light.incarnation);
+            let file = self.audit.source.read(name, FEED_FILE_BYTES, &mut Notes::default())?;
+            self.file = Some((light.incarnation, file.unwrap_or_default()));
+        }
+        let start = usize::try_from(light.offset).ok().and_then(|offset| offset.checked_add(4));
+        let envelope = start.zip(self.file.as_ref()).and_then(|(start, (_, file))| {
+            file.get(start..start.checked_add(light.length)?).map(|_| file.slice(start..start + light.length))
+        });
+        let checked = envelope.and_then(|envelope| check_stored(envelope, self.audit.rules.chain()).ok());
+        match checked.filter(|checked| checked.id() == light.id) {
+            Some(checked) => Ok(Some(checked.record().clone())),
+            None => Err(io::Error::other(format!("{} changed while it was audited", light.place().file))),
+        }
+    }
+
+    /// The blobs that a record names; an update's payload is given back.
+    fn bodies(&mut self, light: &Light) -> io::Result<Option<Payload>> {
+        let audit = self.audit;
+        if let (Kind::Evidence, Some(body), Some(spec)) = (light.kind, light.body, light.accused) {
+            self.evidence(light, body, (spec.accused, spec.incarnation, spec.seq))?;
+        }
+        if let Some(state) = light.state {
+            match blob::read(audit.source, Name::Blob(state.hash), state)? {
+                Err(lack) => self.lack(light, lack),
+                Ok(bytes) if State::parse(&bytes, audit.rules.layout()).is_none() => {
+                    self.lack(
+                        light,
+                        Lack::Wrong("MRG-009", "the checkpoint is no momentum state of this layout".into()),
+                    );
+                }
+                Ok(_) => self.walk.counts.blobs.ok += 1,
+            }
+        }
+        let (Kind::Update, Some(body)) = (light.kind, light.body) else { return Ok(None) };
+        let codec = light.codec.unwrap_or(Codec::Bfp16);
+        match blob::payload(audit.source, audit.rules.layout(), body, codec)? {
+            Ok(payload) => {
+                self.walk.counts.blobs.ok += 1;
+                Ok(Some(payload))
+            }
+            Err(lack) => {
+                self.lack(light, lack);
+                Ok(None)
+            }
+        }
+    }
+
+    fn evidence(
+        &mut self,
+        light: &Light,
+        body: Body,
+        accused: (MemberId, Incarnation, crate::base::Seq),
+    ) -> io::Result<()> {
+        let audit = self.audit;
+        let name = Name::Evidence(body.hash);
+        let name = if audit.source.length(name).is_some() { name } else { Name::Blob(body.hash) };
+        match blob::read(audit.source, name, body)? {
+            Ok(_) => self.walk.counts.blobs.ok += 1,
+            Err(Lack::Missing) => {
+                self.walk.counts.blobs.missing += 1;
+                self.walk.notes.add("EVD-004", &light.place(), format!("bundle {} is missing", body.hash));
+                return Ok(());
+            }
+            Err(lack) => {
+                self.lack(light, lack);
+                return Ok(());
+            }
+        }
+        match audit.convicted.get(&body.hash) {
+            Some(convicted) if *convicted == accused => {}
+            Some((member, incarnation, seq)) => {
+                let text = format!("the bundle convicts {member}.{incarnation} at seq {seq}");
+                self.fail(light, "EVD-003", text);
+            }
+            None => self.fail(light, "EVD-001", "the bundle does not verify".into()),
+        }
+        Ok(())
+    }
+
+    fn lack(&mut self, light: &Light, lack: Lack) {
+        let place = light.place();
+        match lack {
+            Lack::Missing => {
+                self.walk.counts.blobs.missing += 1;
+                let keep = self.audit.rules.chain().current().policy.keep_rounds;
+                let pruned =
+                    keep > 0 && light.round.is_some_and(|round| round.0.saturating_add(keep) < self.audit.newest.0);
+                let code = if pruned { "BLB-002" } else { "BLB-001" };
+                let round = light.round.unwrap_or_default();
+                self.walk.notes.run(code, &place, format!("a blob of round {round} is not in the archive"));
+            }
+            Lack::Wrong(code, text) => {
+                self.walk.counts.blobs.failed += 1;
+                self.walk.notes.add(code, &place, text);
+            }
+        }
+    }
+
+    /// The rules of an update that need the author's other records, or the draw.
+    fn rules(&mut self, light: &Light, update: &Update, parents: &[&Light], order: &[MemberId], manifest: &Manifest) {
+        let policy = &manifest.policy;
+        let own = parents.iter().find(|parent| parent.member == light.member);
+        match (own, self.last) {
+            (Some(own), Some(last)) if own.id != last.id && last.incarnation == light.incarnation => {
+                let text = format!("it goes on from seq {}, the newest before it is seq {}", own.seq, last.seq);
+                self.fail(light, "UPD-004", text);
+            }
+            (None, Some(last)) => {
+                let (round, window) = (last.round.unwrap_or_default(), policy.ages.len() as u64);
+                if round.0.saturating_add(window) >= update.round.0 {
+                    let text = format!("its last publication is of round {round}, this one of round {}", update.round);
+                    self.walk.notes.add("UPD-009", &light.place(), text);
+                }
+            }
+            _ => {}
+        }
+        if policy.rounds > 0 && update.round.0 > policy.rounds {
+            self.fail(light, "UPD-006", format!("round {}, the last one is {}", update.round, policy.rounds));
+        }
+        if !(policy.steps.min..=policy.steps.max).contains(&update.steps) {
+            let text = format!("{} steps, the policy wants {} to {}", update.steps, policy.steps.min, policy.steps.max);
+            self.walk.notes.add("UPD-007", &light.place(), text);
+        }
+        let used: BTreeSet<MemberId> =
+            parents.iter().map(|parent| parent.member).filter(|member| *member != light.member).collect();
+        if let Err((code, text)) = drawn::check(order, &used, &update.skipped, manifest, policy.draw) {
+            self.fail(light, code, text);
+        }
+    }
+
+    /// Recomputes the merge, and what follows from it.
+    #[allow(clippy::too_many_arguments)]
+    fn merge(
+        &mut self,
+        light: &'a Light,
+        update: &Update,
+        (parents, complete): (&[&'a Light], bool),
+        order: &[MemberId],
+        manifest: &Manifest,
+        payload: Option<&Payload>,
+    ) -> io::Result<()> {
+        if !self.audit.recompute {
+            return Ok(());
+        }
+        let outcome = if complete {
+            let own = self.last.filter(|_| self.payload.is_some()).map(|last| last.id).zip(self.payload.as_ref());
+            let case = Case { audit: self.audit, light, update, parents, order, manifest, own };
+            let state = self.state.take();
+            remerge(&case, state.as_ref(), payload)?
+        } else {
+            Outcome::lacking("MRG-003", "a parent is not in the archive")
+        };
+        let tally = &mut self.walk.counts.merges;
+        match (outcome.merged, outcome.failed()) {
+            (_, true) => tally.failed += 1,
+            (true, false) => tally.ok += 1,
+            (false, false) => tally.missing += 1,
+        }
+        for (code, text) in outcome.incomplete {
+            self.walk.notes.run(code, &light.place(), text);
+        }
+        for (code, text) in outcome.failures {
+            self.fail(light, code, text);
+        }
+        self.state = match outcome.state {
+            Some(state) => Some((light.id, state)),
+            None => self.checkpoint(light)?.map(|state| (light.id, state)),
+        };
+        Ok(())
+    }
+
+    /// Where the chain of recomputed merges is broken, a checkpoint mends it.
+    fn checkpoint(&self, light: &Light) -> io::Result<Option<State>> {
+        let Some(body) = light.state else { return Ok(None) };
+        let bytes = blob::read(self.audit.source, Name::Blob(body.hash), body)?;
+        Ok(bytes.ok().and_then(|bytes| State::parse(&bytes, self.audit.rules.layout())))
+    }
+}
