@@ -51,7 +51,12 @@ impl Blobs {
 
     /// Writes one of our own, durably.
     pub(super) fn put(&self, bytes: &[u8]) -> Result<Body, StoreError> {
-        let body = Body { hash: blob_hash(bytes), length: bytes.len() as u64 };
+        self.put_named(blob_hash(bytes), bytes)
+    }
+
+    /// As [`Self::put`], of bytes whose hash is known.
+    pub(super) fn put_named(&self, hash: BlobHash, bytes: &[u8]) -> Result<Body, StoreError> {
+        let body = Body { hash, length: bytes.len() as u64 };
         if self.length(&body.hash) != Some(body.length) {
             let temp = self.partial.join(format!("{}.own", body.hash));
             atomic::write(&self.path(&body.hash), &temp, atomic::Durable::Yes, |out| out.write_all(bytes))?;

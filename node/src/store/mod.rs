@@ -19,7 +19,7 @@ mod tests;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use bytes::Bytes;
@@ -46,6 +46,20 @@ use state::States;
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+}
+
+/// A way to the store that does not keep its lock: for work that may outlast the node.
+#[derive(Debug, Clone)]
+pub struct WeakStore {
+    inner: Weak<Inner>,
+}
+
+impl WeakStore {
+    /// The store, unless it was closed meanwhile.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Store> {
+        self.inner.upgrade().map(|inner| Store { inner })
+    }
 }
 
 #[derive(Debug)]
@@ -75,6 +89,12 @@ impl Store {
         let index = Index::open(&folder.join("index.redb"))?;
         let inner = Inner { index, blobs, states, folder, home: home.to_owned(), _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// A way to this store that does not keep its lock.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakStore {
+        WeakStore { inner: Arc::downgrade(&self.inner) }
     }
 
     /// Whether the last process ended by [`Self::close`]; from now on it did not. After an unclean end the newest blobs are
@@ -203,6 +223,14 @@ impl Store {
     /// The disk.
     pub fn put_blob(&self, bytes: &[u8]) -> Result<Body, StoreError> {
         self.inner.blobs.put(bytes)
+    }
+
+    /// As [`Self::put_blob`], of bytes whose hash is known to be `hash`.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn put_named_blob(&self, hash: BlobHash, bytes: &[u8]) -> Result<Body, StoreError> {
+        self.inner.blobs.put_named(hash, bytes)
     }
 
     /// Moves a gathered and verified blob into place.

@@ -1,0 +1,135 @@
+//! What a home gives at the start: the manifest chain and what the engine goes on from.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chorale_protocol::{
+    adapter::{Layout, f32_view},
+    base::{BlobHash, Incarnation, MemberId, Seq, TransportId},
+    code::{AuthorKey, blob_hash},
+    engine::Stored,
+    feed::{Checked, Head, Spec, check_stored},
+    manifest::{AdapterSpec, Chain, Manifest, Policy, Role},
+};
+
+use super::{DriverError, fetch::Shape};
+use crate::{
+    store::{Entry, Store},
+    train::Trainer,
+};
+
+/// The stored manifest chain, which starts from `genesis`.
+pub(super) fn chain(store: &Store, genesis: Bytes) -> Result<Chain, DriverError> {
+    let mut chain = Chain::genesis(genesis.clone())?;
+    store.bind(&genesis, chain.network())?;
+    for bytes in store.manifests()?.into_iter().skip(1) {
+        chain.extend(bytes)?;
+    }
+    Ok(chain)
+}
+
+/// The member that signs with this key, if the newest manifest has one.
+pub(super) fn member(chain: &Chain, key: &AuthorKey) -> Option<MemberId> {
+    let key = key.public();
+    let mut members = chain.current().members.iter();
+    members.find(|member| member.author_key == key && member.role == Role::Member).map(|member| member.id)
+}
+
+/// Every transport key of every participant.
+pub(super) fn transports(manifest: &Manifest) -> Vec<TransportId> {
+    manifest.members.iter().flat_map(|member| member.transport.iter().cloned()).collect()
+}
+
+/// The shape of payloads under a policy.
+pub(super) fn shape(policy: &Policy) -> Result<Arc<Shape>, DriverError> {
+    let unfit =
+        |what: String| DriverError::Unfit { what, todo: "the manifest's adapter is unusable; agree on another" };
+    let layout = Layout::new(&policy.adapter).map_err(|error| unfit(error.to_string()))?;
+    Ok(Arc::new(Shape { layout, codec: policy.codec }))
+}
+
+/// Checks that this member trains what the network agreed on.
+pub(super) fn fit(trainer: &dyn Trainer, policy: &Policy, shape: &Shape) -> Result<(), DriverError> {
+    let unfit = |what: String, todo| Err(DriverError::Unfit { what, todo });
+    let (ours, theirs) = (trainer.base_model(), policy.base_model);
+    if ours != theirs {
+        let what =
+            format!("its base model has fingerprint {}, the network's {}", hex::encode(ours), hex::encode(theirs));
+        return unfit(what, "take exactly the model files that the others have");
+    }
+    if !same_adapter(trainer.adapter(), &policy.adapter) {
+        return unfit(
+            difference(trainer.adapter(), &policy.adapter),
+            "take the network's rank, alpha, targets and seed",
+        );
+    }
+    let start = f32_view(&shape.layout.start(policy.adapter.seed));
+    let bytes: Vec<u8> = start.iter().flat_map(|value| value.to_le_bytes()).collect();
+    if blob_hash(&bytes).0 != policy.adapter.start {
+        return unfit("its starting adapter has another hash".into(), "the manifest was made with another version");
+    }
+    Ok(())
+}
+
+/// Whether two adapters agree in all but the hash of their start, which a trainer does not know.
+pub(super) fn same_adapter(ours: &AdapterSpec, theirs: &AdapterSpec) -> bool {
+    AdapterSpec { start: theirs.start, ..ours.clone() } == *theirs
+}
+
+fn difference(ours: &AdapterSpec, theirs: &AdapterSpec) -> String {
+    let numbers = |spec: &AdapterSpec| (spec.rank, spec.alpha, spec.seed, spec.tensors.len());
+    if numbers(ours) != numbers(theirs) {
+        let (ours, theirs) = (numbers(ours), numbers(theirs));
+        return format!("(rank, alpha, seed, tensors) are {ours:?}, the network's {theirs:?}");
+    }
+    let differs = ours.tensors.iter().zip(&theirs.tensors).find(|(ours, theirs)| ours != theirs);
+    differs.map_or_else(String::new, |(ours, theirs)| format!("it adapts {ours:?}, the network {theirs:?}"))
+}
+
+/// What the engine goes on from.
+pub(super) fn stored(store: &Store, chain: &Chain, me: MemberId, shape: &Shape) -> Result<Stored, DriverError> {
+    let records = store.records()?;
+    let mut newest: Option<((Incarnation, Seq), BlobHash)> = None;
+    let mut own = Vec::new();
+    let mut others = Vec::new();
+    for bytes in &records {
+        let Ok(checked) = check_stored(bytes.clone(), chain) else { continue };
+        let record = checked.record();
+        let (Spec::Update(_), Some(body)) = (&record.spec, record.body) else { continue };
+        if record.member != me {
+            others.push(body.hash);
+            continue;
+        }
+        own.push(body.hash);
+        let place = (record.incarnation, record.seq);
+        if newest.is_none_or(|(other, _)| other < place) {
+            newest = Some((place, body.hash));
+        }
+    }
+    let blobs = store.blobs()?;
+    let mut payloads: Vec<BlobHash> = others.into_iter().filter(|hash| blobs.binary_search(hash).is_ok()).collect();
+    // Of our own only the newest can be gone on from.
+    payloads.retain(|hash| !own.contains(hash));
+    if let Some((_, hash)) = newest {
+        match store.load_state(&hash, shape.layout.len()) {
+            Ok(Some(_)) if blobs.binary_search(&hash).is_ok() => payloads.push(hash),
+            Ok(_) => tracing::warn!(
+                "the training state of the newest record is not on disk: going on as after a long absence"
+            ),
+            Err(error) => tracing::warn!(%error, "the training state is damaged: going on as after a long absence"),
+        }
+    }
+    payloads.sort_unstable();
+    payloads.dedup();
+    let evidence = store.evidence()?.into_iter().map(|(_, bytes)| bytes).collect();
+    Ok(Stored { records, evidence, payloads })
+}
+
+/// A record with its place, and its payload's hash if it is an update.
+pub(super) fn entry(checked: &Checked) -> (Entry, Option<BlobHash>) {
+    let record = checked.record();
+    let head = Head { member: record.member, incarnation: record.incarnation, seq: record.seq, id: checked.id() };
+    let update = matches!(record.spec, Spec::Update(_));
+    let payload = record.body.filter(|_| update).map(|body| body.hash);
+    (Entry { head, bytes: checked.bytes().clone() }, payload)
+}

@@ -1,0 +1,120 @@
+//! Before the engine: a node that the manifest does not name yet waits until a newer version does.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use bytes::Bytes;
+use chorale_protocol::{
+    base::{MemberId, TransportId},
+    code::AuthorKey,
+    engine::Verdict,
+    manifest::Chain,
+    wire::SyncRequest,
+};
+use libp2p::Multiaddr;
+use tokio::{
+    sync::{broadcast, mpsc},
+    time,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Command, DriverError, Notice, home};
+use crate::{
+    net::{Event, Frame, Net},
+    store::Store,
+};
+
+/// How often connected peers are asked for a newer manifest.
+const ASK: Duration = Duration::from_secs(1);
+
+/// What the wait came to.
+pub(super) struct Joined {
+    pub(super) chain: Chain,
+    /// Who we are; `None`: stopped before we were admitted.
+    pub(super) me: Option<MemberId>,
+    /// Who is connected.
+    pub(super) peers: BTreeSet<TransportId>,
+    /// Where we listen, as far as is known.
+    pub(super) listening: Vec<Multiaddr>,
+}
+
+/// Waits until the manifest names us. `newer` brings versions from the operator.
+pub(super) async fn wait(
+    mut chain: Chain,
+    key: &AuthorKey,
+    store: &Store,
+    net: &Net,
+    events: &mut mpsc::Receiver<Event>,
+    notices: &broadcast::Sender<Notice>,
+    newer: &mut mpsc::Receiver<Command>,
+    stop: &CancellationToken,
+) -> Result<Joined, DriverError> {
+    let (mut peers, mut listening) = (BTreeSet::new(), Vec::new());
+    let mut tick = time::interval(ASK);
+    loop {
+        if let Some(me) = home::member(&chain, key) {
+            return Ok(Joined { chain, me: Some(me), peers, listening });
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(Joined { chain, me: None, peers, listening }),
+            command = newer.recv() => match command {
+                Some(Command::Manifest(bytes)) => extend(&mut chain, vec![bytes], store, net).await?,
+                Some(Command::Close) | None => return Ok(Joined { chain, me: None, peers, listening }),
+                Some(Command::Release(_)) => {}
+            },
+            event = events.recv() => match event.ok_or(DriverError::Ended("the network"))? {
+                Event::PeerUp { peer } => drop(peers.insert(peer)),
+                Event::PeerDown { peer } => drop(peers.remove(&peer)),
+                Event::Record { ticket, .. } | Event::Presence { ticket, .. } => net.verdict(ticket, Verdict::Ignore).await?,
+                Event::Listening { address } => {
+                    tracing::info!(%address, "listening");
+                    let _ = notices.send(Notice::Listening(address.clone()));
+                    listening.push(address);
+                }
+            },
+            _ = tick.tick() => for peer in peers.clone() {
+                let found = ask(net, peer, &chain).await;
+                extend(&mut chain, found, store, net).await?;
+            },
+        }
+    }
+}
+
+/// The manifests that a peer has beyond ours; none if it does not answer.
+async fn ask(net: &Net, peer: TransportId, chain: &Chain) -> Vec<Bytes> {
+    let request = SyncRequest { network: chain.network(), manifest_version: chain.current().version, have: Vec::new() };
+    let (sender, mut frames) = mpsc::channel(1);
+    let manifests = async {
+        let mut found = Vec::new();
+        // Manifests come first; the records after them are not for us yet.
+        while let Some(Frame::Manifest(bytes)) = frames.recv().await {
+            found.push(bytes);
+        }
+        found
+    };
+    let call = async {
+        let _ = net.sync(peer, request, sender).await;
+        std::future::pending().await
+    };
+    let both = async {
+        tokio::select! {
+            found = manifests => found,
+            () = call => Vec::new(),
+        }
+    };
+    time::timeout(Duration::from_secs(10), both).await.unwrap_or_default()
+}
+
+async fn extend(chain: &mut Chain, found: Vec<Bytes>, store: &Store, net: &Net) -> Result<(), DriverError> {
+    for bytes in found {
+        match chain.extend(bytes.clone()) {
+            Ok(()) => {
+                let (store, version) = (store.clone(), chain.current().version);
+                let put = move || store.put_manifest(version, &bytes);
+                tokio::task::spawn_blocking(put).await.map_err(|_| DriverError::Ended("the disk"))??;
+                net.allow(home::transports(chain.current())).await?;
+            }
+            Err(error) => tracing::warn!(%error, "a manifest was refused"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! When a finished node may go: its last payload and its feed are wanted by those who are not done yet.
+
+use std::collections::BTreeSet;
+
+use chorale_protocol::{
+    base::{MemberId, Millis, Round, TransportId},
+    manifest::{Chain, Role},
+};
+
+/// How long nothing must have been served before a node goes.
+const QUIET_MS: u64 = 500;
+
+/// Watches who is done.
+#[derive(Debug)]
+pub(super) struct Linger {
+    /// The last round; 0: none.
+    pub(super) rounds: u64,
+    /// The longest wait.
+    pub(super) linger_ms: u64,
+    /// Serve until told to stop.
+    pub(super) stay: bool,
+    /// We are no member any more: go at once.
+    pub(super) expelled: bool,
+    done: BTreeSet<MemberId>,
+    since: Option<Millis>,
+    served: (u64, Millis),
+}
+
+impl Linger {
+    pub(super) fn new(rounds: u64, linger_ms: u64, stay: bool) -> Self {
+        Self { rounds, linger_ms, stay, expelled: false, done: BTreeSet::new(), since: None, served: (0, Millis(0)) }
+    }
+
+    /// Our last round is done.
+    pub(super) fn finished(&mut self, now: Millis) {
+        self.since.get_or_insert(now);
+        self.served.1 = now;
+    }
+
+    /// Another member published.
+    pub(super) fn published(&mut self, member: MemberId, round: Round) {
+        if self.rounds > 0 && round.0 >= self.rounds {
+            self.done.insert(member);
+        }
+    }
+
+    /// Whether to look again soon.
+    pub(super) fn waiting(&self) -> bool {
+        self.expelled || self.since.is_some()
+    }
+
+    /// Whether the node may go; `blob_out` is what it has served so far.
+    pub(super) fn over(&mut self, now: Millis, blob_out: u64, chain: &Chain, peers: &BTreeSet<TransportId>) -> bool {
+        if self.expelled {
+            return true;
+        }
+        if blob_out != self.served.0 {
+            self.served = (blob_out, now);
+        }
+        let Some(since) = self.since.filter(|_| !self.stay) else { return false };
+        let members = peers.iter().filter_map(|peer| chain.by_transport(peer)).filter(|m| m.role == Role::Member);
+        let all_done = members.into_iter().all(|member| self.done.contains(&member.id));
+        let quiet = now.since(self.served.1) >= QUIET_MS && now.since(since) >= QUIET_MS;
+        quiet && (all_done || now.since(since) >= self.linger_ms)
+    }
+}
