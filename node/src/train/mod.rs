@@ -1,9 +1,12 @@
 //! Training: the trait that the driver knows, the deterministic fake, and the real one on libtorch.
 
+pub mod data;
 mod error;
 mod fake;
 mod options;
 mod plan;
+mod state;
+pub mod text;
 #[cfg(feature = "torch")]
 pub mod torch;
 
@@ -13,6 +16,8 @@ pub use options::{DeviceChoice, Dtype, Format, Long, Options, PROJECTIONS, Sched
 pub use plan::{Outcome, Plan};
 #[cfg(feature = "torch")]
 pub use torch::LoraTrainer;
+
+use std::{fs::File, io::Read, path::Path};
 
 use chorale_protocol::manifest::AdapterSpec;
 
@@ -53,4 +58,16 @@ pub trait Trainer: Send {
 
     /// Salted commitment to the training data.
     fn dataset(&self) -> Option<[u8; 32]>;
+}
+
+/// A whole file of at most `limit` bytes.
+fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, TrainError> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(TrainError::read(path))?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(TrainError::read(path))?;
+    if bytes.len() as u64 > limit {
+        let source = std::io::Error::other(format!("longer than {limit} bytes"));
+        return Err(TrainError::Read { path: path.to_owned(), source });
+    }
+    Ok(bytes)
 }

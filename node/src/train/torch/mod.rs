@@ -1,50 +1,25 @@
 //! Training on libtorch.
 
-use chorale_protocol::manifest::AdapterSpec;
+mod attention;
+mod config;
+mod eval;
+mod lora;
+mod model;
+mod optim;
+mod rope;
+mod schedule;
+mod step;
+mod trainer;
+mod weights;
 
-use super::{Options, Outcome, Plan, TrainError, Trainer};
-
-/// Trains LoRA factors on a frozen Llama.
-#[derive(Debug)]
-pub struct LoraTrainer {}
-
-impl LoraTrainer {
-    /// Loads model, tokenizer and data.
-    ///
-    /// # Errors
-    /// An option out of range, an unusable model, tokenizer or data file.
-    pub fn new(options: Options) -> Result<Self, TrainError> {
-        options.check()?;
-        todo!()
-    }
-}
-
-impl Trainer for LoraTrainer {
-    fn adapter(&self) -> &AdapterSpec {
-        todo!()
-    }
-    fn base_model(&self) -> [u8; 32] {
-        todo!()
-    }
-    fn round(&mut self, _base: &[f32], _plan: &Plan) -> Result<Outcome, TrainError> {
-        todo!()
-    }
-    fn evaluate(&mut self, _adapter: &[f32]) -> Result<Option<f64>, TrainError> {
-        todo!()
-    }
-    fn step_ms(&self) -> Option<f64> {
-        todo!()
-    }
-    fn save(&self) -> Vec<u8> {
-        todo!()
-    }
-    fn load(&mut self, _state: &[u8]) -> Result<(), TrainError> {
-        todo!()
-    }
-    fn reset(&mut self) {
-        todo!()
-    }
-    fn dataset(&self) -> Option<[u8; 32]> {
-        todo!()
-    }
-}
+pub use attention::Cache;
+pub use config::{LlamaConfig, Projection, RopeConfig, RopeScaling};
+pub use eval::{Evaluation, evaluate, mean_loss};
+pub use lora::{Factors, Lora};
+pub use model::Llama;
+pub use optim::{Adam, Flat};
+pub use rope::Rope;
+pub use schedule::rate;
+pub use step::{device, kind, loss_sum};
+pub use trainer::LoraTrainer;
+pub use weights::{Tensors, fingerprint, read_weights, shards};
