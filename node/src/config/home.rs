@@ -109,6 +109,12 @@ impl Home {
         self.root.join("genesis")
     }
 
+    /// A later version of the network's manifest.
+    #[must_use]
+    pub fn manifest(&self, version: u64) -> PathBuf {
+        self.root.join("manifests").join(format!("{version:06}"))
+    }
+
     /// Where orders for the running (or next) node are dropped.
     #[must_use]
     pub fn inbox(&self) -> PathBuf {

@@ -1,0 +1,46 @@
+//! `chorale network apply`: hand a signed later version to the node, running or next to run.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use chorale::config::Home;
+use chorale_protocol::manifest::SignedManifest;
+use serde_json::json;
+
+use super::file;
+use crate::cli::{inbox, out::Out};
+
+/// Hand a signed later version of the manifest to this home's node, running or next to run; it spreads from there
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The member's home folder
+    #[arg(long)]
+    home: PathBuf,
+    /// The signed manifest
+    file: PathBuf,
+}
+
+impl Args {
+    pub(crate) fn run(self, out: &Out) -> Result<()> {
+        let home = Home::open(&self.home)?;
+        let signed: SignedManifest = file::read_manifest(&self.file)?;
+        let version = signed.manifest.version;
+        ensure!(version > 0, "this is a genesis; a home takes it up with: chorale network join");
+        let mut chain = file::stored_chain(&home)?;
+        let held = chain.current().version;
+        if version == held + 1 {
+            chain.extend(signed.to_bytes()).with_context(|| format!("version {version} does not follow"))?;
+        } else {
+            ensure!(version > held, "this home holds version {held} already, the file is version {version}");
+        }
+        inbox::drop(&home, &format!("{version:06}.manifest"), &signed.to_bytes())?;
+        out.result(
+            &json!({ "version": version, "handed": true }),
+            format!(
+                "version {version} is in {}: a running node takes it up at once, else the next one",
+                home.inbox().display()
+            ),
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! `chorale network join`: a home takes up a network, after everything that must match was compared.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use bytes::Bytes;
+use chorale::config::{Config, Home, keys};
+use chorale_protocol::{
+    base::{TransportId, limit},
+    manifest::{AdapterSpec, Chain, Member, Policy, Role},
+};
+use serde_json::json;
+
+use super::file;
+use crate::cli::{
+    card::{self, read_bytes},
+    model,
+    out::Out,
+};
+
+/// Take up a network: checks the votes, that this member is in it, and that model and adapter match its policy
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The member's home folder
+    #[arg(long)]
+    home: PathBuf,
+    /// The signed genesis, then any later versions in order
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Do not compare the model (for a machine that does not have it yet; run compares it again)
+    #[arg(long)]
+    skip_model: bool,
+}
+
+impl Args {
+    pub(crate) fn run(self, out: &Out) -> Result<()> {
+        let home = Home::open(&self.home)?;
+        let config = card::load(&home)?;
+        let files: Vec<Bytes> = self
+            .files
+            .iter()
+            .map(|path| Ok(read_bytes(path, limit::MANIFEST_BYTES as u64)?.into()))
+            .collect::<Result<_>>()?;
+        let chain = install(&home, &config, &files, self.skip_model)?;
+        let network = chain.network().to_string();
+        let text = format!(
+            "joined network {network}\nnext: compare this id with the others by another way than the file came, then: chorale run --home {}",
+            home.root().display()
+        );
+        out.result(&json!({ "network": network, "version": chain.current().version }), text);
+        Ok(())
+    }
+}
+
+/// Checks and installs a network's manifests.
+pub(crate) fn install(home: &Home, config: &Config, files: &[Bytes], skip_model: bool) -> Result<Chain> {
+    let chain = file::chain_of(files).context("the network's manifests do not hold")?;
+    let member = own_entry(home, &chain)?;
+    if member.role == Role::Member && !skip_model {
+        same_policy(config, &chain.current().policy)?;
+    }
+    let genesis = home.genesis();
+    if let Ok(held) = std::fs::read(&genesis) {
+        let held = Chain::genesis(held.into()).context("the genesis that this home holds")?;
+        ensure!(
+            held.network() == chain.network(),
+            "this home belongs to network {} already; one home, one network: make another with chorale init",
+            held.network()
+        );
+    }
+    let (first, rest) = files.split_first().context("no genesis")?;
+    file::replace(&genesis, first)?;
+    for (bytes, version) in rest.iter().zip(1..) {
+        let path = home.manifest(version);
+        std::fs::create_dir_all(path.parent().unwrap_or(home.root())).context("manifests folder")?;
+        file::replace(&path, bytes)?;
+    }
+    Ok(chain)
+}
+
+/// The home's own entry; its keys must be the manifest's.
+pub(crate) fn own_entry(home: &Home, chain: &Chain) -> Result<Member> {
+    let key = keys::author(&home.author_key())?.public();
+    let peer = keys::transport(&home.transport_key())?.public().to_peer_id();
+    let id = card::member_id(key);
+    let Some(member) = chain.current().members.iter().find(|member| member.author_key == key) else {
+        bail!(
+            "member {id} (this home) is not in the network; send its governors: chorale card --home {}",
+            home.root().display()
+        );
+    };
+    ensure!(
+        member.transport.contains(&TransportId(peer.to_bytes())),
+        "the network knows {} under other transport keys than this home's {peer}; was keys/transport.key replaced?",
+        member.label
+    );
+    Ok(member.clone())
+}
+
+/// Compares what this home would train with what the network's policy says, and names every difference.
+pub(crate) fn same_policy(config: &Config, policy: &Policy) -> Result<()> {
+    let (mine, fingerprint) = model::own_adapter(config, &policy.adapter)?;
+    let mut problems = Vec::new();
+    if fingerprint != policy.base_model {
+        problems.push(format!(
+            "base model {}: its fingerprint is {}, the network's is {}; get the very same files (config, weights, tokenizer)",
+            config.train.model.display(),
+            hex::encode(fingerprint),
+            hex::encode(policy.base_model)
+        ));
+    }
+    problems.extend(differences(&mine, &policy.adapter));
+    if problems.is_empty() {
+        return Ok(());
+    }
+    bail!("this home does not fit the network:\n- {}", problems.join("\n- "))
+}
+
+fn differences(mine: &AdapterSpec, want: &AdapterSpec) -> Vec<String> {
+    let mut all = Vec::new();
+    for (name, got, want) in [("rank", mine.rank, want.rank), ("alpha", mine.alpha, want.alpha)] {
+        if got != want {
+            all.push(format!("{name}: got {got}, wanted {want}"));
+        }
+    }
+    for tensor in &want.tensors {
+        match mine.tensors.iter().find(|own| own.name == tensor.name) {
+            None => all.push(format!("tensor {}: the model has none", tensor.name)),
+            Some(own) if own != tensor => all.push(format!(
+                "tensor {}: got {}x{}, wanted {}x{}",
+                tensor.name, own.rows, own.columns, tensor.rows, tensor.columns
+            )),
+            Some(_) => {}
+        }
+    }
+    for tensor in &mine.tensors {
+        if !want.tensors.iter().any(|other| other.name == tensor.name) {
+            all.push(format!("tensor {}: the network does not know it", tensor.name));
+        }
+    }
+    let more = all.len().saturating_sub(8);
+    all.truncate(8);
+    if more > 0 {
+        all.push(format!("and {more} more"));
+    }
+    all
+}

@@ -1,0 +1,102 @@
+//! `chorale network sign` and `combine`: governors' votes.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use chorale::config::{Home, keys};
+use chorale_protocol::{code::AuthorKey, manifest::SignedManifest};
+use serde_json::json;
+
+use super::file;
+use crate::cli::out::Out;
+
+/// Add this governor's vote to a manifest file (in place)
+#[derive(Debug, clap::Args)]
+pub(crate) struct SignArgs {
+    /// The governor's home folder
+    #[arg(long)]
+    home: PathBuf,
+    /// The manifest file
+    file: PathBuf,
+}
+
+/// Merge the votes that governors gave to copies of one manifest
+#[derive(Debug, clap::Args)]
+pub(crate) struct CombineArgs {
+    /// Signed copies
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The file to write
+    #[arg(long)]
+    out: PathBuf,
+}
+
+impl SignArgs {
+    pub(crate) fn run(self, out: &Out) -> Result<()> {
+        let home = Home::open(&self.home)?;
+        let key = keys::author(&home.author_key())?;
+        let mut signed = file::read_manifest(&self.file)?;
+        add_vote(&mut signed, &key)?;
+        file::replace(&self.file, &signed.to_bytes())?;
+        report(out, &self.file, &signed);
+        Ok(())
+    }
+}
+
+impl CombineArgs {
+    pub(crate) fn run(self, out: &Out) -> Result<()> {
+        let mut files = self.files.iter();
+        let first = files.next().context("no file")?;
+        let mut all = file::read_manifest(first)?;
+        for path in files {
+            let other = file::read_manifest(path)?;
+            ensure!(
+                other.payload == all.payload,
+                "{} and {} are different manifests; sign copies of one file",
+                first.display(),
+                path.display()
+            );
+            all.votes.extend(other.votes);
+        }
+        all.votes.sort_by_key(|(key, _)| *key);
+        all.votes.dedup_by_key(|(key, _)| *key);
+        file::write_new(&self.out, &all.to_bytes())?;
+        report(out, &self.out, &all);
+        Ok(())
+    }
+}
+
+/// Adds the vote of `key`, which must be a governor's.
+pub(crate) fn add_vote(signed: &mut SignedManifest, key: &AuthorKey) -> Result<()> {
+    let public = key.public();
+    // A cut or dropped governor's old vote may still be wanted, but only the governors of this version are known here.
+    ensure!(
+        signed.manifest.governors.contains(&public) || signed.manifest.version > 0,
+        "key {public} is none of the governors of this manifest; they are: {}",
+        signed.manifest.governors.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    );
+    signed.vote(key);
+    Ok(())
+}
+
+fn report(out: &Out, path: &std::path::Path, signed: &SignedManifest) {
+    let votes = file::votes(signed);
+    let missing: Vec<String> = votes
+        .iter()
+        .filter(|vote| !vote.voted)
+        .map(|vote| vote.label.clone().unwrap_or_else(|| vote.governor.to_string()))
+        .collect();
+    let path = path.display().to_string();
+    let text = if missing.is_empty() {
+        format!("{path}: all {} governors have signed", votes.len())
+    } else {
+        format!(
+            "{path}: {} of {} governors have signed; not yet: {}",
+            votes.len() - missing.len(),
+            votes.len(),
+            missing.join(", ")
+        )
+    };
+    let value = json!({ "file": path, "votes": signed.votes.len(), "governors": votes.len(), "missing": missing });
+    out.result(&value, text);
+}
