@@ -33,35 +33,69 @@ impl Form {
     pub(crate) const fn used_bits(self) -> u32 {
         self.max.count_ones() - 1
     }
+}
 
-    /// Reads at most a block of mantissas.
-    #[inline(always)]
-    pub(crate) fn read(self, bytes: &[u8]) -> Words {
-        let mut words = [0; BLOCK];
-        if self.bytes == 2 {
-            for (word, pair) in words.iter_mut().zip(bytes.as_chunks::<2>().0) {
-                *word = i16::from_le_bytes(*pair);
-            }
-        } else {
-            for (word, byte) in words.iter_mut().zip(bytes) {
-                *word = i16::from(byte.cast_signed());
-            }
-        }
-        words
+/// Reads at most a block of mantissas of `BYTES` bytes each.
+#[inline(always)]
+pub(crate) fn read<const BYTES: usize>(bytes: &[u8]) -> Words {
+    let (chunks, _) = bytes.as_chunks::<BYTES>();
+    match <&[[u8; BYTES]; BLOCK]>::try_from(chunks) {
+        Ok(chunks) => read_block(chunks),
+        Err(_) => read_short(chunks),
     }
+}
 
-    /// Writes as many mantissas as `bytes` holds; each is within ±`max`.
-    #[inline(always)]
-    pub(crate) fn write(self, words: &Words, bytes: &mut [u8]) {
-        if self.bytes == 2 {
-            for (pair, word) in bytes.as_chunks_mut::<2>().0.iter_mut().zip(words) {
-                *pair = word.to_le_bytes();
-            }
-        } else {
-            for (byte, word) in bytes.iter_mut().zip(words) {
-                *byte = word.to_le_bytes()[0];
-            }
+#[inline(always)]
+fn read_block<const BYTES: usize>(chunks: &[[u8; BYTES]; BLOCK]) -> Words {
+    let mut words = [0; BLOCK];
+    for (word, chunk) in words.iter_mut().zip(chunks) {
+        *word = match chunk.as_slice() {
+            [low, high] => i16::from_le_bytes([*low, *high]),
+            [byte] => i16::from(byte.cast_signed()),
+            _ => 0,
+        };
+    }
+    words
+}
+
+/// Apart, so that the compiler does not make whole blocks wait for a copy of any length.
+#[cold]
+#[inline(never)]
+fn read_short<const BYTES: usize>(chunks: &[[u8; BYTES]]) -> Words {
+    let mut padded = [[0; BYTES]; BLOCK];
+    for (to, from) in padded.iter_mut().zip(chunks) {
+        *to = *from;
+    }
+    read_block(&padded)
+}
+
+/// Writes as many mantissas as `bytes` holds; each is within the codec's range.
+#[inline(always)]
+pub(crate) fn write<const BYTES: usize>(words: &Words, bytes: &mut [u8]) {
+    let (chunks, _) = bytes.as_chunks_mut::<BYTES>();
+    match <&mut [[u8; BYTES]; BLOCK]>::try_from(&mut *chunks) {
+        Ok(chunks) => write_block(words, chunks),
+        Err(_) => write_short(words, chunks),
+    }
+}
+
+#[inline(always)]
+fn write_block<const BYTES: usize>(words: &Words, chunks: &mut [[u8; BYTES]; BLOCK]) {
+    for (chunk, word) in chunks.iter_mut().zip(words) {
+        for (to, from) in chunk.iter_mut().zip(word.to_le_bytes()) {
+            *to = from;
         }
+    }
+}
+
+/// As [`read_short`].
+#[cold]
+#[inline(never)]
+fn write_short<const BYTES: usize>(words: &Words, chunks: &mut [[u8; BYTES]]) {
+    let mut padded = [[0; BYTES]; BLOCK];
+    write_block(words, &mut padded);
+    for (to, from) in chunks.iter_mut().zip(padded) {
+        *to = from;
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{
     Layout, Payload,
-    block::{BLOCK, Form, shift},
+    block::{BLOCK, Form, read, shift},
+    layout::Tile,
     payload::Part,
     simd::{Kernel, Level},
 };
@@ -15,15 +16,16 @@ pub fn within_bound(distance2: u128, bound: u64) -> bool {
     bound.checked_mul(bound).is_none_or(|most| distance2 <= most)
 }
 
+/// The squared distance of two payloads of one codec within one tile.
+pub(crate) fn in_tile(a: &Payload, b: &Payload, tile: &Tile, level: Level) -> u128 {
+    level.run(Between { a: a.part(tile), b: b.part(tile), form: Form::of(a.codec()) })
+}
+
 pub(super) fn between(a: &Payload, b: &Payload, layout: &Layout, level: Level) -> u128 {
-    let (codec, other) = (a.codec(), b.codec());
-    layout
-        .tiles(codec)
-        .zip(layout.tiles(other))
-        .map(|(left, right)| {
-            level.run(Between { a: a.part(&left), form: Form::of(codec), b: b.part(&right), other: Form::of(other) })
-        })
-        .fold(0, u128::saturating_add)
+    if a.codec() != b.codec() {
+        return to_values(a, &b.to_q32(layout), layout, level);
+    }
+    layout.tiles(a.codec()).map(|tile| in_tile(a, b, &tile, level)).fold(0, u128::saturating_add)
 }
 
 pub(super) fn to_values(a: &Payload, values: &[i64], layout: &Layout, level: Level) -> u128 {
@@ -38,9 +40,8 @@ pub(super) fn to_values(a: &Payload, values: &[i64], layout: &Layout, level: Lev
 
 struct Between<'a> {
     a: Part<'a>,
-    form: Form,
     b: Part<'a>,
-    other: Form,
+    form: Form,
 }
 
 impl Kernel for Between<'_> {
@@ -48,14 +49,21 @@ impl Kernel for Between<'_> {
 
     #[inline(always)]
     fn run(self) -> u128 {
-        let Self { a, form, b, other } = self;
-        let left = a.exponents.iter().zip(a.mantissas.chunks(BLOCK * form.bytes));
-        let right = b.exponents.iter().zip(b.mantissas.chunks(BLOCK * other.bytes));
+        if self.form.bytes == 2 { self.go::<2>() } else { self.go::<1>() }
+    }
+}
+
+impl Between<'_> {
+    #[inline(always)]
+    fn go<const BYTES: usize>(self) -> u128 {
+        let Self { a, b, .. } = self;
+        let left = a.exponents.iter().zip(a.mantissas.chunks(BLOCK * BYTES));
+        let right = b.exponents.iter().zip(b.mantissas.chunks(BLOCK * BYTES));
         let mut sum: u128 = 0;
         for ((ea, a), (eb, b)) in left.zip(right) {
             let (up, down) = (shift(ea.cast_signed()), shift(eb.cast_signed()));
             let low = up.min(down);
-            let (a, b) = (form.read(a), other.read(b));
+            let (a, b) = (read::<BYTES>(a), read::<BYTES>(b));
             let (up, down) = (up - low, down - low);
             // Within 2^12 of each other the difference is below 2^28, and 64 of its squares below 2^62.
             let part = if up.max(down) <= 12 { near(&a, up, &b, down) } else { far(&a, up, &b, down) };
@@ -109,11 +117,18 @@ impl Kernel for ToValues<'_> {
 
     #[inline(always)]
     fn run(self) -> u128 {
-        let Self { a, form, values } = self;
-        let blocks = a.exponents.iter().zip(a.mantissas.chunks(BLOCK * form.bytes));
+        if self.form.bytes == 2 { self.go::<2>() } else { self.go::<1>() }
+    }
+}
+
+impl ToValues<'_> {
+    #[inline(always)]
+    fn go<const BYTES: usize>(self) -> u128 {
+        let Self { a, values, .. } = self;
+        let blocks = a.exponents.iter().zip(a.mantissas.chunks(BLOCK * BYTES));
         let mut sum: u128 = 0;
         for (values, (exponent, words)) in values.chunks(BLOCK).zip(blocks) {
-            let (words, shift) = (form.read(words), shift(exponent.cast_signed()));
+            let (words, shift) = (read::<BYTES>(words), shift(exponent.cast_signed()));
             let mut gaps = [0_i64; BLOCK];
             let mut all = 0;
             for (gap, (value, word)) in gaps.iter_mut().zip(values.iter().zip(&words)) {

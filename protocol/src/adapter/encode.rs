@@ -10,22 +10,17 @@ use bytes::Bytes;
 
 use super::{
     Layout, PayloadError,
-    block::{BLOCK, Form, LEAST, Words, power_f32, power_f64},
+    block::{BLOCK, Form, LEAST, Words, power_f32, power_f64, write},
     layout::Tile,
     simd::{Kernel, Level},
+    view::{MAGIC, whole},
 };
 use crate::{base::limit::VALUE_Q32, manifest::Codec};
 
-/// 1.5 · 2^52: added to an f64 below 2^51 it rounds half to even and leaves the integer in the low bits.
-pub(crate) const MAGIC: f64 = 6_755_399_441_055_744.0;
 /// The same for f32 below 2^22: 1.5 · 2^23.
 const MAGIC_F32: f32 = 12_582_912.0;
 /// The bits of 2^14 as f32; those of NaN and infinity are larger.
 const TOO_LARGE_F32: u32 = 0x4680_0000;
-/// Values turned to f32 at a time.
-const VIEWED: usize = 16_384;
-/// Values turned to f32 and hashed at a time.
-const HASHED: usize = 4096;
 
 /// Encodes `values` (layout order), each rounded once, half to even.
 ///
@@ -41,29 +36,6 @@ pub fn encode_f32(layout: &Layout, codec: Codec, values: &[f32]) -> Result<Bytes
 /// Not as many as the layout has, or 2^46 and more in magnitude.
 pub fn encode_q32(layout: &Layout, codec: Codec, values: &[i64]) -> Result<Bytes, PayloadError> {
     encode(layout, codec, values, Level::widest())
-}
-
-/// The f32 view of Q.32 values: nearest, half to even, times 2⁻³².
-#[must_use]
-pub fn f32_view(values: &[i64]) -> Vec<f32> {
-    let mut view = vec![0.0; values.len()];
-    let level = Level::widest();
-    for (view, values) in view.chunks_mut(VIEWED).zip(values.chunks(VIEWED)) {
-        level.run(View { values, view });
-    }
-    view
-}
-
-/// Feeds `hasher` the little-endian bytes of the f32 view of `values`.
-pub(crate) fn hash_view(level: Level, values: &[i64], hasher: &mut blake3::Hasher) {
-    let mut view = [0.0; HASHED];
-    let mut bytes = Vec::with_capacity(4 * HASHED);
-    for values in values.chunks(HASHED) {
-        level.run(View { values, view: &mut view });
-        bytes.clear();
-        bytes.extend(view.iter().take(values.len()).flat_map(|value| value.to_le_bytes()));
-        hasher.update(&bytes);
-    }
 }
 
 /// A number that can be encoded.
@@ -114,9 +86,16 @@ impl<V: Value> Kernel for Encode<'_, V> {
     /// Whether all values were within bounds.
     #[inline(always)]
     fn run(self) -> bool {
+        if self.form.bytes == 2 { self.go::<2>() } else { self.go::<1>() }
+    }
+}
+
+impl<V: Value> Encode<'_, V> {
+    #[inline(always)]
+    fn go<const BYTES: usize>(self) -> bool {
         let Self { form, values, exponents, mantissas } = self;
         let mut words = [0; BLOCK];
-        let blocks = values.chunks(BLOCK).zip(mantissas.chunks_mut(BLOCK * form.bytes));
+        let blocks = values.chunks(BLOCK).zip(mantissas.chunks_mut(BLOCK * BYTES));
         for (exponent, (values, mantissas)) in exponents.iter_mut().zip(blocks) {
             let encoded = if let Ok(values) = <&[V; BLOCK]>::try_from(values) {
                 V::encode(form, values, &mut words)
@@ -129,7 +108,7 @@ impl<V: Value> Kernel for Encode<'_, V> {
             };
             let Some(e) = encoded else { return false };
             *exponent = e.cast_unsigned();
-            form.write(&words, mantissas);
+            write::<BYTES>(&words, mantissas);
         }
         true
     }
@@ -214,37 +193,4 @@ fn exponent(form: Form, power: i32, scaled: impl Fn(i32) -> f64) -> i8 {
 fn low16(bits: u64) -> i16 {
     let [a, b, ..] = bits.to_le_bytes();
     i16::from_le_bytes([a, b])
-}
-
-/// An integer below 2^51 in magnitude as f64, exactly, without the scalar conversion that only wide registers replace.
-#[inline(always)]
-pub(crate) fn whole(value: i64) -> f64 {
-    f64::from_bits(value.cast_unsigned().wrapping_add(MAGIC.to_bits())) - MAGIC
-}
-
-struct View<'a> {
-    values: &'a [i64],
-    view: &'a mut [f32],
-}
-
-impl Kernel for View<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // The rounding is the point.
-    fn run(self) {
-        let scale = power_f32(-32);
-        for (view, values) in self.view.chunks_mut(BLOCK).zip(self.values.chunks(BLOCK)) {
-            let folded = values.iter().fold(0, |all, value| all | (value ^ (value >> 63)));
-            if folded < 1 << 51 {
-                for (view, value) in view.iter_mut().zip(values) {
-                    *view = whole(*value) as f32 * scale;
-                }
-            } else {
-                for (view, value) in view.iter_mut().zip(values) {
-                    *view = *value as f32 * scale;
-                }
-            }
-        }
-    }
 }

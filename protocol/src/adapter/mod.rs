@@ -11,15 +11,19 @@ mod payload;
 mod publish;
 pub(crate) mod simd;
 mod start;
+mod update;
+mod view;
 
-pub(crate) use encode::{MAGIC, hash_view, whole};
+pub(crate) use distance::in_tile;
 pub(crate) use layout::Tile;
 pub(crate) use payload::Part;
+pub(crate) use view::{MAGIC, ViewHasher, whole};
 
 pub use distance::within_bound;
-pub use encode::{encode_f32, encode_q32, f32_view};
+pub use encode::{encode_f32, encode_q32};
 pub use error::PayloadError;
 pub use layout::{Layout, LayoutError, Slot};
 pub use payload::Payload;
 pub use publish::{PublishError, Published, check_frozen, publish};
 pub use start::start_hash;
+pub use view::f32_view;

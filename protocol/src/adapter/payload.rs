@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{
     Layout, PayloadError,
-    block::{BLOCK, Form, LEAST, power_f32, shift},
+    block::{BLOCK, Form, LEAST, power_f32, read, shift},
     distance,
     layout::Tile,
     simd::{Kernel, Level},
@@ -106,10 +106,15 @@ impl Payload {
         let mut values = vec![V::default(); layout.len()];
         for tile in layout.tiles(self.codec) {
             if let Some(values) = values.get_mut(tile.values.clone()) {
-                level.run(Decode { form: Form::of(self.codec), part: self.part(&tile), values });
+                self.decode_tile(&tile, values, level);
             }
         }
         values
+    }
+
+    /// The values of `tile`.
+    pub(super) fn decode_tile<V: Decoded>(&self, tile: &Tile, values: &mut [V], level: Level) {
+        level.run(Decode { form: Form::of(self.codec), part: self.part(tile), values });
     }
 }
 
@@ -131,20 +136,27 @@ impl Kernel for Check<'_> {
     /// The first block that breaks a rule.
     #[inline(always)]
     fn run(self) -> Self::Output {
+        if self.form.bytes == 2 { self.go::<2>() } else { self.go::<1>() }
+    }
+}
+
+impl Check<'_> {
+    #[inline(always)]
+    fn go<const BYTES: usize>(self) -> Option<(usize, Fault)> {
         let Self { form, part } = self;
-        let least = if form.bytes == 2 { i16::MIN } else { i16::from(i8::MIN) };
+        let least = form.max + 1;
         let used = 1 << form.used_bits();
-        let blocks = part.exponents.iter().zip(part.mantissas.chunks(BLOCK * form.bytes));
+        let blocks = part.exponents.iter().zip(part.mantissas.chunks(BLOCK * BYTES));
         for (block, (exponent, mantissas)) in blocks.enumerate() {
             let exponent = exponent.cast_signed();
             if exponent < LEAST || exponent > form.top {
                 return Some((block, Fault::Exponent(exponent)));
             }
             let mut top = 0;
-            for word in form.read(mantissas) {
+            for word in read::<BYTES>(mantissas) {
                 top = top.max(word.unsigned_abs());
             }
-            if top == least.unsigned_abs() {
+            if top == least {
                 return Some((block, Fault::Mantissa));
             }
             if exponent != LEAST && top < used {
@@ -204,11 +216,18 @@ impl<V: Decoded> Kernel for Decode<'_, V> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { form, part, values } = self;
-        let blocks = part.exponents.iter().zip(part.mantissas.chunks(BLOCK * form.bytes));
+        if self.form.bytes == 2 { self.go::<2>() } else { self.go::<1>() }
+    }
+}
+
+impl<V: Decoded> Decode<'_, V> {
+    #[inline(always)]
+    fn go<const BYTES: usize>(self) {
+        let Self { part, values, .. } = self;
+        let blocks = part.exponents.iter().zip(part.mantissas.chunks(BLOCK * BYTES));
         for (values, (exponent, mantissas)) in values.chunks_mut(BLOCK).zip(blocks) {
             let scale = V::scale(exponent.cast_signed());
-            for (value, word) in values.iter_mut().zip(form.read(mantissas)) {
+            for (value, word) in values.iter_mut().zip(read::<BYTES>(mantissas)) {
                 *value = V::value(word, scale);
             }
         }

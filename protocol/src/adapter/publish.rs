@@ -1,13 +1,16 @@
 //! What a member may publish after training: encoded, bounded in norm, frozen factors untouched.
 
-use super::{Layout, Payload, PayloadError, encode_q32, layout::Slot, within_bound};
+use super::{
+    Layout, Payload, PayloadError, encode_q32,
+    simd::Level,
+    update::{ONE, Update, keep_lost},
+    within_bound,
+};
 use crate::{
     base::limit::VALUE_Q32,
     manifest::{Codec, Phase},
 };
 
-/// 2^32, the unit of Q.32.
-const ONE: f64 = 4_294_967_296.0;
 /// How often an update is shortened before what rounding lost is dropped, and again before the update is.
 const TRIES: u32 = 8;
 
@@ -76,7 +79,9 @@ pub fn publish(
             return Err(PublishError::Count { what, got, want: layout.len() });
         }
     }
-    let update = Update { layout, phase, merged, trained, residual };
+    // Beyond this range nothing can be encoded; within it all below is exact or small.
+    check_range(layout, merged)?;
+    let update = Update { layout, codec, phase, merged, trained, residual, level: Level::widest() };
     let length = update.length()?;
     let bound = real(norm_bound) / 65_536.0;
     let mut shrink = if length > bound { bound / length } else { 1.0 };
@@ -93,7 +98,7 @@ pub fn publish(
         let distance2 = payload.distance2_q32(merged, layout);
         let norm = square_root(distance2);
         if within_bound(distance2, norm_bound) {
-            keep_lost(layout, phase, &target, &payload.to_q32(layout), residual);
+            keep_lost(layout, phase, &target, &payload, residual);
             return Ok(Published { payload, norm, shrink });
         }
         // A little more than it takes, so that a second rounding rarely needs a third.
@@ -121,72 +126,6 @@ pub fn check_frozen(layout: &Layout, codec: Codec, phase: Phase, merged: &[i64],
     })
 }
 
-struct Update<'a> {
-    layout: &'a Layout,
-    phase: Phase,
-    merged: &'a [i64],
-    trained: &'a [f32],
-    residual: &'a [f32],
-}
-
-impl Update<'_> {
-    fn slots(&self) -> impl Iterator<Item = &Slot> {
-        self.layout.slots().iter().filter(|slot| self.phase.trains(slot.factor))
-    }
-
-    /// M, y and e of a slot, value by value, as reals.
-    fn values(&self, slot: &Slot) -> impl Iterator<Item = (f64, f64, f64)> {
-        let merged = self.merged.get(slot.values.clone()).unwrap_or_default();
-        let trained = self.trained.get(slot.values.clone()).unwrap_or_default();
-        let residual = self.residual.get(slot.values.clone()).unwrap_or_default();
-        merged.iter().zip(trained).zip(residual).map(|((m, y), e)| {
-            // A residual that was damaged on disk must not stop the member: it is only what rounding lost.
-            let e = if e.is_finite() { f64::from(*e) } else { 0.0 };
-            (real_signed(*m) / ONE, f64::from(*y), e)
-        })
-    }
-
-    /// ‖y − M‖₂ over what trained.
-    fn length(&self) -> Result<f64, PublishError> {
-        let mut sum = 0.0;
-        for slot in self.slots() {
-            let part: f64 = self.values(slot).map(|(m, y, _)| (y - m) * (y - m)).sum();
-            if !part.is_finite() {
-                return Err(PublishError::NotFinite { tensor: slot.name.clone() });
-            }
-            sum += part;
-        }
-        Ok(sum.sqrt())
-    }
-
-    /// M + shrink · (y − M) + e on what trained, M on what did not; Q.32.
-    #[allow(clippy::cast_possible_truncation)] // Saturates; the encoder refuses what is too large.
-    fn target(&self, shrink: f64, carry: bool) -> Vec<i64> {
-        let mut target = self.merged.to_vec();
-        for slot in self.slots() {
-            let Some(target) = target.get_mut(slot.values.clone()) else { continue };
-            for (to, (m, y, e)) in target.iter_mut().zip(self.values(slot)) {
-                let e = if carry { e } else { 0.0 };
-                *to = to.saturating_add(((shrink * (y - m) + e) * ONE).round_ties_even() as i64);
-            }
-        }
-        target
-    }
-}
-
-/// e ← target − published, on what trained.
-#[allow(clippy::cast_possible_truncation)] // To f32, which is what a residual is kept in.
-fn keep_lost(layout: &Layout, phase: Phase, target: &[i64], published: &[i64], residual: &mut [f32]) {
-    for slot in layout.slots().iter().filter(|slot| phase.trains(slot.factor)) {
-        let target = target.get(slot.values.clone()).unwrap_or_default();
-        let published = published.get(slot.values.clone()).unwrap_or_default();
-        let residual = residual.get_mut(slot.values.clone()).unwrap_or_default();
-        for (e, (z, p)) in residual.iter_mut().zip(target.iter().zip(published)) {
-            *e = (real_signed(z - p) / ONE) as f32;
-        }
-    }
-}
-
 /// ‖·‖₂ as a real, from its square in units of 2⁻⁶⁴.
 fn square_root(distance2: u128) -> f64 {
     #[allow(clippy::cast_precision_loss)] // For people, and for a first guess that integers then check.
@@ -199,9 +138,10 @@ fn real(value: u64) -> f64 {
     value as f64
 }
 
-#[allow(clippy::cast_precision_loss)] // Q.32 values of a payload stay below 2^46 and are exact.
-fn real_signed(value: i64) -> f64 {
-    value as f64
+fn check_range(layout: &Layout, merged: &[i64]) -> Result<(), PayloadError> {
+    let large = merged.iter().position(|value| value.unsigned_abs() >= VALUE_Q32.unsigned_abs());
+    large.map_or(Ok(()), |place| {
+        let slot = layout.slots().iter().position(|slot| slot.values.contains(&place));
+        Err(PayloadError::TooLarge { tensor: layout.name(slot.unwrap_or(0)) })
+    })
 }
-
-const _: () = assert!(VALUE_Q32 < 1 << 52, "Q.32 values are exact as f64");

@@ -1,6 +1,6 @@
 //! The starting adapter, in integers, so that every machine and language starts from the same bits.
 
-use super::{Layout, encode::hash_view, layout::Slot, simd::Level};
+use super::{Layout, layout::Slot, simd::Level, view::ViewHasher};
 use crate::{code::Context, manifest::Factor};
 
 /// Values drawn from the stream at a time.
@@ -37,7 +37,7 @@ fn draw(slot: &Slot, seed: u64, values: &mut [i64]) {
 /// BLAKE3 of the f32 little-endian view of Q.32 `values`: what [`AdapterSpec::start`](crate::manifest::AdapterSpec) names.
 #[must_use]
 pub fn start_hash(values: &[i64]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    hash_view(Level::widest(), values, &mut hasher);
-    *hasher.finalize().as_bytes()
+    let mut hasher = ViewHasher::new(blake3::Hasher::new(), Level::widest());
+    hasher.view(values);
+    hasher.finish()
 }

@@ -5,7 +5,7 @@
 
 use crate::adapter::{
     MAGIC, Part,
-    block::{BLOCK, Form, Words, power_f64, shift},
+    block::{BLOCK, Form, Words, power_f64, read, shift},
     simd::Kernel,
     whole,
 };
@@ -33,71 +33,74 @@ impl Kernel for Mean<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { form, voices, sum, values } = self;
+        if self.form.bytes == 2 { self.go::<2>() } else { self.go::<1>() }
+    }
+}
+
+impl Mean<'_> {
+    #[inline(always)]
+    fn go<const BYTES: usize>(self) {
+        let Self { voices, sum, values, .. } = self;
         let divisor = Divisor::new(sum);
-        let stride = BLOCK * form.bytes;
         for (block, values) in values.chunks_mut(BLOCK).enumerate() {
-            let exponent = |voice: &Weighed<'_>| shift(voice.part.exponents.get(block).map_or(0, |e| e.cast_signed()));
-            let words = |voice: &Weighed<'_>| {
-                let rest = voice.part.mantissas.get(block * stride..).unwrap_or_default();
-                form.read(rest.get(..stride).unwrap_or(rest))
-            };
-            let low = voices.iter().map(exponent).min().unwrap_or(0);
+            let low = voices.iter().map(|voice| voice.shift(block)).min().unwrap_or(0);
             // Σ w in units of 2^low; |acc| ≤ 2^15 of these.
-            let reach: u64 = voices.iter().map(|voice| u64::from(voice.weight) << (exponent(voice) - low)).sum();
+            let reach: u64 = voices.iter().map(|voice| u64::from(voice.weight) << (voice.shift(block) - low)).sum();
             let mean = if reach << low >= 1 << 36 {
-                divide_wide(&sum_wide(voices, exponent, words), sum)
+                divide_wide(&sum_wide::<BYTES>(voices, block), sum)
             } else if reach <= 1 << 16 {
-                divide(&sum_narrow(voices, exponent, words, low), &divisor)
+                divide(&sum_narrow::<BYTES>(voices, block, low), &divisor)
             } else {
-                let wide = sum_wide(voices, exponent, words);
-                let mut sums = [0.0; BLOCK];
-                for (to, from) in sums.iter_mut().zip(&wide) {
-                    *to = whole(*from);
-                }
-                divide(&sums, &divisor)
+                divide(&sum_wide::<BYTES>(voices, block).map(whole), &divisor)
             };
-            for (value, mean) in values.iter_mut().zip(&mean) {
-                *value = *mean;
+            if let Ok(values) = <&mut [i64; BLOCK]>::try_from(&mut *values) {
+                *values = mean;
+            } else {
+                for (value, mean) in values.iter_mut().zip(&mean) {
+                    *value = *mean;
+                }
             }
+        }
+    }
+}
+
+impl Weighed<'_> {
+    #[inline(always)]
+    fn shift(&self, block: usize) -> u32 {
+        self.part.exponents.get(block).map_or(0, |exponent| shift(exponent.cast_signed()))
+    }
+
+    #[inline(always)]
+    fn words<const BYTES: usize>(&self, block: usize) -> Words {
+        let rest = self.part.mantissas.get(block * BLOCK * BYTES..).unwrap_or_default();
+        match rest.get(..BLOCK * BYTES) {
+            Some(whole) => read::<BYTES>(whole),
+            None => read::<BYTES>(rest),
         }
     }
 }
 
 /// Exponents near each other, which is nearly always: sums in units of 2^low fit 31 bits, and below 2^51 an f64.
 #[inline(always)]
-fn sum_narrow<'a>(
-    voices: &[Weighed<'a>],
-    exponent: impl Fn(&Weighed<'a>) -> u32,
-    words: impl Fn(&Weighed<'a>) -> Words,
-    low: u32,
-) -> [f64; BLOCK] {
+fn sum_narrow<const BYTES: usize>(voices: &[Weighed<'_>], block: usize, low: u32) -> [f64; BLOCK] {
     let mut sums = [0_i32; BLOCK];
     for voice in voices {
-        let weight = (voice.weight << (exponent(voice) - low)).cast_signed();
-        for (sum, word) in sums.iter_mut().zip(words(voice)) {
+        let weight = (voice.weight << (voice.shift(block) - low)).cast_signed();
+        for (sum, word) in sums.iter_mut().zip(voice.words::<BYTES>(block)) {
             *sum += i32::from(word) * weight;
         }
     }
     let scale = power_f64(low.cast_signed());
-    let mut scaled = [0.0; BLOCK];
-    for (to, from) in scaled.iter_mut().zip(&sums) {
-        *to = f64::from(*from) * scale;
-    }
-    scaled
+    sums.map(|sum| f64::from(sum) * scale)
 }
 
 /// Any exponents.
 #[inline(always)]
-fn sum_wide<'a>(
-    voices: &[Weighed<'a>],
-    exponent: impl Fn(&Weighed<'a>) -> u32,
-    words: impl Fn(&Weighed<'a>) -> Words,
-) -> [i64; BLOCK] {
+fn sum_wide<const BYTES: usize>(voices: &[Weighed<'_>], block: usize) -> [i64; BLOCK] {
     let mut sums = [0_i64; BLOCK];
     for voice in voices {
-        let (weight, up) = (i64::from(voice.weight), exponent(voice));
-        for (sum, word) in sums.iter_mut().zip(words(voice)) {
+        let (weight, up) = (i64::from(voice.weight), voice.shift(block));
+        for (sum, word) in sums.iter_mut().zip(voice.words::<BYTES>(block)) {
             *sum += (i64::from(word) * weight) << up;
         }
     }
@@ -126,17 +129,34 @@ impl Divisor {
 #[inline(always)]
 fn divide(sums: &[f64; BLOCK], by: &Divisor) -> [i64; BLOCK] {
     let mut quotients = [0; BLOCK];
-    for (quotient, sum) in quotients.iter_mut().zip(sums) {
+    let mut rests = [0.0; BLOCK];
+    for ((quotient, rest), sum) in quotients.iter_mut().zip(&mut rests).zip(sums) {
         let shifted = sum * by.inverse + MAGIC;
-        let near = shifted - MAGIC;
-        let rest = sum - near * by.sum;
-        let bits = shifted.to_bits().wrapping_sub(MAGIC.to_bits()).cast_signed();
-        let odd = bits & 1 != 0;
-        let up = (rest > by.half) | ((rest == by.half) & odd);
-        let down = (rest < -by.half) | ((rest == -by.half) & odd);
-        *quotient = bits + i64::from(up) - i64::from(down);
+        *quotient = shifted.to_bits().wrapping_sub(MAGIC.to_bits()).cast_signed();
+        *rest = sum - (shifted - MAGIC) * by.sum;
+    }
+    let mut unsure = false;
+    for rest in &rests {
+        unsure |= rest.abs() >= by.half;
+    }
+    if unsure {
+        settle(&mut quotients, &rests, by.half);
     }
     quotients
+}
+
+/// Sets right the quotients that lie at a tie, or a hair beyond one. Rare.
+#[cold]
+#[inline(never)]
+fn settle(quotients: &mut [i64; BLOCK], rests: &[f64; BLOCK], half: f64) {
+    for (quotient, rest) in quotients.iter_mut().zip(rests) {
+        let odd = *quotient & 1 != 0;
+        if *rest > half || (*rest >= half && odd) {
+            *quotient += 1;
+        } else if *rest < -half || (*rest <= -half && odd) {
+            *quotient -= 1;
+        }
+    }
 }
 
 /// Divides any i64, half to even. Only values of tens and more come here.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{State, reach, work::Work};
 use crate::{
-    adapter::{Layout, Payload, hash_view, simd::Level},
+    adapter::{Layout, Payload, ViewHasher, simd::Level},
     base::{
         MemberId, MergeHash, NetworkId, RecordId, Round,
         limit::{WEIGHT, WEIGHT_SUM},
@@ -173,10 +173,11 @@ pub(super) fn perform_at(plan: Plan<'_>, level: Level) -> Result<Merged, MergeEr
     used.sort_unstable_by_key(|(voice, _)| voice.record);
     let round = used.iter().map(|(voice, _)| voice.round).max().unwrap_or(Round(0)).next();
 
-    let mut hasher = header(network, round, policy.merge, &used);
+    let mut hasher = ViewHasher::new(Context::Merge.hasher(), level);
+    header(&mut hasher, network, round, policy.merge, &used);
     let (values, state) = if used.is_empty() {
         let values = layout.start(policy.adapter.seed);
-        hash_view(level, &values, &mut hasher);
+        hasher.view(&values);
         let state = (momentum != 0).then(|| State { x: values.clone(), v: vec![0; values.len()] });
         (values, state)
     } else {
@@ -190,7 +191,7 @@ pub(super) fn perform_at(plan: Plan<'_>, level: Level) -> Result<Merged, MergeEr
         out_of_reach,
         values,
         state,
-        hash: MergeHash(*hasher.finalize().as_bytes()),
+        hash: MergeHash(hasher.finish()),
     })
 }
 
@@ -236,15 +237,13 @@ fn narrow<'a>(used: &[(&'a Voice, u64)]) -> Result<(Vec<(&'a Voice, u32)>, u32),
 }
 
 /// The merge hash up to the values.
-fn header(network: NetworkId, round: Round, rule: MergeRule, used: &[(&Voice, u64)]) -> blake3::Hasher {
+fn header(hasher: &mut ViewHasher, network: NetworkId, round: Round, rule: MergeRule, used: &[(&Voice, u64)]) {
     let rule: u64 = match rule {
         MergeRule::Mean => 1,
     };
-    let mut hasher = Context::Merge.hasher();
-    hasher.update(network.as_bytes()).update(&round.0.to_le_bytes()).update(&rule.to_le_bytes());
-    hasher.update(&(used.len() as u64).to_le_bytes());
+    hasher.bytes(network.as_bytes()).bytes(&round.0.to_le_bytes()).bytes(&rule.to_le_bytes());
+    hasher.bytes(&(used.len() as u64).to_le_bytes());
     for (voice, weight) in used {
-        hasher.update(voice.member.as_bytes()).update(voice.record.as_bytes()).update(&weight.to_le_bytes());
+        hasher.bytes(voice.member.as_bytes()).bytes(voice.record.as_bytes()).bytes(&weight.to_le_bytes());
     }
-    hasher
 }

@@ -1,9 +1,12 @@
 //! Which publications lie near enough to be merged.
 
-use std::thread;
+use std::{
+    sync::{Mutex, PoisonError},
+    thread,
+};
 
 use super::Voice;
-use crate::adapter::{Layout, within_bound};
+use crate::adapter::{Layout, Tile, in_tile, simd::Level, within_bound};
 
 /// Whether each of `others` is within `reach` [2^-16] of the reference: `own`, without it the medoid of three or more.
 pub(super) fn within(own: Option<&Voice>, others: &[Voice], reach: u64, layout: &Layout, threads: usize) -> Vec<bool> {
@@ -33,23 +36,36 @@ fn from_medoid(voices: &[Voice], layout: &Layout, threads: usize) -> Vec<u128> {
     medoid.map(|(_, row)| row).unwrap_or_default()
 }
 
-/// The squared distance of each pair; the pairs are dealt to the threads.
+/// The squared distance of each pair. Tile by tile, so that a publication is read once for all its pairs; the tiles are
+/// dealt to the threads.
 fn distances(pairs: &[(&Voice, &Voice)], layout: &Layout, threads: usize) -> Vec<u128> {
-    let mut distances = vec![0; pairs.len()];
-    let share = pairs.len().div_ceil(threads.max(1)).max(1);
-    let fill = |pairs: &[(&Voice, &Voice)], distances: &mut [u128]| {
-        for ((a, b), distance) in pairs.iter().zip(distances) {
-            *distance = a.payload.distance2(&b.payload, layout);
-        }
-    };
-    if pairs.len() <= share {
-        fill(pairs, &mut distances);
-    } else {
-        thread::scope(|scope| {
-            for (pairs, distances) in pairs.chunks(share).zip(distances.chunks_mut(share)) {
-                scope.spawn(move || fill(pairs, distances));
+    let Some((first, _)) = pairs.first() else { return Vec::new() };
+    let tiles: Vec<_> = layout.tiles(first.payload.codec()).collect();
+    let level = Level::widest();
+    let of = |tiles: &[Tile]| {
+        let mut sums = vec![0; pairs.len()];
+        for tile in tiles {
+            for (sum, (a, b)) in sums.iter_mut().zip(pairs) {
+                *sum = in_tile(&a.payload, &b.payload, tile, level).saturating_add(*sum);
             }
-        });
+        }
+        sums
+    };
+    if threads <= 1 {
+        return of(&tiles);
     }
-    distances
+    let sums = Mutex::new(vec![0; pairs.len()]);
+    thread::scope(|scope| {
+        for tiles in tiles.chunks(tiles.len().div_ceil(threads).max(1)) {
+            let (of, sums) = (&of, &sums);
+            scope.spawn(move || {
+                let part = of(tiles);
+                let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
+                for (sum, part) in sums.iter_mut().zip(part) {
+                    *sum = part.saturating_add(*sum);
+                }
+            });
+        }
+    });
+    sums.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,7 +8,7 @@ use super::{
     momentum::Step,
 };
 use crate::{
-    adapter::{Layout, Tile, block::Form, hash_view, simd::Level},
+    adapter::{Layout, Tile, ViewHasher, block::Form, simd::Level},
     manifest::Codec,
 };
 
@@ -39,21 +39,21 @@ struct Span<'a> {
 
 impl Work<'_> {
     /// M, the new state if there is momentum, and the bytes of M's f32 view into `hasher`.
-    pub(super) fn run(self, threads: usize, hasher: &mut blake3::Hasher) -> (Vec<i64>, Option<State>) {
+    pub(super) fn run(self, threads: usize, hasher: &mut ViewHasher) -> (Vec<i64>, Option<State>) {
         let count = self.layout.len();
         let kept = if self.momentum == 0 { 0 } else { count };
         let (mut values, mut x, mut v) = (vec![0; count], vec![0; kept], vec![0; kept]);
         let tiles: Vec<_> = self.layout.tiles(self.codec).collect();
         let whole = Span { tiles: &tiles, start: 0, values: &mut values, x: &mut x, v: &mut v };
         if threads <= 1 {
-            self.fill(whole, |values| hash_view(self.level, values, hasher));
+            self.fill(whole, |values| hasher.view(values));
         } else {
             thread::scope(|scope| {
                 for span in split(whole, threads) {
                     scope.spawn(move || self.fill(span, |_| ()));
                 }
             });
-            hash_view(self.level, &values, hasher);
+            hasher.view(&values);
         }
         let state = (self.momentum != 0).then_some(State { x, v });
         (values, state)

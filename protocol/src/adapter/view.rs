@@ -1,0 +1,148 @@
+//! Q.32 integers as floats: the f32 view that libtorch sees and that hashes cover.
+
+use super::{
+    block::{BLOCK, power_f32},
+    simd::{Kernel, Level},
+};
+
+/// 1.5 · 2^52: added to an f64 below 2^51 it rounds half to even and leaves the integer in the low bits.
+pub(crate) const MAGIC: f64 = 6_755_399_441_055_744.0;
+/// Values turned to f32 at a time.
+const VIEWED: usize = 16_384;
+/// Bytes hashed at a time. A power of two, so that BLAKE3 works on whole subtrees.
+const HASHED: usize = 1 << 16;
+
+/// The f32 view of Q.32 values: nearest, half to even, times 2⁻³².
+#[must_use]
+pub fn f32_view(values: &[i64]) -> Vec<f32> {
+    let mut view = vec![0.0; values.len()];
+    let level = Level::widest();
+    for (view, values) in view.chunks_mut(VIEWED).zip(values.chunks(VIEWED)) {
+        level.run(View { values, view });
+    }
+    view
+}
+
+/// A BLAKE3 hash of some bytes and then of the little-endian bytes of f32 views.
+pub(crate) struct ViewHasher {
+    hasher: blake3::Hasher,
+    /// What is not yet hashed; `HASHED` bytes.
+    waiting: Vec<u8>,
+    filled: usize,
+    level: Level,
+}
+
+impl ViewHasher {
+    pub(crate) fn new(hasher: blake3::Hasher, level: Level) -> Self {
+        Self { hasher, waiting: vec![0; HASHED], filled: 0, level }
+    }
+
+    /// Bytes before the first view.
+    pub(crate) fn bytes(&mut self, mut bytes: &[u8]) -> &mut Self {
+        while !bytes.is_empty() {
+            let room = self.waiting.get_mut(self.filled..).unwrap_or_default();
+            let (now, later) = bytes.split_at(bytes.len().min(room.len()));
+            for (to, from) in room.iter_mut().zip(now) {
+                *to = *from;
+            }
+            bytes = later;
+            self.advance(now.len());
+        }
+        self
+    }
+
+    /// The f32 view of `values`.
+    pub(crate) fn view(&mut self, mut values: &[i64]) {
+        let mut word = [0.0];
+        while let [first, rest @ ..] = values {
+            let room = self.waiting.get_mut(self.filled..).unwrap_or_default();
+            let count = values.len().min(room.len() / 4);
+            if count == 0 {
+                // The bytes before ended at an odd place: one value lies across the end of the buffer.
+                self.level.run(View { values: std::slice::from_ref(first), view: &mut word });
+                self.bytes(&word[0].to_le_bytes());
+                values = rest;
+                continue;
+            }
+            let (now, later) = values.split_at(count);
+            self.level.run(ViewBytes { values: now, bytes: room });
+            values = later;
+            self.advance(4 * count);
+        }
+    }
+
+    /// The hash of it all.
+    pub(crate) fn finish(mut self) -> [u8; 32] {
+        self.hasher.update(self.waiting.get(..self.filled).unwrap_or_default());
+        *self.hasher.finalize().as_bytes()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.filled += count;
+        if self.filled == self.waiting.len() {
+            self.hasher.update(&self.waiting);
+            self.filled = 0;
+        }
+    }
+}
+
+/// An integer below 2^51 in magnitude as f64, exactly, without the scalar conversion that only wide registers replace.
+#[inline(always)]
+pub(crate) fn whole(value: i64) -> f64 {
+    f64::from_bits(value.cast_unsigned().wrapping_add(MAGIC.to_bits())) - MAGIC
+}
+
+struct View<'a> {
+    values: &'a [i64],
+    view: &'a mut [f32],
+}
+
+impl Kernel for View<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (view, values) in self.view.chunks_mut(BLOCK).zip(self.values.chunks(BLOCK)) {
+            let small = is_small(values);
+            for (view, value) in view.iter_mut().zip(values) {
+                *view = real(*value, small);
+            }
+        }
+    }
+}
+
+struct ViewBytes<'a> {
+    values: &'a [i64],
+    bytes: &'a mut [u8],
+}
+
+impl Kernel for ViewBytes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (bytes, values) in self.bytes.chunks_mut(4 * BLOCK).zip(self.values.chunks(BLOCK)) {
+            let small = is_small(values);
+            for (bytes, value) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(values) {
+                *bytes = real(*value, small).to_le_bytes();
+            }
+        }
+    }
+}
+
+/// Whether all are below 2^51 in magnitude.
+#[inline(always)]
+fn is_small(values: &[i64]) -> bool {
+    let mut all = 0;
+    for value in values {
+        all |= value ^ (value >> 63);
+    }
+    all < (1 << 51) - 1
+}
+
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // The rounding is the point: once, half to even.
+fn real(value: i64, small: bool) -> f32 {
+    let rounded = if small { whole(value) as f32 } else { value as f32 };
+    rounded * power_f32(-32)
+}
