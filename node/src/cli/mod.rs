@@ -1,12 +1,27 @@
 //! The command line: one verb, one file. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+#[cfg(feature = "torch")]
+mod adapter;
+mod archive;
+#[cfg(feature = "torch")]
+mod bench;
 mod card;
+mod data;
+#[cfg(feature = "torch")]
+mod eval;
+#[cfg(feature = "torch")]
+mod export;
+#[cfg(feature = "torch")]
+mod generate;
 mod inbox;
 mod init;
 mod model;
 mod network;
 mod out;
+mod progress;
 mod release;
+mod run;
+mod status;
 
 use std::process::ExitCode;
 
@@ -30,9 +45,23 @@ struct Cli {
 enum Verb {
     Init(init::Args),
     Card(card::Args),
-    Network(network::Args),
+    Network(Box<network::Args>),
+    Data(data::Args),
+    Run(run::Args),
+    Status(status::Args),
+    #[cfg(feature = "torch")]
+    Eval(eval::Args),
+    #[cfg(feature = "torch")]
+    Generate(generate::Args),
+    #[cfg(feature = "torch")]
+    Export(export::Args),
+    Archive(archive::Args),
     Release(release::ReleaseArgs),
     Leave(release::LeaveArgs),
+    #[cfg(feature = "torch")]
+    Pretrain(bench::PretrainArgs),
+    #[cfg(feature = "torch")]
+    TrainAlone(bench::AloneArgs),
 }
 
 /// Parses the command line and runs its verb.
@@ -40,7 +69,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let out = Out::new(cli.json);
     match run(cli.verb, &out) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Errors quote foreign text: files, peers.
             eprintln!("chorale: {}", out::safe_lines(&format!("{error:#}")));
@@ -49,12 +78,27 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn run(verb: Verb, out: &Out) -> Result<()> {
+fn run(verb: Verb, out: &Out) -> Result<ExitCode> {
     match verb {
         Verb::Init(args) => args.run(out),
         Verb::Card(args) => args.run(out),
         Verb::Network(args) => args.run(out),
+        Verb::Data(args) => args.run(out),
+        Verb::Run(args) => return args.run(out),
+        Verb::Status(args) => args.run(out),
+        #[cfg(feature = "torch")]
+        Verb::Eval(args) => args.run(out),
+        #[cfg(feature = "torch")]
+        Verb::Generate(args) => args.run(out),
+        #[cfg(feature = "torch")]
+        Verb::Export(args) => args.run(out),
+        Verb::Archive(args) => args.run(out),
         Verb::Release(args) => args.run(out),
         Verb::Leave(args) => args.run(out),
+        #[cfg(feature = "torch")]
+        Verb::Pretrain(args) => args.run(out),
+        #[cfg(feature = "torch")]
+        Verb::TrainAlone(args) => args.run(out),
     }
+    .map(|()| ExitCode::SUCCESS)
 }

@@ -10,8 +10,11 @@ use chorale_protocol::manifest::{AdapterSpec, Policy};
 /// The adapter of a model and the model's fingerprint, without reading its weights into libtorch.
 #[cfg(feature = "torch")]
 pub(crate) fn adapter(options: &Options) -> Result<(AdapterSpec, [u8; 32])> {
-    let trainer = chorale::train::LoraTrainer::new(options.clone())?;
-    Ok((trainer.adapter().clone(), trainer.base_model()))
+    use chorale::train::torch::{LlamaConfig, Lora, fingerprint};
+    options.check()?;
+    let config = LlamaConfig::open(&options.model)?;
+    let spec = Lora::spec(&config, options.rank, options.alpha, options.seed, &options.targets);
+    Ok((spec, fingerprint(&options.model)?))
 }
 
 /// Without libtorch there are no models.
@@ -79,4 +82,12 @@ pub(crate) fn node_trainer(config: &Config, policy: &Policy, fake_seed: u64) -> 
 fn fake(adapter: &AdapterSpec, seed: u64) -> FakeTrainer {
     let sizes = adapter.tensors.iter().map(|tensor| tensor.rows.saturating_mul(tensor.columns));
     FakeTrainer::new(FakeOptions { seed, values: sizes.fold(0, u64::saturating_add), ..FakeOptions::default() })
+}
+
+/// Lets libtorch use so many threads; 0: as many as it takes by itself.
+#[cfg(feature = "torch")]
+pub(crate) fn threads(threads: usize) {
+    if let Some(threads) = i32::try_from(threads).ok().filter(|threads| *threads > 0) {
+        tch::set_num_threads(threads);
+    }
 }

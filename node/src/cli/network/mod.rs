@@ -12,7 +12,7 @@ mod sign;
 use anyhow::Result;
 
 pub(crate) use create::{Plan, unsigned};
-pub(crate) use file::{Vote, chain_of, read_manifest, stored_chain, write_new};
+pub(crate) use file::{replace, stored_chain};
 pub(crate) use join::install;
 pub(crate) use policy::{Shape, shape};
 pub(crate) use sign::add_vote;
