@@ -66,6 +66,12 @@ impl ArchiveBuilder {
         Self { manifests, ..Self::default() }
     }
 
+    /// Puts other manifest versions in the place of those named first.
+    pub fn manifests(&mut self, manifests: Vec<Bytes>) -> &mut Self {
+        self.manifests = manifests;
+        self
+    }
+
     /// Adds a record to its feed.
     pub fn record(&mut self, checked: &Checked) -> &mut Self {
         let record = checked.record();

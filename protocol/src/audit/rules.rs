@@ -10,15 +10,16 @@ use super::{
 };
 use crate::{
     adapter::Layout,
+    admit::drawable,
     base::{MemberId, NetworkId, limit},
-    manifest::{Chain, Manifest, Role},
+    manifest::{Chain, Manifest},
 };
 
 /// The network's rules, version by version.
 pub(super) struct Rules {
     chain: Chain,
-    /// Those who train, by version, ascending.
-    trainers: Vec<Vec<MemberId>>,
+    /// Whom draws are made from, by version, ascending.
+    drawable: Vec<Vec<MemberId>>,
     layout: Layout,
     payload_bytes: u64,
 }
@@ -62,8 +63,8 @@ impl Rules {
         let payload_bytes = layout.payload_len(policy.codec);
         let chain = extend(source, chain, tally, notes)?;
         let versions = (0..=chain.current().version).filter_map(|version| chain.at(version));
-        let trainers = versions.map(|(manifest, _)| trainers(manifest)).collect();
-        Ok(Some(Self { chain, trainers, layout, payload_bytes }))
+        let drawable = versions.map(|(manifest, _)| drawable(manifest)).collect();
+        Ok(Some(Self { chain, drawable, layout, payload_bytes }))
     }
 
     /// The whole chain.
@@ -71,10 +72,10 @@ impl Rules {
         &self.chain
     }
 
-    /// A version, and its members who train.
+    /// A version, and whom draws under it are made from.
     pub(super) fn at(&self, version: u64) -> Option<(&Manifest, &[MemberId])> {
         let place = usize::try_from(version).ok()?;
-        Some((self.chain.at(version)?.0, self.trainers.get(place)?))
+        Some((self.chain.at(version)?.0, self.drawable.get(place)?))
     }
 
     /// Of the adapter, which no version may change.
@@ -93,11 +94,6 @@ impl Rules {
         let named = versions.flat_map(|(manifest, _)| &manifest.members).find(|entry| entry.id == *member);
         named.map(|entry| entry.label.clone()).unwrap_or_default()
     }
-}
-
-fn trainers(manifest: &Manifest) -> Vec<MemberId> {
-    let trains = manifest.members.iter().filter(|member| member.role == Role::Member);
-    trains.map(|member| member.id).collect()
 }
 
 fn extend(source: &Source<'_>, mut chain: Chain, tally: &mut Tally, notes: &mut Notes) -> io::Result<Chain> {

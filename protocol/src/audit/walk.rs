@@ -84,7 +84,7 @@ impl<'a> Walker<'a> {
             return Ok(());
         }
         let Some(record) = self.decode(light)? else { return Ok(()) };
-        let Some((manifest, trainers)) = self.audit.rules.at(record.manifest_version) else { return Ok(()) };
+        let Some((manifest, drawable)) = self.audit.rules.at(record.manifest_version) else { return Ok(()) };
         let parents: Vec<&Light> = record.parents.iter().filter_map(|id| self.audit.index.by_id(id)).collect();
         let mut sound = true;
         if parents.len() < record.parents.len() {
@@ -99,7 +99,7 @@ impl<'a> Walker<'a> {
             }
         }
         if let Spec::Update(update) = &record.spec {
-            let order = draw::order(&self.audit.network, &light.member, light.incarnation, light.seq, trainers);
+            let order = draw::order(&self.audit.network, &light.member, light.incarnation, light.seq, drawable);
             if sound {
                 self.rules(light, update, &parents, &order, manifest);
             }

@@ -1,5 +1,7 @@
 //! Every code of a finding: what it means and what to do about it.
 
+mod rules;
+
 use super::Severity::{self, Failure, Incomplete, Warning};
 
 /// One code.
@@ -23,7 +25,7 @@ pub fn explain(code: &str) -> Option<&'static Code> {
 
 /// Every code, by subject.
 pub fn all() -> impl Iterator<Item = &'static Code> {
-    ARCHIVE.iter().chain(FEEDS).chain(UPDATES).chain(MERGES)
+    [ARCHIVE, rules::BYTES, rules::MANIFESTS, rules::RECORDS, FEEDS, UPDATES, MERGES].into_iter().flatten()
 }
 
 /// The severity of a code; one that is not listed is a failure.
@@ -221,3 +223,51 @@ const MERGES: &[Code] = &[
     code("MRG-008", Incomplete, "Whether a publication was out of reach could not be checked.", FULLER),
     code("MRG-009", Failure, "A checkpoint blob is malformed.", ASK_AUTHOR),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_stands_once_and_says_something() {
+        let mut codes: Vec<&str> = all().map(|entry| entry.code).collect();
+        codes.sort_unstable();
+        assert!(codes.is_sorted_by(|one, other| one < other), "a code stands twice");
+        assert!(all().all(|entry| !entry.meaning.is_empty() && !entry.action.is_empty()));
+    }
+
+    #[test]
+    fn every_code_that_the_sources_name_is_explained() {
+        let sources = [
+            include_str!("../../admit/mod.rs"),
+            include_str!("../../adapter/error.rs"),
+            include_str!("../../code/cbor.rs"),
+            include_str!("../../code/sign.rs"),
+            include_str!("../../code/walk.rs"),
+            include_str!("../../feed/refusal.rs"),
+            include_str!("../../manifest/error.rs"),
+            include_str!("../blob.rs"),
+            include_str!("../bundles.rs"),
+            include_str!("../drawn.rs"),
+            include_str!("../remerge.rs"),
+            include_str!("../replay.rs"),
+            include_str!("../rules.rs"),
+            include_str!("../scan.rs"),
+            include_str!("../source.rs"),
+            include_str!("../walk.rs"),
+        ];
+        // Of presence messages and of encoding values: no archive holds either.
+        let others = ["PRES-", "PAY-005", "PAY-006", "PAY-007"];
+        let mut found = 0;
+        for text in sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2)) {
+            let code = text.split_once('-').is_some_and(|(kind, number)| {
+                kind.bytes().all(|byte| byte.is_ascii_uppercase()) && number.len() == 3 && number.parse::<u16>().is_ok()
+            });
+            if code && !others.iter().any(|other| text.starts_with(other)) {
+                assert!(explain(text).is_some(), "{text} is not explained");
+                found += 1;
+            }
+        }
+        assert!(found > 100, "{found} codes found");
+    }
+}

@@ -1,0 +1,266 @@
+//! A network played honestly in memory: members merge, train (a seeded walk), publish; and what to change to be dishonest.
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chorale_protocol::{
+    adapter::{Layout, Payload, f32_view, publish},
+    admit,
+    audit::{ArchiveBuilder, MemoryArchive, Options, Report, replay},
+    base::{MemberId, RecordId},
+    code::blob_hash,
+    draw,
+    feed::{Body, Checked, Close, Record, Skip, SkipReason, Spec, Update, sign},
+    fixture::{self, Author},
+    manifest::{Chain, Policy},
+    merge::{Merged, Plan, State, Voice, perform},
+};
+
+/// One publication as its author holds it.
+#[derive(Clone)]
+pub struct Published {
+    pub checked: Checked,
+    pub voice: Voice,
+    pub state: Option<State>,
+}
+
+/// A record about to be signed, and what it publishes.
+pub struct Draft {
+    pub record: Record,
+    pub payload: Bytes,
+    pub merged: Merged,
+    /// Whom the author would merge, in draw order.
+    pub others: Vec<Voice>,
+}
+
+impl Draft {
+    pub fn update(&mut self) -> &mut Update {
+        let Spec::Update(update) = &mut self.record.spec else { panic!("no update") };
+        update
+    }
+}
+
+pub struct World {
+    pub chain: Chain,
+    pub layout: Arc<Layout>,
+    pub authors: Vec<Author>,
+    /// Every publication, by member, in order.
+    pub published: Vec<Vec<Published>>,
+    pub builder: ArchiveBuilder,
+    pub records: Vec<Checked>,
+    random: u64,
+}
+
+impl World {
+    pub fn new(members: u64, policy: Policy, seed: u64) -> Self {
+        let chain = fixture::chain(members, policy);
+        let layout = Arc::new(Layout::new(&chain.current().policy.adapter).unwrap());
+        Self {
+            builder: ArchiveBuilder::new(chain.signed()),
+            layout,
+            authors: (0..members).map(Author::new).collect(),
+            published: vec![Vec::new(); usize::try_from(members).unwrap()],
+            records: Vec::new(),
+            random: seed,
+            chain,
+        }
+    }
+
+    /// Plays `rounds` rounds: in each, every member publishes once.
+    pub fn play(members: u64, rounds: u64, policy: Policy, seed: u64) -> Self {
+        let mut world = Self::new(members, policy, seed);
+        world.rounds(rounds);
+        world
+    }
+
+    pub fn rounds(&mut self, rounds: u64) {
+        for _ in 0..rounds {
+            for who in 0..self.authors.len() {
+                self.step(who);
+            }
+        }
+    }
+
+    /// One honest publication.
+    pub fn step(&mut self, who: usize) -> Checked {
+        self.step_with(who, |_| {})
+    }
+
+    /// One publication, changed before it is signed.
+    pub fn step_with(&mut self, who: usize, change: impl FnOnce(&mut Draft)) -> Checked {
+        let own = self.published[who].last().cloned();
+        self.step_from(who, own, change)
+    }
+
+    /// One publication that goes on from `own`.
+    pub fn step_from(&mut self, who: usize, own: Option<Published>, change: impl FnOnce(&mut Draft)) -> Checked {
+        let mut draft = self.draft(who, own.as_ref());
+        change(&mut draft);
+        if let Some(body) = &mut draft.record.body
+            && body.hash != blob_hash(&draft.payload)
+        {
+            *body = fixture::body(&draft.payload);
+        }
+        let checkpoint = draft.update().state.is_some();
+        if let Some(state) = draft.merged.state.as_ref().filter(|_| checkpoint) {
+            self.builder.blob(state.to_bytes());
+        }
+        let checked = self.authors[who].write(draft.record);
+        self.builder.blob(draft.payload.clone());
+        self.keep(&checked);
+        let policy = &self.chain.current().policy;
+        if let Ok(payload) = Payload::check(&self.layout, policy.codec, draft.payload) {
+            let Spec::Update(update) = &checked.record().spec else { panic!("no update") };
+            let member = self.authors[who].id;
+            let voice = Voice { member, record: checked.id(), round: update.round, payload };
+            self.published[who].push(Published { checked: checked.clone(), voice, state: draft.merged.state });
+        }
+        checked
+    }
+
+    /// Merges, trains and describes.
+    pub fn draft(&mut self, who: usize, own: Option<&Published>) -> Draft {
+        let author = &self.authors[who];
+        let policy = self.chain.current().policy.clone();
+        let seq = author.draft(&self.chain, &[], Spec::Close(Close::Left)).seq;
+        let pool = admit::drawable(self.chain.current());
+        let order = draw::order(&self.chain.network(), &author.id, author.incarnation, seq, &pool);
+        let (others, mut skipped) = self.survey(&order, &policy);
+        let merged = perform(Plan {
+            network: self.chain.network(),
+            policy: &policy,
+            layout: &self.layout,
+            own: own.map(|own| &own.voice),
+            others: &others,
+            state: own.and_then(|own| own.state.as_ref()),
+            threads: 1,
+        })
+        .unwrap();
+        let far = others.iter().filter(|voice| merged.out_of_reach.contains(&voice.member)).map(|voice| voice.member);
+        skipped.extend(far.map(|member| (member, SkipReason::Distance)));
+        skipped.sort_by_key(|(member, _)| order.iter().position(|other| other == member));
+        let payload = self.train(&merged, &policy);
+        let parents: Vec<Checked> = merged.used.iter().map(|(id, _)| self.record(id)).collect();
+        let state = merged
+            .state
+            .as_ref()
+            .filter(|_| policy.checkpoint_every > 0 && merged.round.0 % policy.checkpoint_every == 0);
+        let update = Update {
+            round: merged.round,
+            phase: merged.phase,
+            weights: merged.used.iter().map(|(_, weight)| *weight).collect(),
+            merge: merged.hash,
+            skipped: skipped.into_iter().map(|(member, reason)| Skip { member: self.place(&member), reason }).collect(),
+            state: state.map(|state| fixture::body(&state.to_bytes())),
+            ..fixture::update(&self.chain, 1, 0)
+        };
+        let parents: Vec<&Checked> = parents.iter().collect();
+        let mut record = self.authors[who].draft(&self.chain, &parents, Spec::Update(update));
+        record.body = Some(Body { hash: blob_hash(&payload), length: payload.len() as u64 });
+        Draft { record, payload, merged, others }
+    }
+
+    fn survey(&self, order: &[MemberId], policy: &Policy) -> (Vec<Voice>, Vec<(MemberId, SkipReason)>) {
+        let (mut others, mut skipped) = (Vec::new(), Vec::new());
+        for member in order {
+            if others.len() as u64 >= policy.draw {
+                break;
+            }
+            let who = self.authors.iter().position(|author| author.id == *member).unwrap();
+            match self.published[who].last() {
+                Some(published) => others.push(published.voice.clone()),
+                None => skipped.push((*member, SkipReason::Absent)),
+            }
+        }
+        (others, skipped)
+    }
+
+    /// A step of a random walk, as a trained adapter is published.
+    fn train(&mut self, merged: &Merged, policy: &Policy) -> Bytes {
+        let mut trained = f32_view(&merged.values);
+        for value in &mut trained {
+            *value += (self.number() % 2001) as f32 / 1e5 - 0.01;
+        }
+        let mut residual = vec![0.0; trained.len()];
+        let (codec, bound) = (policy.codec, policy.norm_bound);
+        let published =
+            publish(&self.layout, codec, merged.phase, bound, &merged.values, &trained, &mut residual).unwrap();
+        published.payload.bytes().clone()
+    }
+
+    /// Signs a record of another kind and adds it.
+    pub fn write(&mut self, who: usize, parents: &[&Checked], spec: Spec, body: Option<Body>) -> Checked {
+        let mut record = self.authors[who].draft(&self.chain, parents, spec);
+        record.body = body;
+        let checked = self.authors[who].write(record);
+        self.keep(&checked);
+        checked
+    }
+
+    /// A second record for the place of `first`, by its author: a fork. Not added to the archive.
+    pub fn fork(&self, who: usize, first: &Checked) -> Checked {
+        let mut record = first.record().clone();
+        record.claimed_time.0 += 60;
+        sign(record, &fixture::author(self.authors[who].n)).unwrap()
+    }
+
+    pub fn keep(&mut self, checked: &Checked) {
+        self.builder.record(checked);
+        self.records.push(checked.clone());
+    }
+
+    /// The next manifest version.
+    pub fn amend(&mut self, change: impl FnOnce(&mut chorale_protocol::manifest::Manifest)) {
+        let mut next = fixture::next(&self.chain);
+        change(&mut next);
+        self.chain.extend(fixture::signed(next, &[0])).unwrap();
+        self.builder.manifests(self.chain.signed());
+    }
+
+    pub fn record(&self, id: &RecordId) -> Checked {
+        self.records.iter().find(|record| record.id() == *id).unwrap().clone()
+    }
+
+    /// A member's place in the newest manifest.
+    pub fn place(&self, member: &MemberId) -> u64 {
+        self.chain.current().members.iter().position(|entry| entry.id == *member).unwrap() as u64
+    }
+
+    pub fn archive(&self) -> MemoryArchive {
+        self.builder.build()
+    }
+
+    /// The newest record of every author.
+    pub fn heads(&self) -> Vec<RecordId> {
+        let of = |author: &Author| self.records.iter().rfind(|record| record.record().member == author.id);
+        self.authors.iter().filter_map(of).map(Checked::id).collect()
+    }
+
+    pub fn options(&self) -> Options {
+        Options {
+            network: self.chain.network(),
+            anchors: self.heads(),
+            allow_unanchored: false,
+            recompute: true,
+            threads: 2,
+        }
+    }
+
+    pub fn audit(&self) -> Report {
+        audit(&self.archive(), &self.options())
+    }
+
+    /// SplitMix64.
+    pub fn number(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+pub fn audit(archive: &MemoryArchive, options: &Options) -> Report {
+    replay(archive, options, &|_, _| {}).unwrap()
+}
