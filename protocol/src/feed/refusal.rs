@@ -204,8 +204,6 @@ pub enum Field {
     Weights,
     /// One weight.
     Weight,
-    /// Sum of weights.
-    WeightSum,
     /// Round.
     Round,
     /// Phase.
@@ -239,16 +237,15 @@ impl Field {
             Self::ParentOrder => "REC-015",
             Self::Weights => "REC-016",
             Self::Weight => "REC-017",
-            Self::WeightSum => "REC-018",
-            Self::Round => "REC-019",
-            Self::Phase => "REC-020",
-            Self::Steps => "REC-021",
-            Self::Examples => "REC-022",
-            Self::Skipped => "REC-023",
-            Self::ClaimedTime => "REC-024",
-            Self::Label => "REC-025",
-            Self::Privacy => "REC-026",
-            Self::State => "REC-027",
+            Self::Round => "REC-018",
+            Self::Phase => "REC-019",
+            Self::Steps => "REC-020",
+            Self::Examples => "REC-021",
+            Self::Skipped => "REC-022",
+            Self::ClaimedTime => "REC-023",
+            Self::Label => "REC-024",
+            Self::Privacy => "REC-025",
+            Self::State => "REC-026",
         }
     }
 }
@@ -264,7 +261,6 @@ impl std::fmt::Display for Field {
             Self::ParentOrder => "order of parents",
             Self::Weights => "weights",
             Self::Weight => "weight",
-            Self::WeightSum => "sum of weights",
             Self::Round => "round",
             Self::Phase => "phase",
             Self::Steps => "steps",

@@ -8,6 +8,9 @@ use crate::{
     manifest::{Manifest, is_label},
 };
 
+// So many parents of so much weight keep to the bound on the sum by themselves.
+const _: () = assert!(limit::PARENTS as u64 * limit::WEIGHT <= limit::WEIGHT_SUM);
+
 fn refuse(field: Field, got: impl Display, wanted: &'static str) -> Result<(), Refusal> {
     Err(Refusal::Field { field, got: got.to_string(), wanted })
 }
@@ -77,10 +80,6 @@ fn update(record: &Record, spec: &Update) -> Result<(), Refusal> {
     }
     if let Some(weight) = spec.weights.iter().find(|weight| !(1..=limit::WEIGHT).contains(*weight)) {
         return refuse(Field::Weight, weight, "1 to 1024");
-    }
-    let sum: u64 = spec.weights.iter().sum();
-    if sum > limit::WEIGHT_SUM {
-        return refuse(Field::WeightSum, sum, "at most 65536");
     }
     if spec.round.0 == 0 || (record.parents.is_empty() && spec.round.0 != 1) {
         return refuse(Field::Round, spec.round, "1 or more; 1 without parents");

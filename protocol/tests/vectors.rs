@@ -1,0 +1,227 @@
+//! The golden vectors: bytes made by another implementation (`scripts/vectors`), and what must become of them.
+//!
+//! A file is `{topic, network, chain, cases: [{id, input, expect, note}]}`; `input` is hexadecimal, or a list of such, and
+//! `hex+xx*n` ends with n bytes xx.
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use bytes::Bytes;
+use chorale_protocol::{
+    code::{
+        Domain, PublicKey, Signature,
+        cbor::{self, Bounds},
+    },
+    feed::{Evidence, Feed, Linked, check},
+    manifest::Chain,
+    wire::{Frames, Presence, SyncRequest},
+};
+use serde_json::Value;
+
+/// Files that other tests of this package read.
+const READ_ELSEWHERE: [&str; 0] = [];
+
+struct Vectors {
+    chain: Chain,
+    cases: Vec<Value>,
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors")
+}
+
+fn bytes(text: &str) -> Bytes {
+    let Some((head, run)) = text.split_once('+') else { return hex::decode(text).unwrap().into() };
+    let (byte, count) = run.split_once('*').unwrap();
+    let mut bytes = hex::decode(head).unwrap();
+    bytes.resize(bytes.len() + count.parse::<usize>().unwrap(), hex::decode(byte).unwrap()[0]);
+    bytes.into()
+}
+
+/// One input, or several.
+fn input(value: &Value) -> Vec<Bytes> {
+    match value {
+        Value::Array(parts) => parts.iter().map(|part| bytes(part.as_str().unwrap())).collect(),
+        one => vec![bytes(one.as_str().unwrap())],
+    }
+}
+
+fn chain_of(parts: &[Bytes]) -> Result<Chain, &'static str> {
+    let mut chain = Chain::genesis(parts[0].clone()).map_err(|error| error.code())?;
+    for part in &parts[1..] {
+        chain.extend(part.clone()).map_err(|error| error.code())?;
+    }
+    Ok(chain)
+}
+
+fn read(topic: &str) -> Vectors {
+    let text = fs::read_to_string(folder().join(topic).with_extension("json")).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["topic"], topic);
+    let chain = chain_of(&input(&value["chain"])).unwrap();
+    assert_eq!(chain.network().to_string(), value["network"].as_str().unwrap());
+    Vectors { chain, cases: value["cases"].as_array().unwrap().clone() }
+}
+
+/// Runs every case of a topic and reports all that went another way.
+fn run(topic: &str, outcome: impl Fn(&Chain, &[Bytes], &Value) -> String) {
+    let vectors = read(topic);
+    assert!(!vectors.cases.is_empty(), "{topic}: no cases");
+    let mut wrong = Vec::new();
+    for case in &vectors.cases {
+        let (want, got) = (&case["expect"], outcome(&vectors.chain, &input(&case["input"]), case));
+        if want.as_str() != Some(&got) {
+            wrong.push(format!("{topic} {}: got {got}, wanted {want} ({})", case["id"], case["note"]));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), vectors.cases.len(), wrong.join("\n"));
+    println!("{topic}: {} cases", vectors.cases.len());
+}
+
+fn ok<T>(result: Result<T, &'static str>) -> String {
+    result.map_or_else(Into::into, |_| "ok".into())
+}
+
+const TOPICS: [&str; 10] =
+    ["cbor", "evidence", "feeds", "frames", "keys", "manifests", "presence", "records", "signatures", "sync"];
+
+#[test]
+fn every_vector_file_is_read() {
+    let known: BTreeSet<String> = TOPICS.iter().chain(&READ_ELSEWHERE).map(|topic| format!("{topic}.json")).collect();
+    let found = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(found.collect::<BTreeSet<_>>(), known);
+}
+
+#[test]
+fn cbor_is_strict() {
+    run("cbor", |_, input, _| ok(cbor::strict(&input[0], Bounds::RECORD).map_err(|error| error.code())));
+}
+
+#[test]
+fn only_admissible_keys_are_admitted() {
+    run(
+        "keys",
+        |_, input, _| ok(PublicKey::admit(input[0].as_ref().try_into().unwrap()).map_err(|error| error.code())),
+    );
+}
+
+#[test]
+fn only_strict_signatures_verify() {
+    run("signatures", |_, input, _| {
+        let key = PublicKey::admit(input[0].as_ref().try_into().unwrap()).unwrap();
+        let signature = Signature(input[2].as_ref().try_into().unwrap());
+        ok(key.verify(Domain::Record, &input[1], &signature).map_err(|error| error.code()))
+    });
+}
+
+#[test]
+fn chains_grow_by_votes_alone() {
+    run("manifests", |_, input, case| {
+        let (last, before) = input.split_last().unwrap();
+        if before.is_empty() {
+            return ok(chain_of(&[last.clone()]));
+        }
+        let mut chain = chain_of(before).unwrap_or_else(|code| panic!("{}: {code} too early", case["id"]));
+        let held = chain.signed();
+        let result = chain.extend(last.clone()).map_err(|error| error.code());
+        assert_eq!(chain.signed().len(), held.len() + usize::from(result.is_ok()), "a refused version changes nothing");
+        ok(result)
+    });
+}
+
+#[test]
+fn records_are_checked() {
+    run("records", |chain, input, case| {
+        let checked = check(input[0].clone(), chain);
+        if let Ok(checked) = &checked {
+            assert_eq!(checked.id().to_string(), case["record"].as_str().unwrap(), "{}", case["id"]);
+            assert_eq!(checked.record().payload(), split(&input[0]), "{}", case["id"]);
+        }
+        ok(checked.map_err(|error| error.code()))
+    });
+}
+
+/// The payload in a good envelope, by another decoder.
+fn split(envelope: &[u8]) -> Vec<u8> {
+    let value: serde_cbor::Value = serde_cbor::from_slice(envelope).unwrap();
+    let serde_cbor::Value::Array(parts) = value else { panic!("no array") };
+    let serde_cbor::Value::Bytes(payload) = &parts[0] else { panic!("no bytes") };
+    payload.clone()
+}
+
+#[test]
+fn feeds_link_and_forks_are_found() {
+    run("feeds", |chain, input, _| {
+        let records: Vec<_> = input.iter().map(|bytes| check(bytes.clone(), chain).unwrap()).collect();
+        let first = records[0].record();
+        let mut feed = Feed::new(first.member, first.incarnation);
+        let mut fate = String::new();
+        for record in &records {
+            let held = |id: &_| records.iter().find(|held| held.id() == *id).cloned();
+            fate = match feed.offer(record, held) {
+                Ok(Linked::Appended) => "appended".into(),
+                Ok(Linked::Duplicate) => "duplicate".into(),
+                Ok(Linked::Gap { from }) => format!("gap-{from}"),
+                Ok(Linked::Fork(evidence)) => {
+                    Evidence::parse(&evidence.to_bytes(), chain).unwrap();
+                    format!("fork-{}", evidence.form as u64)
+                }
+                Err(refusal) => refusal.code().into(),
+            };
+        }
+        fate
+    });
+}
+
+#[test]
+fn evidence_convicts_only_the_guilty() {
+    run("evidence", |chain, input, _| {
+        let evidence = Evidence::parse(&input[0], chain);
+        if let Ok(evidence) = &evidence {
+            assert_eq!(evidence.to_bytes(), input[0]);
+        }
+        ok(evidence.map_err(|error| error.code()))
+    });
+}
+
+#[test]
+fn presence_is_checked() {
+    run("presence", |chain, input, _| ok(Presence::check(&input[0], chain).map_err(|error| error.code())));
+}
+
+#[test]
+fn sync_questions_are_strict() {
+    run("sync", |_, input, _| {
+        let question = SyncRequest::parse(&input[0]);
+        if let Ok(question) = &question {
+            assert_eq!(question.to_bytes(), input[0]);
+        }
+        ok(question.map_err(|error| error.code()))
+    });
+}
+
+#[test]
+fn sync_answers_come_apart_the_same_however_they_arrive() {
+    let outcome = |input: &[u8], step: usize| {
+        let mut frames = Frames::new();
+        for part in input.chunks(step) {
+            if let Err(error) = frames.push(part) {
+                return error.code().to_owned();
+            }
+            loop {
+                match frames.next() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(error) => return error.code().to_owned(),
+                }
+            }
+        }
+        if frames.is_ended() { "ok".into() } else { "open".into() }
+    };
+    run("frames", |_, input, case| {
+        let whole = outcome(&input[0], usize::MAX);
+        for step in [1, 3, 1000] {
+            assert_eq!(outcome(&input[0], step), whole, "{} in steps of {step}", case["id"]);
+        }
+        whole
+    });
+}

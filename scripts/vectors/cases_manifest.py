@@ -1,0 +1,198 @@
+"""Chains of signed manifests: the last of each list is the one that is judged."""
+
+import ed25519
+import world
+from world import GENESIS, GENESIS_PAYLOAD, GENESIS_SIGNED, MANIFEST, NEXT, NEXT_PAYLOAD, cbor, changed, governors, members, voted
+
+ALL = ("g0", "g1", "g2")
+
+
+def genesis(changes=None, *names):
+    return [voted(cbor(changed(GENESIS, changes or {})), *(names or ALL))]
+
+
+def follow(changes=None, *names):
+    return [GENESIS_SIGNED, voted(cbor(changed(NEXT, changes or {})), *(names or ALL))]
+
+
+def raw(payload, votes):
+    return cbor([payload, votes])
+
+
+def vote(name, payload, domain=MANIFEST):
+    return [world.public(name), world.sign(name, domain, payload)]
+
+
+def policy(key, value, base=8):
+    return genesis({(base, *(key if isinstance(key, tuple) else (key,))): value})
+
+
+def member(changes):
+    """A genesis of one member, changed."""
+    return genesis({6: [changed(world.member("anna"), changes)]})
+
+
+def members_list(*them):
+    return genesis({6: sorted(them, key=lambda m: m[0])})
+
+
+def tensors(*them):
+    return policy((1, 4), [dict(enumerate(tensor)) for tensor in them])
+
+
+def genesis_cases():
+    payload = GENESIS_PAYLOAD
+    yield "genesis", genesis(), "ok", "three governors, all voted"
+    yield "one-governor", genesis({4: governors("g0"), 5: 1}, "g0"), "ok", ""
+    yield "empty", [b""], "CBOR-002", ""
+    yield "truncated", [GENESIS_SIGNED[:-1]], "CBOR-002", ""
+    yield "trailing", [GENESIS_SIGNED + b"\0"], "CBOR-003", ""
+    yield "no-votes-array", [cbor([payload])], "CBOR-016", ""
+    yield "three-elements", [cbor([payload, [], 0])], "CBOR-016", ""
+    yield "vote-of-three", [raw(payload, [vote("g0", payload) + [0]])], "CBOR-016", ""
+    yield "signature-63", [raw(payload, [[world.public("g0"), bytes(63)]])], "CBOR-016", ""
+    yield "size", [b"\x5a\x00\x40\x00\x00" + bytes(4 << 20)], "CBOR-001", "4 MiB and a head"
+    yield "encoding-2", genesis({0: 2}), "MAN-001", "an unknown version of the encoding"
+    yield "unknown-key", genesis({9: 0}), "CBOR-016", ""
+    yield "no-policy", genesis({8: None}), "CBOR-016", ""
+    yield "governors-0", genesis({4: [], 5: 0}, "g0"), "MAN-002", ""
+    many = [f"many{n}" for n in range(65)]
+    yield "governors-65", genesis({4: governors(*many), 5: 33}, *many), "MAN-002", ""
+    yield "governors-order", genesis({4: governors(*ALL)[::-1]}), "MAN-002", ""
+    yield "governor-twice", genesis({4: governors("g0", "g0", "g1")}), "MAN-002", "one key under two names"
+    yield "governor-low-order", genesis({4: sorted([bytes(32), world.public("g0")])}), "SIG-002", ""
+    for threshold in (0, 1, 4):
+        yield f"threshold-{threshold}", genesis({5: threshold}), "MAN-003", "of three"
+    yield "threshold-half", genesis({4: governors("g0", "g1"), 5: 1}, "g0", "g1"), "MAN-003", "half is not more than half"
+    yield "members-0", genesis({6: []}), "MAN-004", ""
+    yield "members-order", genesis({6: members("anna", "ben")[::-1]}), "MAN-004", ""
+    yield "member-twice", genesis({6: members("anna", "anna")}), "MAN-004", ""
+    yield "label-empty", member({1: ""}), "MAN-005", ""
+    yield "label-capital", member({1: "Anna"}), "MAN-005", ""
+    yield "label-long", member({1: "a" * 65}), "MAN-005", ""
+    yield "label-unicode", [GENESIS_SIGNED.replace(b"danna", b"d\xc3\xa4na")], "CBOR-013", ""
+    yield "label-shared", members_list(world.member("anna"), changed(world.member("ben"), {1: "anna"})), "MAN-005", ""
+    twin = changed(world.member("ben"), {2: world.public("anna")})
+    yield "author-key-shared", members_list(world.member("anna"), twin), "MAN-005", ""
+    twin = changed(world.member("ben"), {3: [world.transport("anna")]})
+    yield "transport-shared", members_list(world.member("anna"), twin), "MAN-005", ""
+    yield "transport-none", member({3: []}), "MAN-005", ""
+    yield "transport-9", member({3: sorted(world.transport(str(n)) for n in range(9))}), "MAN-005", ""
+    yield "transport-order", member({3: sorted([world.transport("a"), world.transport("b")])[::-1]}), "MAN-005", ""
+    yield "transport-empty", member({3: [b""]}), "CBOR-016", ""
+    yield "transport-65", member({3: [bytes(65)]}), "CBOR-016", ""
+    yield "role-3", member({4: 3}), "CBOR-016", ""
+    yield "member-id", member({0: bytes(32)}), "MAN-006", "not that of the key"
+    yield "author-key-low-order", member({2: bytes(32)}), "SIG-002", ""
+    noncanonical = next(k for k in ed25519.low_order_encodings() if int.from_bytes(k, "little") % 2**255 >= ed25519.P)
+    yield "author-key-non-canonical", member({2: noncanonical}), "SIG-001", ""
+    a = ed25519.decode(world.public("anna"))
+    mixed = ed25519.encode(ed25519.add(a, ed25519.torsion()[1]))
+    yield "author-key-mixed-order", member({2: mixed}), "SIG-002", ""
+    cut = {0: bytes(32), 1: 0}
+    yield "cut-twice", genesis({7: [cut, cut]}), "MAN-007", ""
+    yield "votes-none", [raw(payload, [])], "MAN-014", ""
+    yield "votes-two", genesis({}, "g0", "g1"), "MAN-014", "a genesis needs every governor"
+    yield "vote-stranger", genesis({}, *ALL, "eve"), "MAN-013", ""
+    twice = [sorted([vote("g0", payload), vote("g0", payload), vote("g1", payload)])]
+    yield "vote-twice", [raw(payload, twice[0])], "MAN-012", "one key counted three times"
+    yield "vote-order", [raw(payload, sorted(vote(n, payload) for n in ALL)[::-1])], "MAN-012", ""
+    crowd = sorted(vote(f"crowd{n}", payload) for n in range(129))
+    yield "votes-129", [raw(payload, crowd)], "MAN-011", ""
+    bad = sorted([vote("g0", payload), vote("g1", payload), [world.public("g2"), bytes(64)]])
+    yield "vote-zero", [raw(payload, bad)], "SIG-003", ""
+    other = sorted([vote("g0", payload), vote("g1", payload), vote("g2", payload, world.RECORD)])
+    yield "vote-domain", [raw(payload, other)], "SIG-003", "a vote in the domain of records"
+    low = sorted([[bytes(32), bytes(64)]] + [vote(n, payload) for n in ALL])
+    yield "vote-low-order", [raw(payload, low)], "SIG-002", "a key that verifies anything"
+    yield "genesis-version-1", genesis({2: 1}), "MAN-015", ""
+    yield "genesis-with-network", genesis({1: bytes(32)}), "MAN-015", ""
+    yield "genesis-with-prev", genesis({3: bytes(32)}), "MAN-015", ""
+
+
+def policy_cases():
+    a, b = (world.A, 0, 2, 8), (world.B, 1, 6, 2)
+    for name, list_ in [
+        ("none", []),
+        ("order", [b, a]),
+        ("twice", [a, a]),
+        ("a-rows", [(world.A, 0, 3, 8), b]),
+        ("b-columns", [a, (world.B, 1, 6, 3)]),
+        ("a-columns-0", [(world.A, 0, 2, 0), b]),
+        ("name-empty", [("", 0, 2, 8), b]),
+        ("too-many-values", [(world.A, 0, 2, 2**30), b]),
+        ("overflow", [(world.A, 0, 2, 2**53 - 1), b]),
+    ]:
+        yield f"tensors-{name}", tensors(*list_), "MAN-009", ""
+    yield "factor-2", tensors((world.A, 2, 2, 8)), "CBOR-016", ""
+    for name, key, value in [
+        ("rank-0", (1, 0), 0),
+        ("rank-1025", (1, 0), 1025),
+        ("alpha-0", (1, 1), 0),
+        ("period-0", (2, 1), 0),
+        ("momentum-1", 4, 65536),
+        ("ages-none", 5, []),
+        ("ages-17", 5, [65536] * 17),
+        ("ages-first", 5, [65535]),
+        ("ages-rise", 5, [65536, 1, 2]),
+        ("ages-0", 5, [65536, 0]),
+        ("draw-0", 6, 0),
+        ("draw-64", 6, 64),
+        ("norm-bound-0", 7, 0),
+        ("reach-0", 8, 0),
+        ("steps-min-0", (11, 0), 0),
+        ("steps-max-below-min", (11, 0), 33),
+    ]:
+        yield name, policy(key, value), "MAN-009", ""
+    yield "rule-3", policy((2, 0), 3), "CBOR-016", "an unknown LoRA rule"
+    yield "both-with-period", policy((2, 0), 0), "CBOR-016", "a period where none is"
+    yield "merge-2", policy(3, 2), "CBOR-016", "an unknown merge rule"
+    yield "codec-2", policy(9, 2), "CBOR-016", "an unknown codec"
+
+
+def next_cases():
+    payload = NEXT_PAYLOAD
+    hash_ = world.manifest_hash
+    yield "next", follow(), "ok", ""
+    yield "next-threshold", follow({}, "g0", "g1"), "ok", "two of three are enough"
+    yield "next-held", [GENESIS_SIGNED, GENESIS_SIGNED], "MAN-017", ""
+    yield "next-conflict", [*world.CHAIN, voted(cbor(changed(NEXT, {(8, 10): 9})), *ALL)], "MAN-018", "two versions 1"
+    yield "next-rollback", [*world.CHAIN, voted(cbor(changed(GENESIS, {5: 3})), *ALL)], "MAN-018", "another genesis"
+    yield "next-skips", follow({2: 2}), "MAN-019", ""
+    yield "next-network", follow({1: bytes(32)}), "MAN-016", ""
+    yield "next-no-network", follow({1: None}), "MAN-016", ""
+    yield "next-prev", follow({3: bytes(32)}), "MAN-020", ""
+    yield "next-no-prev", follow({3: None}), "MAN-020", ""
+    yield "next-one-vote", follow({}, "g0"), "MAN-014", ""
+    yield "next-stranger", follow({}, *ALL, "eve"), "MAN-013", ""
+    new = {4: governors("h0", "h1", "h2")}
+    yield "next-old-only", follow(new), "MAN-014", "the new governors must agree"
+    yield "next-new-only", follow(new, "h0", "h1", "h2"), "MAN-014", "the old governors must agree"
+    yield "next-both", follow(new, "g0", "g1", "h1", "h2"), "ok", "two of each"
+    rotated = follow(new, "g0", "g1", "h0", "h1")
+    third = changed(NEXT, {2: 2, 3: hash_(cbor(changed(NEXT, new)))} | new)
+    yield "next-revoked-governor", [*rotated, voted(cbor(third), *ALL)], "MAN-013", "who governed two versions ago"
+    yield "next-third", [*rotated, voted(cbor(third), "h0", "h2")], "ok", ""
+    yield "next-base-model", follow({(8, 0): bytes(32)}), "MAN-010", ""
+    yield "next-adapter", follow({(8, 1, 1): 8}), "MAN-010", ""
+    yield "next-codec", follow({(8, 9): 1}), "MAN-010", ""
+    yield "next-policy", follow({(8, 6): 5}), "ok", "the draw may change"
+    imposter = sorted([changed(world.member("dora"), {0: bytes(32)}), *members("anna", "ben")], key=lambda m: m[0])
+    yield "next-member-id", follow({6: imposter}), "MAN-006", "a new member's id is that of its key"
+    rekeyed = sorted([changed(world.member("anna"), {2: world.public("anna2")}), *members("ben")], key=lambda m: m[0])
+    yield "next-key", follow({6: rekeyed}), "ok", "a known member's key may change"
+    after = {2: 2, 3: hash_(payload)}
+    back = {6: members("anna", "ben", "carl"), 7: []}
+    yield "next-uncut", [*world.CHAIN, voted(cbor(changed(NEXT, after | back)), *ALL)], "MAN-008", "a cut vanishes"
+    later = after | {7: [{0: world.member_id("carl"), 1: 0, 2: [2, world.record_id(world.CARL[2])]}]}
+    yield "next-cut-later", [*world.CHAIN, voted(cbor(changed(NEXT, later)), *ALL)], "MAN-008", "a cut moves forward"
+    other = after | {7: [{0: world.member_id("carl"), 1: 0, 2: [1, bytes(32)]}]}
+    yield "next-cut-other", [*world.CHAIN, voted(cbor(changed(NEXT, other)), *ALL)], "MAN-008", "another record stands"
+    tighter = after | {7: [{0: world.member_id("carl"), 1: 0}]}
+    yield "next-cut-earlier", [*world.CHAIN, voted(cbor(changed(NEXT, tighter)), *ALL)], "ok", "nothing stands"
+
+
+def manifests():
+    yield from genesis_cases()
+    yield from policy_cases()
+    yield from next_cases()

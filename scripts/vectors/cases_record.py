@@ -1,0 +1,180 @@
+"""Records under the two manifest versions of `world`."""
+
+import cbor2
+
+import ed25519
+import world
+from world import NETWORK, RECORD, cbor, envelope, record, record_id, sealed
+
+
+def update(name="anna", **more):
+    """A good update with changed payload keys, signed all the same."""
+    return envelope(cbor(record(name, changes=more.get("changes", {}))), more.get("signer", name))
+
+
+def spec(*parents, **keys):
+    """Changes to the spec, by its own keys, with these parents of weight 1024 and round 2."""
+    base = {15: sorted(parents)} if parents else {}
+    if parents:
+        base |= {(16, 0): 2, (16, 1): 1, (16, 2): [1024] * len(parents)}
+    return base | {(16, int(key[1:])): value for key, value in keys.items()}
+
+
+def ids(count):
+    return sorted(world.seed(f"parent {n}") for n in range(count))
+
+
+def kind(number, spec, **keys):
+    base = {2: number, 12: None, 13: None, 14: None, 16: spec}
+    return base | {int(key[1:]): value for key, value in keys.items()}
+
+
+def good():
+    one = ids(1)
+    yield "update", update(), "ok", "the first of a feed"
+    yield "update-one-parent", update(changes=spec(*one)), "ok", ""
+    yield "update-64-parents", update(changes=spec(*ids(64))), "ok", "the weights sum to 65536"
+    everything = spec(
+        *one,
+        _4=[{0: 0, 1: 0}, {0: 4, 1: 5}],
+        _9={0: 1100, 1: 1000, 2: 10000, 3: 512, 4: 8000, 5: 5000},
+        _10=b"\xda" * 32,
+        _11={0: b"\x57" * 32, 1: 1000},
+    )
+    yield "update-everything", update(changes=everything), "ok", "every optional field"
+    yield "update-no-losses", update(changes=spec(_7=None, _8=None)), "ok", "no optional field"
+    yield "update-later", sealed("anna", 1, record_id(update())), "ok", "with a predecessor"
+    yield "release", update(changes=kind(1, {0: 2, 1: "v1.0"}, _15=one)), "ok", ""
+    yield "close", update(changes=kind(3, {0: 1})), "ok", ""
+    accused = {0: world.member_id("ben"), 1: 0, 2: 3}
+    yield "evidence", update(changes=kind(2, accused, _12=b"\xee" * 32, _13=900)), "ok", ""
+    yield "incarnation-1", update(changes={5: 1, 7: one[0]}), "ok", "the first of a later incarnation names a head"
+    dora = {8: 1, 9: world.manifest_hash(world.NEXT_PAYLOAD)}
+    yield "new-member", update("dora", changes=dora), "ok", "under the newest version"
+    yield "at-the-cut", world.CARL[1], "ok", "the last record that stands"
+
+
+def malformed():
+    payload = cbor(record("anna"))
+    signature = world.sign("anna", RECORD, payload)
+    s = int.from_bytes(signature[32:], "little")
+    raised = signature[:32] + (s + ed25519.L).to_bytes(32, "little")
+    yield "empty", b"", "CBOR-002", ""
+    yield "not-an-array", payload, "CBOR-018", "a payload without an envelope"
+    yield "one-element", cbor([payload]), "CBOR-018", ""
+    yield "three-elements", cbor([payload, signature, 0]), "CBOR-018", ""
+    yield "text-payload", b"\x82\x61a\x58\x40" + signature, "CBOR-018", ""
+    yield "signature-63", cbor([payload, signature[:63]]), "CBOR-018", ""
+    yield "signature-65", cbor([payload, signature + b"\0"]), "CBOR-018", ""
+    yield "signature-first", cbor([signature, payload]), "CBOR-018", ""
+    yield "envelope-trailing", cbor([payload, signature]) + b"\0", "CBOR-003", ""
+    yield "envelope-long-head", b"\x98\x02" + cbor([payload, signature])[1:], "CBOR-004", ""
+    yield "envelope-indefinite", b"\x9f" + cbor([payload, signature])[1:] + b"\xff", "CBOR-005", ""
+    yield "envelope-tagged", b"\xd2" + cbor([payload, signature]), "CBOR-007", "as COSE tags it"
+    yield "payload-size", envelope(cbor(bytes(4094)), "anna"), "CBOR-001", "4 KiB + 1"
+    yield "payload-bomb", envelope(b"\x9b" + b"\xff" * 8, "anna"), "CBOR-002", ""
+    yield "payload-trailing", envelope(payload + b"\0", "anna"), "CBOR-003", "signed, and a byte too long"
+    yield "payload-array", envelope(cbor(list(range(17))), "anna"), "CBOR-018", "a struct as an array"
+    yield "payload-empty-map", envelope(b"\xa0", "anna"), "CBOR-002", "no fields at all"
+    yield "payload-no-version", envelope(cbor({1: NETWORK}), "anna"), "CBOR-018", ""
+    swapped = b"\xb0" + payload[3:38] + payload[1:3] + payload[38:]
+    assert payload[:3] == b"\xb0\x00\x01"
+    yield "payload-order", envelope(swapped, "anna"), "CBOR-012", "network before version"
+    yield "s-plus-l", cbor([payload, raised]), "SIG-003", "S + L"
+    yield "bit-in-r", cbor([payload, bytes([signature[0] ^ 1]) + signature[1:]]), "SIG-003", ""
+
+
+def fields():
+    yield "version-2", update(changes={0: 2}), "REC-001", "unknown version"
+    yield "version-2-other", envelope(cbor({0: 2, 7: "whatever"}), "anna"), "REC-001", "nothing else is looked at"
+    yield "kind-4", update(changes={2: 4}), "REC-001", "unknown kind"
+    yield "network", update(changes={1: b"\x01" * 32}), "REC-002", "replayed from elsewhere"
+    yield "network-31", update(changes={1: bytes(31)}), "CBOR-018", ""
+    yield "manifest-version", update(changes={8: 2}), "REC-003", "a version to come"
+    yield "manifest-hash", update(changes={9: bytes(32)}), "REC-004", ""
+    yield "manifest-hash-of-other", update(changes={8: 1}), "REC-004", "the genesis' hash under version 1"
+    yield "stranger", update(changes={3: world.member_id("eve")}), "REC-005", ""
+    yield "not-yet-member", update("dora"), "REC-005", "who joins in version 1"
+    late = {8: 1, 9: world.manifest_hash(world.NEXT_PAYLOAD)}
+    yield "no-longer-member", update("carl", changes=late), "REC-005", ""
+    yield "observer", update("olga"), "REC-006", ""
+    yield "relay", update("rita"), "REC-006", ""
+    yield "key-of-other", update(changes={4: world.public("ben")}, signer="ben"), "REC-007", ""
+    yield "key-low-order", update(changes={4: bytes(32)}), "REC-007", ""
+    yield "key-31", update(changes={4: bytes(31)}), "CBOR-016", ""
+    yield "member-of-other", update(changes={3: world.member_id("ben")}), "REC-007", "in another's name"
+    yield "after-cut", world.CARL[2], "REC-008", ""
+    other = envelope(cbor(record("carl", 1, record_id(world.CARL[0]), changes={11: 60})), "carl")
+    yield "other-at-cut", other, "REC-008", "another record in the place of the cut"
+    yield "incarnation-after-cut", update("carl", changes={5: 1, 7: bytes(32)}), "REC-008", ""
+    yield "missing-clock", update(changes={10: None}), "CBOR-016", ""
+    yield "missing-spec", update(changes={16: None}), "CBOR-016", ""
+    yield "unknown-key", update(changes={17: 0}), "CBOR-016", ""
+    yield "seq-text", update(changes={6: "0"}), "CBOR-016", "a text for an integer"
+    yield "parents-map", update(changes={15: {}}), "CBOR-016", ""
+    yield "parent-31", update(changes=spec(bytes(31))), "CBOR-016", ""
+    yield "hash-as-array", update(changes={12: [0] * 32}), "CBOR-016", "bytes as integers"
+    yield "codec-2", update(changes={14: 2}), "CBOR-016", "an unknown codec"
+    yield "spec-of-release", update(changes={16: {0: 1, 1: "v1"}}), "CBOR-016", "under kind update"
+    yield "spec-array", update(changes={16: [1, 2]}), "CBOR-016", ""
+    yield "prev-on-first", update(changes={7: bytes(32)}), "REC-010", ""
+    yield "no-prev-later", update(changes={6: 1}), "REC-010", ""
+    yield "no-prev-incarnation", update(changes={5: 1}), "REC-010", "a later incarnation names a head"
+    yield "no-body", update(changes={12: None, 13: None}), "REC-011", ""
+    yield "half-body", update(changes={13: None}), "REC-011", "a hash without its length"
+    yield "close-body", update(changes=kind(3, {0: 0}, _12=bytes(32), _13=1)), "REC-011", ""
+    yield "release-body", update(changes=kind(1, {0: 1, 1: "v1"}, _12=bytes(32), _13=1, _15=ids(1))), "REC-011", ""
+    yield "evidence-no-body", update(changes=kind(2, {0: bytes(32), 1: 0, 2: 0})), "REC-011", ""
+    yield "body-0", update(changes={13: 0}), "REC-012", ""
+    yield "body-too-long", update(changes={13: 2**31 + 1}), "REC-012", ""
+    long = kind(2, {0: bytes(32), 1: 0, 2: 0}, _12=bytes(32), _13=8401)
+    yield "evidence-too-long", update(changes=long), "REC-012", ""
+    yield "no-codec", update(changes={14: None}), "REC-013", ""
+    yield "other-codec", update(changes={14: 1}), "REC-013", "not the policy's"
+    yield "close-codec", update(changes=kind(3, {0: 0}, _14=0)), "REC-013", ""
+    yield "parents-65", update(changes=spec(*ids(65))), "REC-014", ""
+    yield "close-parent", update(changes=kind(3, {0: 0}, _15=ids(1))), "REC-014", ""
+    yield "release-no-parent", update(changes=kind(1, {0: 1, 1: "v1"})), "REC-014", ""
+    yield "release-two-parents", update(changes=kind(1, {0: 1, 1: "v1"}, _15=ids(2))), "REC-014", ""
+    yield "parents-unsorted", update(changes=spec(*ids(2)) | {15: ids(2)[::-1]}), "REC-015", ""
+    yield "parent-twice", update(changes=spec(*ids(2)) | {15: ids(1) * 2}), "REC-015", ""
+    yield "weights-few", update(changes=spec(*ids(2), _2=[1024])), "REC-016", ""
+    yield "weights-many", update(changes=spec(_2=[1024])), "REC-016", ""
+    yield "weight-0", update(changes=spec(*ids(1), _2=[0])), "REC-017", ""
+    yield "weight-1025", update(changes=spec(*ids(1), _2=[1025])), "REC-017", ""
+    yield "round-0", update(changes=spec(_0=0)), "REC-018", ""
+    yield "round-2-alone", update(changes=spec(_0=2, _1=1)), "REC-018", "without parents"
+    yield "release-round-0", update(changes=kind(1, {0: 0, 1: "v1"}, _15=ids(1))), "REC-018", ""
+    yield "phase-other", update(changes=spec(_1=1)), "REC-019", "A in a round of B"
+    yield "phase-both", update(changes=spec(_1=0)), "REC-019", ""
+    yield "phase-3", update(changes=spec(_1=3)), "CBOR-016", ""
+    yield "steps-0", update(changes=spec(_5=0)), "REC-020", ""
+    yield "steps-33", update(changes=spec(_5=33)), "REC-020", "over the policy's most"
+    yield "examples-exact", update(changes=spec(_6=65)), "REC-021", "not a power of two"
+    yield "skipped-65", update(changes=spec(_4=[{0: n, 1: 0} for n in range(65)])), "REC-022", ""
+    yield "skipped-twice", update(changes=spec(_4=[{0: 1, 1: 0}, {0: 1, 1: 2}])), "REC-022", ""
+    yield "skipped-nobody", update(changes=spec(_4=[{0: 5, 1: 0}])), "REC-022", "beyond the member list"
+    yield "skip-reason-6", update(changes=spec(_4=[{0: 1, 1: 6}])), "CBOR-016", ""
+    yield "time", update(changes={11: 1700000041}), "REC-023", "not a multiple of 60"
+    for name, label in [("empty", ""), ("long", "a" * 65), ("capital", "V1"), ("slash", "a/b")]:
+        yield f"label-{name}", update(changes=kind(1, {0: 1, 1: label}, _15=ids(1))), "REC-024", ""
+    yield "close-2", update(changes=kind(3, {0: 2})), "CBOR-016", "an unknown reason"
+    claim = {0: 1100, 1: 1000, 2: 1000001, 3: 512, 4: 8000, 5: 5000}
+    yield "privacy-rate", update(changes=spec(_9=claim)), "REC-025", "more than all examples"
+    yield "state-0", update(changes=spec(_11={0: bytes(32), 1: 0})), "REC-026", ""
+    yield "signer", update(signer="ben"), "SIG-003", ""
+    yield "domain", envelope(cbor(record("anna")), "anna", world.PRESENCE), "SIG-003", "signed as a presence"
+    yield "claims-other-body", flipped(12), "SIG-003", "a field changed after signing"
+
+
+def flipped(key):
+    payload, signature = cbor2.loads(update())
+    value = cbor2.loads(payload)
+    value[key] = bytes([value[key][0] ^ 1]) + value[key][1:]
+    return cbor([cbor(value), signature])
+
+
+def records():
+    yield from good()
+    yield from malformed()
+    yield from fields()
