@@ -1,1 +1,3 @@
-//! x
+//! Whole-system tests of Chorale: what they share.
+
+pub mod sim;

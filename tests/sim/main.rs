@@ -1,0 +1,3 @@
+//! Promises about many members, kept in virtual time.
+
+mod basic;
