@@ -6,7 +6,7 @@ use crate::base::limit::RECORD_BYTES;
 
 /// A stretch of a feed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
+pub enum Piece {
     /// A frame whose content has the outer shape of an envelope.
     Frame {
         /// Of the frame in the file.
@@ -24,11 +24,14 @@ pub(super) enum Piece {
 }
 
 /// The pieces of a feed file, in order; together they are the whole file.
-pub(super) fn pieces(file: &Bytes) -> Pieces {
+#[must_use]
+pub fn pieces(file: &Bytes) -> Pieces {
     Pieces { file: file.clone(), at: 0 }
 }
 
-pub(super) struct Pieces {
+/// The pieces of a feed file.
+#[derive(Debug, Clone)]
+pub struct Pieces {
     file: Bytes,
     at: usize,
 }

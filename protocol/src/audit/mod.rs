@@ -25,6 +25,7 @@ mod work;
 
 pub use archive::Archive;
 pub use finding::{Finding, Severity};
+pub use frames::{Piece, Pieces, pieces};
 pub use memory::{ArchiveBuilder, MemoryArchive};
 pub use replay::{Options, replay};
 pub use report::{Counts, MemberReport, Report, Tally, Verdict};

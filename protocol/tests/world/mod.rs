@@ -1,5 +1,5 @@
 //! A network played honestly in memory: members merge, train (a seeded walk), publish; and what to change to be dishonest.
-#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "each test uses its part")]
 
 use std::sync::Arc;
 
@@ -145,7 +145,7 @@ impl World {
         let state = merged
             .state
             .as_ref()
-            .filter(|_| policy.checkpoint_every > 0 && merged.round.0 % policy.checkpoint_every == 0);
+            .filter(|_| policy.checkpoint_every > 0 && merged.round.0.is_multiple_of(policy.checkpoint_every));
         let update = Update {
             round: merged.round,
             phase: merged.phase,

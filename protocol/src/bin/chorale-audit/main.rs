@@ -1,1 +1,53 @@
-fn main() {}
+//! `chorale-audit`: checks an archive of a network, offline.
+//!
+//! Exit codes: 0 every check ran and passed · 1 a check failed · 2 usage · 3 nothing failed, but incomplete, unsupported or
+//! unanchored · 4 the archive cannot be read. Results go to stdout, progress and errors to stderr.
+
+mod args;
+mod escape;
+mod exit;
+mod folder;
+mod human;
+mod json;
+mod list;
+mod tarball;
+mod verify;
+
+use std::{env, process::ExitCode};
+
+use args::{Args, Command};
+use clap::Parser;
+use exit::{Exit, Trouble};
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are no errors; what follows a usage error is still JSON for who asked for it.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Passed };
+            let _ = error.print();
+            if exit == Exit::Usage && env::args_os().any(|arg| arg == "--json") {
+                json::error(exit, &error.kind().to_string());
+            }
+            return exit.into();
+        }
+    };
+    let wants_json = matches!(&args.command, Command::Verify(verify) if verify.json);
+    let result = match &args.command {
+        Command::Verify(args) => verify::verify(args),
+        Command::Explain { code } => list::explain(code.as_deref()),
+        Command::Feed { archive, feed } => list::feeds(archive, feed.as_deref()),
+        Command::Record { archive, id } => list::record(archive, id),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(Trouble { exit, error }) => {
+            let text = escape::escape(&format!("{error:#}"));
+            eprintln!("chorale-audit: {text}");
+            if wants_json {
+                json::error(exit, &text);
+            }
+            exit.into()
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! An archive in a folder. Links are not followed, and nothing outside the layout is entered.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use chorale_protocol::audit::Archive;
+
+use crate::tarball::Tarball;
+
+/// Opens an archive: a folder, or a tar of one.
+pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Archive>> {
+    let context = |error: io::Error| anyhow::Error::new(error).context(format!("cannot read {}", path.display()));
+    if fs::metadata(path).map_err(context)?.is_dir() {
+        return Ok(Box::new(Folder { root: path.to_owned() }));
+    }
+    Ok(Box::new(Tarball::open(path).map_err(context)?))
+}
+
+struct Folder {
+    root: PathBuf,
+}
+
+/// The folders of the layout.
+const FOLDERS: [&str; 4] = ["blobs", "evidence", "feeds", "manifests"];
+
+impl Archive for Folder {
+    fn files(&self) -> io::Result<Vec<(String, u64)>> {
+        let mut files = Vec::new();
+        for (name, kind, length) in entries(&self.root)? {
+            if kind.is_dir() && FOLDERS.contains(&name.as_str()) {
+                for (inner, kind, length) in entries(&self.root.join(&name))? {
+                    files.push((described(&format!("{name}/{inner}"), kind), length));
+                }
+            } else {
+                files.push((described(&name, kind), length));
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    fn read(&self, name: &str, limit: u64) -> io::Result<Bytes> {
+        let path = self.root.join(name);
+        let metadata = fs::symlink_metadata(&path)?;
+        if !metadata.is_file() {
+            return Err(io::Error::other(format!("{name} is no plain file any more")));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit)).unwrap_or_default());
+        File::open(&path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{name} grew while it was read")));
+        }
+        Ok(bytes.into())
+    }
+}
+
+/// What lies in a folder; links are themselves, not what they point to.
+fn entries(folder: &Path) -> io::Result<Vec<(String, fs::FileType, u64)>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        let name = entry.file_name();
+        // A name that is not UTF-8 becomes one that is not of the layout.
+        let name = name.to_str().map_or_else(|| format!("{} (odd)", name.to_string_lossy()), str::to_owned);
+        all.push((name, metadata.file_type(), metadata.len()));
+    }
+    Ok(all)
+}
+
+/// The name of what is no plain file says so, and thereby is not of the layout: it is reported, and never read.
+fn described(name: &str, kind: fs::FileType) -> String {
+    match kind {
+        kind if kind.is_file() => name.to_owned(),
+        kind if kind.is_dir() => format!("{name}/"),
+        kind if kind.is_symlink() => format!("{name} (a link)"),
+        _ => format!("{name} (no plain file)"),
+    }
+}

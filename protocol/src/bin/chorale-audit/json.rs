@@ -1,0 +1,101 @@
+//! The report as JSON lines: one for each finding, then one summary. The schema's version is in every line.
+
+use std::io::{self, Write};
+
+use chorale_protocol::audit::{Finding, MemberReport, Report, Severity, Tally, Verdict, codes};
+use serde_json::{Value, json};
+
+use crate::exit::Exit;
+
+const SCHEMA: &str = "chorale-audit/1";
+
+pub(crate) fn report(report: &Report, verdict: Verdict) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for line in report.findings.iter().map(finding).chain([summary(report, verdict)]) {
+        writeln!(out, "{line}")?;
+    }
+    out.flush()
+}
+
+/// The only line if there is no report.
+pub(crate) fn error(exit: Exit, text: &str) {
+    let line = json!({ "schema": SCHEMA, "type": "error", "exit": exit as u8, "text": text });
+    // Whoever closed stdout does not read this either.
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+pub(crate) fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Warning => "warning",
+        Severity::Incomplete => "incomplete",
+        Severity::Failure => "failure",
+    }
+}
+
+fn finding(finding: &Finding) -> Value {
+    let entry = codes::explain(finding.code);
+    json!({
+        "schema": SCHEMA,
+        "type": "finding",
+        "severity": severity(finding.severity),
+        "code": finding.code,
+        "file": finding.file,
+        "offset": finding.offset,
+        "member": finding.feed.map(|feed| feed.0.to_string()),
+        "incarnation": finding.feed.map(|feed| feed.1.0),
+        "seq": finding.seq.map(|seq| seq.0),
+        "record": finding.record.map(|record| record.to_string()),
+        "text": finding.text,
+        "meaning": entry.map(|entry| entry.meaning),
+        "action": entry.map(|entry| entry.action),
+    })
+}
+
+fn summary(report: &Report, verdict: Verdict) -> Value {
+    let counts = &report.counts;
+    json!({
+        "schema": SCHEMA,
+        "type": "summary",
+        "tool": concat!("chorale-audit ", env!("CARGO_PKG_VERSION")),
+        "verdict": verdict.text(),
+        "exit": Exit::from(verdict) as u8,
+        "network": report.network.to_string(),
+        "manifest_version": report.manifest_version,
+        "archive_digest": hex::encode(report.digest),
+        "anchored": report.anchored,
+        "recomputed": report.recomputed,
+        "findings": report.findings.len(),
+        "counts": {
+            "manifests": tally(counts.manifests),
+            "feeds": tally(counts.feeds),
+            "records": tally(counts.records),
+            "merges": tally(counts.merges),
+            "blobs": tally(counts.blobs),
+            "evidence": tally(counts.evidence),
+        },
+        "members": report.members.iter().map(member).collect::<Vec<_>>(),
+    })
+}
+
+fn tally(tally: Tally) -> Value {
+    json!({ "ok": tally.ok, "failed": tally.failed, "missing": tally.missing })
+}
+
+fn member(member: &MemberReport) -> Value {
+    let heads = member
+        .heads
+        .iter()
+        .map(|head| json!({ "incarnation": head.incarnation.0, "seq": head.seq.0, "record": head.id.to_string() }));
+    json!({
+        "member": member.member.to_string(),
+        "label": member.label,
+        "heads": heads.collect::<Vec<_>>(),
+        "records": member.records,
+        "updates": member.updates,
+        "last_round": member.last_round.0,
+        "merged_by_others": member.merged_by_others,
+        "merged_others": member.merged_others,
+        "merges": tally(member.merges),
+        "equivocated": member.equivocated,
+    })
+}
