@@ -1,0 +1,11 @@
+//! Streams to one peer: opening them, accepting them within budgets, and keeping them moving.
+
+mod budget;
+mod client;
+mod paced;
+mod server;
+
+pub(super) use budget::{Budget, Limits};
+pub(super) use client::Client;
+pub(super) use paced::{Pace, Slow, Steady};
+pub(super) use server::{Serve, Server};
