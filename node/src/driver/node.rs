@@ -156,6 +156,7 @@ pub async fn start(setup: Setup) -> Result<Running, DriverError> {
         mdns: setup.mdns,
         allowed: home::transports(chain.current()),
         stall: Duration::from_millis(setup.timing.stall_ms),
+        tap: net::FileTap::from_env()?,
     };
     let (net, events) = Net::start(config, Arc::clone(&shelf) as _, shelf).await?;
     let (notices, _) = broadcast::channel(NOTICES);

@@ -3,9 +3,11 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
-    path::Path,
-    sync::{Mutex, PoisonError},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
+
+use super::NetError;
 
 /// Sees every payload that leaves.
 pub trait Tap: Send + Sync + 'static {
@@ -25,6 +27,18 @@ impl FileTap {
     /// The file cannot be opened.
     pub fn append(path: &Path) -> io::Result<Self> {
         Ok(Self { file: Mutex::new(OpenOptions::new().create(true).append(true).open(path)?) })
+    }
+
+    /// The file that the environment variable `CHORALE_TAP` names; `None` without one.
+    ///
+    /// # Errors
+    /// The file cannot be opened: nothing should leave unseen then.
+    pub fn from_env() -> Result<Option<Arc<dyn Tap>>, NetError> {
+        let Some(path) = std::env::var_os("CHORALE_TAP").map(PathBuf::from) else { return Ok(None) };
+        match Self::append(&path) {
+            Ok(tap) => Ok(Some(Arc::new(tap))),
+            Err(source) => Err(NetError::Disk { path, source }),
+        }
     }
 }
 
