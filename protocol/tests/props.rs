@@ -1,5 +1,7 @@
 //! Promises about any record, presence, question or bytes. proptest prints the failing input and keeps its seed.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use chorale_protocol::{
     base::{BlobHash, Incarnation, Lamport, MemberId, MergeHash, RecordId, Round, Seq, UnixSeconds},
@@ -17,7 +19,8 @@ use proptest::{collection::vec, option, prelude::*};
 const UINT: std::ops::Range<u64> = 0..1 << 53;
 
 fn chain() -> Chain {
-    fixture::chain(5, fixture::policy())
+    static CHAIN: LazyLock<Chain> = LazyLock::new(|| fixture::chain(5, fixture::policy()));
+    CHAIN.clone()
 }
 
 fn hash() -> impl Strategy<Value = [u8; 32]> {

@@ -154,3 +154,73 @@ impl<'de> Deserialize<'de> for Blob {
         deserializer.deserialize_bytes(Visitor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::code::cbor::{self, Bounds};
+
+    #[derive(Debug, PartialEq)]
+    struct Things {
+        count: u64,
+        name: Option<String>,
+        digest: Option<[u8; 32]>,
+        kind: Kind,
+    }
+
+    #[derive(Debug, PartialEq)]
+    enum Kind {
+        One,
+        Two,
+    }
+
+    map! { Things { [0 count] [1 name ?] [2 digest ? raw] [5 kind] } }
+    numbers! { Kind { One = 1, Two = 2 } }
+
+    fn decode(hex: &str) -> Result<Things, String> {
+        cbor::decode(&hex::decode(hex).unwrap(), Bounds::RECORD).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_struct_is_a_map_with_integer_keys_and_absent_options_are_omitted() {
+        let full = Things { count: 7, name: Some("ab".into()), digest: Some([1; 32]), kind: Kind::Two };
+        let bytes = cbor::encode(&full);
+        assert_eq!(hex::encode(&bytes), format!("a40007016261620258 20{}0502", "01".repeat(32)).replace(' ', ""));
+        assert_eq!(decode(&hex::encode(bytes)).unwrap(), full);
+        let least = Things { count: 7, name: None, digest: None, kind: Kind::One };
+        assert_eq!(hex::encode(cbor::encode(&least)), "a200070501");
+        assert_eq!(decode("a200070501").unwrap(), least);
+    }
+
+    #[test]
+    fn unknown_missing_and_misshapen_fields_are_refused_by_name() {
+        for (hex, word) in [
+            ("a10007", "kind"),
+            ("a10501", "count"),
+            ("a30007030005 01", "key 3"),
+            ("a200070503", "3 is not a number of Kind"),
+            ("a3000702410105 01", "32 bytes"),
+            ("a200610005 01", "CBOR"),
+            ("820701", "Things"),
+        ] {
+            let hex = hex.replace(' ', "");
+            let error = decode(&hex).unwrap_err();
+            assert!(error.contains(word) || word == "CBOR", "{hex}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_doubled_key_is_refused_by_the_typed_decode_alone() {
+        let error = cbor::typed::<Things>(&hex::decode("a3000700070501").unwrap()).unwrap_err();
+        assert!(error.to_string().contains("duplicate field `count`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_its_own_encoding_is_refused_by_the_third_gate_alone() {
+        // An integer in two bytes, keys out of order: the typed decode takes both.
+        for lenient in ["a20018070501", "a205010007"] {
+            let error = cbor::typed::<Things>(&hex::decode(lenient).unwrap()).unwrap_err();
+            assert_eq!(error.code(), "CBOR-017", "{lenient}");
+        }
+    }
+}

@@ -175,3 +175,36 @@ impl std::fmt::Debug for AuthorKey {
         write!(f, "AuthorKey(of {:?})", self.public())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_signatures_are_those_of_rfc_8032() {
+        // Section 7.1, test 1.
+        let seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+        let key = AuthorKey::from_seed(&hex::decode(seed).unwrap().try_into().unwrap());
+        assert_eq!(key.public().to_string(), "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+        let signature = Signature(key.0.sign(b"").to_bytes());
+        assert!(hex::encode(signature.0).starts_with("e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065"));
+    }
+
+    #[test]
+    fn a_signature_is_good_for_one_domain() {
+        let key = AuthorKey::from_seed(&[7; 32]);
+        let signature = key.sign(Domain::Record, b"payload");
+        assert_eq!(signature, key.sign(Domain::Record, b"payload"), "signing is deterministic");
+        for domain in [Domain::Record, Domain::Manifest, Domain::Presence, Domain::Report] {
+            let verdict = key.public().verify(domain, b"payload", &signature);
+            assert_eq!(verdict.is_ok(), domain == Domain::Record, "{domain:?}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let seed = [0x5e; 32];
+        let shown = format!("{:?}", AuthorKey::from_seed(&seed));
+        assert!(!shown.contains("5e5e"), "{shown}");
+    }
+}

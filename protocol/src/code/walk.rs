@@ -256,3 +256,42 @@ impl<'a> Reader<'a> {
         Ok((major, value))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(bytes: &[u8]) -> (usize, Rule) {
+        match walk(bytes, Bounds::RECORD) {
+            Err(CborError::Strict { offset, rule }) => (offset, rule),
+            other => panic!("{}: {other:?}", hex::encode(bytes)),
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_byte() {
+        assert_eq!(refusal(&[0x83, 0x00, 0x18, 0x05, 0x00]), (2, Rule::Minimal));
+        assert_eq!(refusal(&[0xa2, 0x01, 0x00, 0x00, 0x00]), (3, Rule::Order));
+        assert_eq!(refusal(&[0x80, 0x00]), (1, Rule::Trailing));
+        assert_eq!(refusal(&[0xa1, 0x00, 0xf6]), (2, Rule::Simple));
+    }
+
+    #[test]
+    fn every_cut_is_noticed() {
+        let whole = hex::decode("a4000101820203024301020303a1006161").unwrap();
+        walk(&whole, Bounds::RECORD).unwrap();
+        for length in 0..whole.len() {
+            assert_eq!(refusal(&whole[..length]).1, Rule::Truncated, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn bounds_hold_to_the_item_and_level() {
+        let bounds = |items, depth| Bounds { bytes: 100, items, depth };
+        let three = [0x82, 0x00, 0x81, 0x00];
+        walk(&three, bounds(4, 2)).unwrap();
+        let rule = |bounds| walk(&three, bounds).unwrap_err().code();
+        assert_eq!((rule(bounds(3, 2)), rule(bounds(4, 1))), ("CBOR-015", "CBOR-014"));
+        assert_eq!(walk(&[0x00], bounds(0, 0)).unwrap_err().code(), "CBOR-015");
+    }
+}

@@ -175,6 +175,14 @@ pub enum Refusal {
         /** which */
         peer: TransportId,
     },
+    /// By someone who is no participant of our newest manifest version.
+    #[error("{member} is not in manifest version {version}, the newest held")]
+    NotListed {
+        /** who */
+        member: MemberId,
+        /** our newest version */
+        version: u64,
+    },
     /// A presence message with too many or too long addresses.
     #[error("{got} addresses, the longest of {longest} bytes; at most 16 of 1 to 256 are allowed")]
     Addresses {
@@ -237,15 +245,15 @@ impl Field {
             Self::ParentOrder => "REC-015",
             Self::Weights => "REC-016",
             Self::Weight => "REC-017",
-            Self::Round => "REC-018",
-            Self::Phase => "REC-019",
-            Self::Steps => "REC-020",
-            Self::Examples => "REC-021",
-            Self::Skipped => "REC-022",
-            Self::ClaimedTime => "REC-023",
-            Self::Label => "REC-024",
-            Self::Privacy => "REC-025",
-            Self::State => "REC-026",
+            Self::Round => "REC-019",
+            Self::Phase => "REC-020",
+            Self::Steps => "REC-021",
+            Self::Examples => "REC-022",
+            Self::Skipped => "REC-023",
+            Self::ClaimedTime => "REC-024",
+            Self::Label => "REC-025",
+            Self::Privacy => "REC-026",
+            Self::State => "REC-027",
         }
     }
 }
@@ -299,6 +307,7 @@ impl Refusal {
             Self::OtherAccused { .. } => "FEED-007",
             Self::Transport { .. } => "PRES-001",
             Self::Addresses { .. } => "PRES-002",
+            Self::NotListed { .. } => "PRES-003",
         }
     }
 
@@ -318,6 +327,7 @@ impl Refusal {
             | Self::Field { .. }
             | Self::Network { .. }
             | Self::Manifest { .. }
+            | Self::Stranger { .. }
             | Self::Role { .. }
             | Self::Key { .. }
             | Self::NoContradiction { .. }
@@ -328,7 +338,7 @@ impl Refusal {
             // The sender may hold an older or a newer manifest chain than we do.
             Self::Unsupported { .. }
             | Self::NeedsManifest { .. }
-            | Self::Stranger { .. }
+            | Self::NotListed { .. }
             | Self::Transport { .. }
             | Self::Cut { .. }
             | Self::OtherFeed { .. }

@@ -79,7 +79,7 @@ impl Presence {
             return Err(Refusal::Addresses { got: addresses.len(), longest });
         }
         let version = chain.current().version;
-        let author = chain.member(&member).ok_or(Refusal::Stranger { member, version })?;
+        let author = chain.member(&member).ok_or(Refusal::NotListed { member, version })?;
         if !author.transport.contains(&peer) {
             return Err(Refusal::Transport { member, peer });
         }

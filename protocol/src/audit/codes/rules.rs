@@ -55,7 +55,6 @@ pub(super) const RECORDS: &[Code] = &[
     code("REC-015", Failure, "Parents that do not strictly ascend.", ASK_AUTHOR),
     code("REC-016", Failure, "Not one weight for each parent.", ASK_AUTHOR),
     code("REC-017", Failure, "A weight out of range.", ASK_AUTHOR),
-    code("REC-018", Failure, "Weights that add up to more than allowed.", ASK_AUTHOR),
     code("REC-019", Failure, "A round of 0, or a first round that is not 1.", ASK_AUTHOR),
     code("REC-020", Failure, "An update that trained other factors than the policy says for its round.", ASK_AUTHOR),
     code("REC-021", Failure, "A number of local steps that the policy does not allow.", ASK_AUTHOR),
