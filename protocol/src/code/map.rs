@@ -157,7 +157,6 @@ impl<'de> Deserialize<'de> for Blob {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::code::cbor::{self, Bounds};
 
     #[derive(Debug, PartialEq)]

@@ -27,7 +27,7 @@ pub(super) fn form(record: &Record) -> Result<(), Refusal> {
         let got = if first { "one" } else { "none" };
         return refuse(Field::Prev, got, "none in the first record of incarnation 0, one in every other");
     }
-    if record.claimed_time.0 % limit::CLAIMED_TIME_STEP_S != 0 {
+    if !record.claimed_time.0.is_multiple_of(limit::CLAIMED_TIME_STEP_S) {
         return refuse(Field::ClaimedTime, record.claimed_time, "a multiple of 60 s");
     }
     if record.parents.len() > limit::PARENTS {

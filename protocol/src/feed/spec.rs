@@ -30,6 +30,7 @@ pub struct Body {
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "updates are the rule; a box would cost them an allocation each")]
 pub enum Spec {
     /// A trained adapter; the body is its payload.
     Update(Update),

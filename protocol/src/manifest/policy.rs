@@ -101,7 +101,7 @@ impl LoraRule {
             Self::Ffa => Phase::B,
             Self::Alternate(period) => {
                 let period = if period == 0 { 1 } else { period };
-                if (round.0 / period) % 2 == 0 { Phase::B } else { Phase::A }
+                if (round.0 / period).is_multiple_of(2) { Phase::B } else { Phase::A }
             }
         }
     }
