@@ -24,20 +24,14 @@ enum Kind {
 }
 
 impl Level {
-    /// Every level of this processor, the widest last.
+    /// Every level of this processor, for tests that compare them.
+    #[cfg(test)]
     pub(crate) fn all() -> Vec<Self> {
-        #[allow(unused_mut)]
-        let mut levels = vec![Self(Kind::Baseline)];
         #[cfg(target_arch = "x86_64")]
-        {
-            if avx2() {
-                levels.push(Self(Kind::Avx2));
-            }
-            if avx512() {
-                levels.push(Self(Kind::Avx512));
-            }
-        }
-        levels
+        let wide = [avx2().then_some(Self(Kind::Avx2)), avx512().then_some(Self(Kind::Avx512))];
+        #[cfg(not(target_arch = "x86_64"))]
+        let wide: [Option<Self>; 0] = [];
+        [Some(Self(Kind::Baseline))].into_iter().chain(wide).flatten().collect()
     }
 
     /// The widest level of this processor.
