@@ -7,6 +7,8 @@ mod distance;
 mod encode;
 mod error;
 mod layout;
+#[cfg(test)]
+mod levels;
 mod payload;
 mod publish;
 pub(crate) mod simd;

@@ -145,3 +145,141 @@ fn check_range(layout: &Layout, merged: &[i64]) -> Result<(), PayloadError> {
         Err(PayloadError::TooLarge { tensor: layout.name(slot.unwrap_or(0)) })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        adapter::f32_view,
+        manifest::{AdapterSpec, Factor, TensorSpec},
+    };
+
+    const WIDE: u64 = 1 << 40;
+
+    fn layout() -> Layout {
+        let tensors = [("a", Factor::A, 4, 50), ("b", Factor::B, 30, 4)]
+            .map(|(name, factor, rows, columns)| TensorSpec { name: name.into(), factor, rows, columns });
+        Layout::new(&AdapterSpec { rank: 4, alpha: 4, seed: 0, start: [0; 32], tensors: tensors.into() }).unwrap()
+    }
+
+    /// M, and y at about `step` from it in every value.
+    fn trained(layout: &Layout, step: f32) -> (Vec<i64>, Vec<f32>) {
+        let merged: Vec<i64> = layout.start(1).iter().zip(layout.start(2)).map(|(a, b)| a + b / 3 + 12_345).collect();
+        let moved =
+            f32_view(&merged).iter().zip(f32_view(&layout.start(3))).map(|(m, n)| m + step * (n + 0.1)).collect();
+        (merged, moved)
+    }
+
+    #[test]
+    fn within_the_bound_what_is_published_and_lost_is_what_was_trained() {
+        let layout = layout();
+        let (merged, trained) = trained(&layout, 0.01);
+        for codec in [Codec::Bfp16, Codec::Bfp8] {
+            let mut residual = vec![0.0; layout.len()];
+            let published = publish(&layout, codec, Phase::Both, WIDE, &merged, &trained, &mut residual).unwrap();
+            assert!((published.shrink - 1.0).abs() < f64::EPSILON);
+            let values = published.payload.to_f32(&layout);
+            for ((y, p), e) in trained.iter().zip(&values).zip(&residual) {
+                assert!((y - (p + e)).abs() < 1e-6, "{y} {p} {e}");
+            }
+            let norm = square_root(published.payload.distance2_q32(&merged, &layout));
+            assert!((published.norm - norm).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn what_rounding_lost_is_made_up_for() {
+        let layout = layout();
+        let (merged, trained) = trained(&layout, 0.01);
+        let mut residual = vec![0.0; layout.len()];
+        let rounds = 50_u8;
+        let mut sums = vec![0.0; layout.len()];
+        for _ in 0..rounds {
+            let published = publish(&layout, Codec::Bfp8, Phase::Both, WIDE, &merged, &trained, &mut residual).unwrap();
+            for (sum, value) in sums.iter_mut().zip(published.payload.to_f32(&layout)) {
+                *sum += f64::from(value);
+            }
+        }
+        // Sum of sent = sum of wanted - what is still owed, which is at most half a step.
+        for ((sum, y), e) in sums.iter().zip(&trained).zip(&residual) {
+            assert!((sum + f64::from(*e) - f64::from(rounds) * f64::from(*y)).abs() < 1e-4, "{sum} {y} {e}");
+        }
+    }
+
+    #[test]
+    fn what_was_frozen_is_the_merge_encoded_and_keeps_its_residual() {
+        let layout = layout();
+        let (merged, trained) = trained(&layout, 0.5);
+        for (phase, frozen) in [(Phase::A, Factor::B), (Phase::B, Factor::A)] {
+            let mut residual = vec![0.001; layout.len()];
+            let published = publish(&layout, Codec::Bfp16, phase, WIDE, &merged, &trained, &mut residual).unwrap();
+            assert!(check_frozen(&layout, Codec::Bfp16, phase, &merged, &published.payload));
+            assert!(!check_frozen(&layout, Codec::Bfp8, phase, &merged, &published.payload));
+            for slot in layout.slots() {
+                let kept = residual[slot.values.clone()].iter().all(|e| e.to_bits() == 0.001_f32.to_bits());
+                assert_eq!(kept, slot.factor == frozen);
+            }
+            // The other factor trained: seen as this phase's work of another, it is not the merge.
+            let other = if phase == Phase::A { Phase::B } else { Phase::A };
+            assert!(!check_frozen(&layout, Codec::Bfp16, other, &merged, &published.payload));
+            assert!(check_frozen(&layout, Codec::Bfp16, Phase::Both, &merged, &published.payload));
+        }
+    }
+
+    #[test]
+    fn the_bound_holds_in_integers_whatever_was_trained() {
+        let layout = layout();
+        for step in [0.001, 1.0, 500.0, 1e30] {
+            let (merged, trained) = trained(&layout, step);
+            for bound in [3000, 65_536, 10 << 16] {
+                for lost in [0.0, 0.01, f32::NAN] {
+                    let mut residual = vec![lost; layout.len()];
+                    let published =
+                        publish(&layout, Codec::Bfp16, Phase::Both, bound, &merged, &trained, &mut residual).unwrap();
+                    let distance2 = published.payload.distance2_q32(&merged, &layout);
+                    assert!(within_bound(distance2, bound), "step {step}, bound {bound}: {distance2}");
+                    assert!(residual.iter().all(|e| e.abs() < 0.01));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_bound_below_what_rounding_moves_is_said_so() {
+        let layout = layout();
+        let (merged, trained) = trained(&layout, 0.1);
+        let mut residual = vec![0.25; layout.len()];
+        let result = publish(&layout, Codec::Bfp8, Phase::Both, 0, &merged, &trained, &mut residual);
+        assert_eq!(result.unwrap_err(), PublishError::Bound);
+        assert!(residual.iter().all(|e| e.to_bits() == 0.25_f32.to_bits()));
+    }
+
+    #[test]
+    fn what_is_not_finite_is_refused_by_name_and_leaves_the_residual() {
+        let layout = layout();
+        let (merged, good) = trained(&layout, 0.1);
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut trained = good.clone();
+            trained[210] = bad;
+            let mut residual = vec![0.25; layout.len()];
+            let mut attempt = |phase| publish(&layout, Codec::Bfp16, phase, WIDE, &merged, &trained, &mut residual);
+            assert_eq!(attempt(Phase::Both).unwrap_err(), PublishError::NotFinite { tensor: "b".into() });
+            assert!(attempt(Phase::B).is_err());
+            assert!(attempt(Phase::A).is_ok(), "what is frozen is not read");
+            assert!(residual[200..].iter().all(|e| e.to_bits() == 0.25_f32.to_bits()));
+        }
+        let mut residual = vec![0.0; 3];
+        let result = publish(&layout, Codec::Bfp16, Phase::Both, WIDE, &merged, &good, &mut residual);
+        assert_eq!(result.unwrap_err(), PublishError::Count { what: "residual", got: 3, want: layout.len() });
+    }
+
+    #[test]
+    fn a_value_beyond_the_codec_is_refused_by_name() {
+        let layout = layout();
+        let (merged, mut trained) = trained(&layout, 0.1);
+        trained[3] = 20_000.0;
+        let mut residual = vec![0.0; layout.len()];
+        let result = publish(&layout, Codec::Bfp16, Phase::Both, WIDE, &merged, &trained, &mut residual);
+        assert_eq!(result.unwrap_err(), PublishError::Encode(PayloadError::TooLarge { tensor: "a".into() }));
+    }
+}

@@ -1,5 +1,7 @@
 //! `merge/v1`: publications become one, in integers, with the same bits on every machine and any number of threads.
 
+#[cfg(test)]
+mod levels;
 mod mean;
 mod momentum;
 mod perform;

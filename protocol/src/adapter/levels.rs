@@ -1,0 +1,103 @@
+//! Wider registers change no bit of a payload, a distance or a view.
+
+use super::{Layout, Payload, distance, encode::encode, simd::Level, view::ViewHasher};
+use crate::manifest::{AdapterSpec, Codec, Factor, TensorSpec};
+
+fn layout() -> Layout {
+    let shapes = [(1, 1), (130, 130), (3, 64), (7, 11)];
+    let tensors = shapes.into_iter().enumerate().map(|(number, (rows, columns))| TensorSpec {
+        name: format!("t{number}"),
+        factor: Factor::A,
+        rows,
+        columns,
+    });
+    let tensors = tensors.collect();
+    Layout::new(&AdapterSpec { rank: 1, alpha: 1, seed: 0, start: [0; 32], tensors }).unwrap()
+}
+
+/// Values of every size, with ties.
+fn values(layout: &Layout, seed: u64) -> Vec<i64> {
+    let start = layout.start(seed);
+    let sized = |(place, value): (usize, &i64)| {
+        let bits = u32::try_from((place / 64) % 46).unwrap();
+        let value = value.wrapping_mul(0x9e37_79b9) % (1 << bits);
+        if place % 5 == 0 { value / 4096 * 4096 + 2048 } else { value }
+    };
+    start.iter().enumerate().map(sized).collect()
+}
+
+#[test]
+fn every_level_encodes_checks_decodes_and_measures_the_same() {
+    let layout = layout();
+    let [a, b] = [1, 2].map(|seed| values(&layout, seed));
+    let floats: Vec<f32> = super::f32_view(&a);
+    for codec in [Codec::Bfp16, Codec::Bfp8] {
+        let of = |level| {
+            let first = encode(&layout, codec, &a, level).unwrap();
+            let second = encode(&layout, codec, &b, level).unwrap();
+            let third = encode(&layout, codec, &floats, level).unwrap();
+            let [first, second, third] =
+                [first, second, third].map(|bytes| Payload::check_at(&layout, codec, bytes, level).unwrap());
+            let mut hasher = ViewHasher::new(blake3::Hasher::new(), level);
+            hasher.bytes(b"odd").view(&a);
+            (
+                [&first, &second, &third].map(|payload| payload.bytes().clone()),
+                first.decode::<i64>(&layout, level),
+                first.decode::<f32>(&layout, level),
+                distance::between(&first, &second, &layout, level),
+                distance::to_values(&first, &b, &layout, level),
+                hasher.finish(),
+            )
+        };
+        let levels = Level::all();
+        assert_eq!(levels.last(), Some(&Level::widest()));
+        let expected = of(levels[0]);
+        for level in levels {
+            assert_eq!(of(level), expected, "{level:?}");
+        }
+    }
+}
+
+#[test]
+fn every_level_refuses_the_same_block() {
+    let layout = layout();
+    let codec = Codec::Bfp8;
+    let good = encode(&layout, codec, &values(&layout, 3), Level::widest()).unwrap();
+    for place in 0..good.len() {
+        let mut bytes = good.to_vec();
+        bytes[place] = 0x80;
+        let of = |level| Payload::check_at(&layout, codec, bytes.clone().into(), level).unwrap_err();
+        let levels = Level::all();
+        let expected = of(levels[0]);
+        assert!(["PAY-002", "PAY-003"].contains(&expected.code()), "{expected}");
+        for level in levels {
+            assert_eq!(of(level), expected, "{level:?}, byte {place}");
+        }
+    }
+}
+
+#[test]
+fn a_view_hash_is_that_of_its_bytes_at_any_offset() {
+    let layout = layout();
+    let values: Vec<_> = values(&layout, 5).into_iter().cycle().take(40_000).collect();
+    let bytes: Vec<_> = super::f32_view(&values).iter().flat_map(|value| value.to_le_bytes()).collect();
+    for offset in [0, 1, 2, 3, 4, 63, 65_535, 65_536, 70_001] {
+        let head = vec![7; offset];
+        let mut hasher = ViewHasher::new(blake3::Hasher::new(), Level::widest());
+        hasher.bytes(&head);
+        for part in values.chunks(9000) {
+            hasher.view(part);
+        }
+        assert_eq!(hasher.finish(), *blake3::hash(&[&head[..], &bytes].concat()).as_bytes(), "offset {offset}");
+    }
+}
+
+#[test]
+fn views_of_any_integers_are_rounded_once() {
+    let values: Vec<i64> = (0..64).flat_map(|bit| [1_i64 << bit, (1 << bit) + 1, !(1 << bit), 3 << bit]).collect();
+    for (value, view) in values.iter().zip(super::f32_view(&values)) {
+        #[allow(clippy::cast_precision_loss)]
+        let expected = *value as f32 / 4_294_967_296.0;
+        assert_eq!(view.to_bits(), expected.to_bits(), "{value}");
+    }
+}
