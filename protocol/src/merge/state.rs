@@ -4,7 +4,16 @@
 
 use bytes::Bytes;
 
-use crate::{adapter::Layout, base::limit::VALUE_Q32};
+use crate::{
+    adapter::{
+        Layout,
+        simd::{Kernel, Level},
+    },
+    base::limit::VALUE_Q32,
+};
+
+/// Values looked at at a time.
+const CHUNK: usize = 4096;
 
 /// X and v in Q.32, layout order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +49,25 @@ impl State {
 
     /// Whether all magnitudes are below 2^46, as those of every merge are.
     pub(super) fn is_bounded(&self) -> bool {
-        self.x.iter().chain(&self.v).all(|value| value.unsigned_abs() < VALUE_Q32.unsigned_abs())
+        let level = Level::widest();
+        self.x.chunks(CHUNK).chain(self.v.chunks(CHUNK)).all(|values| level.run(Bounded(values)))
+    }
+}
+
+struct Bounded<'a>(&'a [i64]);
+
+impl Kernel for Bounded<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        // Without an early end, so that registers can work on many at a time.
+        let mut beyond = false;
+        for value in self.0 {
+            beyond |= *value >= VALUE_Q32;
+            beyond |= *value <= -VALUE_Q32;
+        }
+        !beyond
     }
 }
 
