@@ -225,8 +225,11 @@ fn check_state(plan: &Plan<'_>) -> Result<(), MergeError> {
     Ok(())
 }
 
-/// Weights as the work takes them, and their sum.
-fn narrow<'a>(used: &[(&'a Voice, u64)]) -> Result<(Vec<(&'a Voice, u32)>, u32), MergeError> {
+/// Voices with their weights, and the sum of these.
+type Weighted<'a> = (Vec<(&'a Voice, u32)>, u32);
+
+/// Weights as the work takes them.
+fn narrow<'a>(used: &[(&'a Voice, u64)]) -> Result<Weighted<'a>, MergeError> {
     let sum = used.iter().fold(0_u64, |sum, (_, weight)| sum.saturating_add(*weight));
     let narrow = |weight: u64| u32::try_from(weight).map_err(|_| MergeError::Weights { sum });
     if sum == 0 || sum > WEIGHT_SUM {
