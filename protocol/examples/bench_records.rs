@@ -11,6 +11,7 @@ use std::{hint::black_box, time::Instant};
 
 use bytes::Bytes;
 use chorale_protocol::{
+    code::Domain,
     feed::{Checked, check, check_stored},
     fixture::{self, Author},
     manifest::Chain,
@@ -55,5 +56,10 @@ fn main() {
     let stored = rate(&records, |record| drop(black_box(check_stored(record.clone(), &chain).unwrap())));
     println!("{count} records of {} bytes on average, {PARENTS} parents each, one core", bytes / count);
     println!("check         {whole:>9.0} records/s");
+    let payloads: Vec<Bytes> = records.iter().map(|record| record.slice(4..record.len() - 66)).collect();
+    let (key, public) = (fixture::author(0), fixture::author(0).public());
+    let signature = key.sign(Domain::Record, &payloads[0]);
+    let verify = rate(&payloads, |_| public.verify(Domain::Record, &payloads[0], &signature).unwrap());
+    println!("signature     {verify:>9.0} records/s");
     println!("check_stored  {stored:>9.0} records/s");
 }

@@ -1,8 +1,9 @@
 //! Records, feeds and evidence, as a member sees them.
+#![allow(clippy::unwrap_used, reason = "a test may stop at a failure")]
 
 use chorale_protocol::{
     base::{Incarnation, Seq, UnixSeconds},
-    feed::{Checked, Close, Evidence, EvidenceForm, Feed, Linked, Spec, check, check_stored, sign},
+    feed::{Checked, Close, Evidence, EvidenceForm, EvidenceSpec, Feed, Linked, Spec, check, check_stored, sign},
     fixture::{self, Author},
     manifest::Chain,
 };
@@ -66,6 +67,26 @@ fn two_records_in_one_place_are_proof_whichever_comes_first() {
         let Linked::Fork(found) = linked else { panic!("no fork: {linked:?}") };
         assert_eq!(found.to_bytes(), fork.to_bytes());
         assert_eq!(feed.offer(second, none).unwrap_err().code(), "FEED-005");
+    }
+}
+
+#[test]
+fn evidence_supports_only_the_record_that_names_its_place() {
+    let chain = fixture::chain(2, fixture::policy());
+    let (mut one, mut two) = (Author::new(0), Author::new(0));
+    let first = one.update(&chain, 1, &[]);
+    let mut other = first.record().clone();
+    other.claimed_time = UnixSeconds(60);
+    let evidence = Evidence::of(&first, &two.write(other)).unwrap();
+    let said = EvidenceSpec { accused: one.id, incarnation: Incarnation(0), seq: Seq(0) };
+    assert_eq!(evidence.supports(&said), Ok(()));
+    let wrong = [
+        EvidenceSpec { accused: fixture::member(1).id, ..said },
+        EvidenceSpec { incarnation: Incarnation(1), ..said },
+        EvidenceSpec { seq: Seq(1), ..said },
+    ];
+    for spec in wrong {
+        assert_eq!(evidence.supports(&spec).unwrap_err().code(), "FEED-007");
     }
 }
 

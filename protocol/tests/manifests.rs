@@ -1,4 +1,5 @@
 //! The chain of manifests, as a member asks it.
+#![allow(clippy::unwrap_used, reason = "a test may stop at a failure")]
 
 use chorale_protocol::{
     base::{Incarnation, MemberId, RecordId, Seq},

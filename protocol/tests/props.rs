@@ -1,4 +1,5 @@
 //! Promises about any record, presence, question or bytes. proptest prints the failing input and keeps its seed.
+#![allow(clippy::unwrap_used, reason = "a test may stop at a failure")]
 
 use std::sync::LazyLock;
 

@@ -2,8 +2,9 @@
 //!
 //! A file is `{topic, network, chain, cases: [{id, input, expect, note}]}`; `input` is hexadecimal, or a list of such, and
 //! `hex+xx*n` ends with n bytes xx.
+#![allow(clippy::unwrap_used, reason = "a test may stop at a failure")]
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use bytes::Bytes;
 use chorale_protocol::{
@@ -89,6 +90,18 @@ fn every_vector_file_is_read() {
     let known: BTreeSet<String> = TOPICS.iter().chain(&READ_ELSEWHERE).map(|topic| format!("{topic}.json")).collect();
     let found = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert_eq!(found.collect::<BTreeSet<_>>(), known);
+}
+
+/// With `CHORALE_PYTHON`: a Python that has cbor2, cryptography and blake3.
+#[test]
+fn the_other_implementation_still_makes_these_vectors() {
+    let Some(python) = std::env::var_os("CHORALE_PYTHON") else {
+        println!("skipped: CHORALE_PYTHON not set");
+        return;
+    };
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scripts/vectors/make.py");
+    let made = Command::new(python).arg("-B").arg(script).arg("--check").arg(folder()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
 #[test]

@@ -178,3 +178,43 @@ impl Frames {
         self.ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_out_as_they_went_in() {
+        let sent = [Frame::Manifest("m".into()), Frame::Record("one".into()), Frame::Record("two".into())];
+        let mut wire = BytesMut::new();
+        sent.iter().for_each(|frame| frame.encode(&mut wire));
+        assert_eq!(wire.len(), sent.iter().map(Frame::wire_len).sum::<usize>());
+        wire.extend_from_slice(&Frame::END);
+        let mut frames = Frames::new();
+        let mut got = Vec::new();
+        for byte in &wire {
+            assert!(!frames.is_ended());
+            frames.push(&[*byte]).unwrap();
+            got.extend(frames.next().unwrap());
+        }
+        assert_eq!(got, sent);
+        assert!(frames.is_ended());
+    }
+
+    #[test]
+    fn an_answer_without_end_is_refused_before_it_fills_the_memory() {
+        let mut frame = BytesMut::new();
+        Frame::Manifest(vec![0; limit::MANIFEST_BYTES].into()).encode(&mut frame);
+        let mut frames = Frames::new();
+        let mut taken = 0;
+        let refusal = loop {
+            if let Err(error) = frames.push(&frame) {
+                break error;
+            }
+            taken += frames.next().unwrap().map_or(0, |frame| frame.content().len());
+            assert!(frames.buffer.len() < frame.len(), "what came out is kept");
+        };
+        assert_eq!(refusal.code(), "SYNC-004");
+        assert!(taken <= SyncRequest::ANSWER_BYTES + limit::MANIFEST_BYTES, "{taken}");
+    }
+}
