@@ -171,7 +171,10 @@ def next_cases():
     yield "next-both", follow(new, "g0", "g1", "h1", "h2"), "ok", "two of each"
     rotated = follow(new, "g0", "g1", "h0", "h1")
     third = changed(NEXT, {2: 2, 3: hash_(cbor(changed(NEXT, new)))} | new)
-    yield "next-revoked-governor", [*rotated, voted(cbor(third), *ALL)], "MAN-013", "who governed two versions ago"
+    yield "next-revoked-governors", [*rotated, voted(cbor(third), *ALL)], "MAN-014", "who governed two versions ago"
+    yield "next-revoked-governor", [*rotated, voted(cbor(third), "g0", "h0", "h2")], "MAN-013", "one of them"
+    bad = [vote("g0", payload), vote("g1", payload, world.RECORD)]
+    yield "next-vote-domain", [GENESIS_SIGNED, raw(payload, sorted(bad))], "SIG-003", ""
     yield "next-third", [*rotated, voted(cbor(third), "h0", "h2")], "ok", ""
     yield "next-base-model", follow({(8, 0): bytes(32)}), "MAN-010", ""
     yield "next-adapter", follow({(8, 1, 1): 8}), "MAN-010", ""

@@ -66,3 +66,15 @@ impl Millis {
         self.0.saturating_sub(earlier.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stop_at_their_ends_instead_of_turning_over() {
+        assert_eq!(Round(u64::MAX).next(), Round(u64::MAX));
+        assert_eq!(Millis(5).after(u64::MAX), Millis(u64::MAX));
+        assert_eq!((Millis(5).since(Millis(7)), Millis(7).since(Millis(5))), (0, 2));
+    }
+}

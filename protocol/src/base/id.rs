@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A text that is not 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected 64 hexadecimal digits, got {got:?}")]
+#[error("expected 64 hexadecimal digits in lower case, got {got:?}")]
 pub struct IdError {
     /// What came, cut to 80 characters.
     pub got: String,
@@ -43,9 +43,11 @@ macro_rules! id {
 
             fn from_str(text: &str) -> Result<Self, IdError> {
                 let mut bytes = [0; 32];
-                hex::decode_to_slice(text, &mut bytes)
-                    .map_err(|_| IdError { got: text.chars().take(80).collect() })?;
-                Ok(Self(bytes))
+                let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+                match hex::decode_to_slice(text, &mut bytes) {
+                    Ok(()) if lower => Ok(Self(bytes)),
+                    _ => Err(IdError { got: text.chars().take(80).collect() }),
+                }
             }
         }
 
@@ -125,5 +127,23 @@ impl de::Visitor<'_> for Bytes32 {
 
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<[u8; 32], E> {
         bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_it_is_shown_and_in_no_other_way() {
+        let id = RecordId([0xab; 32]);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!((id.short(), format!("{id:?}")), ("abababab".into(), "RecordId(abababab)".into()));
+        let shown = id.to_string();
+        for wrong in [&shown[1..], &shown[..62], &shown.to_uppercase(), "", "0x", &format!("{shown}00"), "\u{fc}"] {
+            let error = wrong.parse::<RecordId>().unwrap_err();
+            assert!(error.to_string().contains("64 hexadecimal digits"), "{error}");
+        }
+        assert_eq!("x".repeat(1000).parse::<MemberId>().unwrap_err().got.len(), 80);
     }
 }

@@ -65,10 +65,7 @@ impl Chain {
         let signed = unverified.verify()?;
         let Manifest { governors, members, .. } = &signed.manifest;
         no_strangers(&signed, |key| governors.binary_search(key).is_ok())?;
-        if signed.votes.len() < governors.len() {
-            let wanted = governors.len() as u64;
-            return Err(ManifestError::Votes { whose: "the genesis'", got: signed.votes.len(), wanted });
-        }
+        enough("the genesis'", signed.votes.len(), governors.len() as u64)?;
         members.iter().try_for_each(own_id)?;
         let network = NetworkId(derive(Context::NetworkId, &[&signed.payload]));
         let newest = Version::new(signed, bytes);
@@ -83,16 +80,15 @@ impl Chain {
     pub fn extend(&mut self, bytes: Bytes) -> Result<(), ManifestError> {
         let unverified = Unverified::split(&bytes)?;
         self.is_next(&unverified)?;
+        // The governors' word first: what they did not vote for is not worth the admission of its keys.
+        let old = &self.newest.manifest;
+        enough("the old version's", unverified.votes_of(&old.governors)?, old.threshold)?;
         let signed = unverified.verify()?;
-        let (old, new) = (&self.newest.manifest, &signed.manifest);
+        let new = &signed.manifest;
         let governs = |manifest: &Manifest, key: &PublicKey| manifest.governors.binary_search(key).is_ok();
         no_strangers(&signed, |key| governs(old, key) || governs(new, key))?;
-        for (manifest, whose) in [(old, "the old version's"), (new, "the new version's")] {
-            let got = signed.votes.iter().filter(|(key, _)| governs(manifest, key)).count();
-            if (got as u64) < manifest.threshold {
-                return Err(ManifestError::Votes { whose, got, wanted: manifest.threshold });
-            }
-        }
+        let got = signed.votes.iter().filter(|(key, _)| governs(new, key)).count();
+        enough("the new version's", got, new.threshold)?;
         self.may_follow(old, new)?;
         let newest = Version::new(signed, bytes);
         self.versions.push(newest.clone());
@@ -205,6 +201,10 @@ fn no_strangers(signed: &SignedManifest, governs: impl Fn(&PublicKey) -> bool) -
         Some((key, _)) => Err(ManifestError::Stranger { governor: key.to_string() }),
         None => Ok(()),
     }
+}
+
+fn enough(whose: &'static str, got: usize, wanted: u64) -> Result<(), ManifestError> {
+    if got as u64 >= wanted { Ok(()) } else { Err(ManifestError::Votes { whose, got, wanted }) }
 }
 
 fn own_id(member: &Member) -> Result<(), ManifestError> {

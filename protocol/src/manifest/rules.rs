@@ -27,9 +27,7 @@ impl Manifest {
     /// Checks the rules that need no other version.
     pub(super) fn check(&self) -> Result<(), ManifestError> {
         let governors = self.governors.len();
-        if governors == 0 || governors > GOVERNORS {
-            return Err(ManifestError::Governors { why: "1 to 64 are wanted" });
-        }
+        governors_fit(governors)?;
         if !ascending(&self.governors) {
             return Err(ManifestError::Governors { why: "keys do not strictly ascend" });
         }
@@ -48,6 +46,18 @@ impl Manifest {
     }
 }
 
+/// There are neither too few nor too many governors.
+pub(super) fn governors_fit(count: usize) -> Result<(), ManifestError> {
+    let fits = (1..=GOVERNORS).contains(&count);
+    if fits { Ok(()) } else { Err(ManifestError::Governors { why: "1 to 64 are wanted" }) }
+}
+
+/// There are neither too few nor too many members.
+pub(super) fn members_fit(count: usize) -> Result<(), ManifestError> {
+    let fits = (1..=limit::MEMBERS).contains(&count);
+    if fits { Ok(()) } else { Err(ManifestError::Members { why: "1 to 4096 are wanted" }) }
+}
+
 fn ascending<T: PartialOrd>(items: &[T]) -> bool {
     items.is_sorted_by(|a, b| a < b)
 }
@@ -59,9 +69,7 @@ pub(crate) fn is_label(text: &str) -> bool {
 }
 
 fn members(members: &[Member]) -> Result<(), ManifestError> {
-    if members.is_empty() || members.len() > limit::MEMBERS {
-        return Err(ManifestError::Members { why: "1 to 4096 are wanted" });
-    }
+    members_fit(members.len())?;
     if !members.is_sorted_by(|a, b| a.id < b.id) {
         return Err(ManifestError::Members { why: "ids do not strictly ascend" });
     }

@@ -47,6 +47,18 @@ impl Unverified {
         Ok(Self { draft: Draft::decode(&payload.0)?, payload: payload.0.into(), votes })
     }
 
+    /// How many of these governors voted; each of their votes verifies. Their keys were admitted before, so this is cheap.
+    pub(super) fn votes_of(&self, governors: &[PublicKey]) -> Result<usize, ManifestError> {
+        let mut count = 0;
+        for key in governors {
+            let Ok(place) = self.votes.binary_search_by_key(&key.to_bytes(), |vote| vote.0.0) else { continue };
+            key.verify(Domain::Manifest, &self.payload, &Signature(self.votes[place].1.0))
+                .map_err(|why| ManifestError::Vote { governor: key.to_string(), why })?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
     /// Admits every key, checks the manifest's own rules, then each vote's signature.
     pub(super) fn verify(self) -> Result<SignedManifest, ManifestError> {
         let manifest = self.draft.admit()?;

@@ -10,6 +10,7 @@
 use super::{
     AdapterSpec, Codec, Cut, Factor, LoraRule, Manifest, ManifestError, Member, MergeRule, Phase, Policy, Role, Steps,
     TensorSpec,
+    rules::{governors_fit, members_fit},
 };
 use crate::{
     base::{ManifestHash, MemberId, NetworkId, TransportId},
@@ -101,8 +102,10 @@ impl Draft {
         Ok(cbor::typed(payload)?)
     }
 
-    /// Admits every key. This is the costly part: 2 curve operations a key.
+    /// Admits every key. This is the costly part, so the numbers of keys are bounded first.
     pub(super) fn admit(self) -> Result<Manifest, ManifestError> {
+        governors_fit(self.governors.len())?;
+        members_fit(self.members.len())?;
         let admit =
             |key: [u8; 32]| PublicKey::admit(&key).map_err(|why| ManifestError::Key { key: hex::encode(key), why });
         let governors = self.governors.into_iter().map(|key| admit(key.0)).collect::<Result<_, _>>()?;
