@@ -131,7 +131,7 @@ fn chains_grow_by_votes_alone() {
     run("manifests", |_, input, case| {
         let (last, before) = input.split_last().unwrap();
         if before.is_empty() {
-            return ok(chain_of(&[last.clone()]));
+            return ok(chain_of(std::slice::from_ref(last)));
         }
         let mut chain = chain_of(before).unwrap_or_else(|code| panic!("{}: {code} too early", case["id"]));
         let held = chain.signed();
