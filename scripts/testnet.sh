@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# A test network of four members in containers: testnet.sh up|status|down.
+#   up [--model DIR --data A.jsonl B.jsonl C.jsonl D.jsonl]   build the image, make homes in .testnet/, start
+#   status                                                    what each node does
+#   down                                                      stop; homes and their keys stay in .testnet/
+# Without a model the members train a stand-in, which shows everything but learning.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+dir=${CHORALE_TESTNET:-$PWD/.testnet}
+export CHORALE_TESTNET=$dir
+
+compose() {
+    if docker compose version >/dev/null 2>&1; then
+        docker compose --project-name chorale-testnet --file docker/compose.yaml "$@"
+    elif command -v docker-compose >/dev/null; then
+        docker-compose --project-name chorale-testnet --file docker/compose.yaml "$@"
+    else
+        echo "testnet: docker compose is missing: sudo apt-get install --yes docker-compose" >&2
+        exit 1
+    fi
+}
+
+usage() {
+    sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+}
+
+# The image, from the binaries that a build outside made.
+image() {
+    scripts/setup.sh
+    cargo build --release --locked -p chorale -p chorale-protocol --bins --features chorale-protocol/cli
+    docker/base.sh
+    local libtorch=${LIBTORCH:-.libtorch} context=.cache/image target=${CARGO_TARGET_DIR:-target}
+    rm -rf "$context" && mkdir -p "$context/bin" "$context/lib"
+    cp "$target/release/chorale" "$target/release/chorale-audit" "$context/bin/"
+    cp "$libtorch"/lib/*.so* "$context/lib/"
+    # Debian's slim image has no C++ runtime of its own.
+    cp -L "$(c++ -print-file-name=libstdc++.so.6)" "$(c++ -print-file-name=libgcc_s.so.1)" "$context/lib/"
+    docker build --quiet --target prebuilt --tag chorale:testnet --file docker/Dockerfile "$context"
+    rm -rf "$context"
+}
+
+homes() {
+    local chorale=${CARGO_TARGET_DIR:-target}/release/chorale
+    local shape=(--fake 65536 --rounds 0)
+    local data=()
+    if [[ -n ${model:-} ]]; then
+        shape=(--model "$model")
+        data=(--data "${files[@]}")
+        shape+=(--set 'model.path="/model"')
+    fi
+    "$chorale" testnet new --dir "$dir" --nodes 4 "${shape[@]}" "${data[@]}" \
+        --set 'network.listen=["/ip4/0.0.0.0/tcp/4001"]' \
+        --set 'network.bootstrap=["/dns4/node-0/tcp/4001","/dns4/node-1/tcp/4001"]'
+}
+
+case ${1:-} in
+up)
+    shift
+    files=()
+    while (($#)); do
+        case $1 in
+        --model) model=$(realpath "$2") && shift 2 ;;
+        --data)
+            shift
+            while (($#)) && [[ $1 != --* ]]; do files+=("$(realpath "$1")") && shift; done
+            ;;
+        *) usage ;;
+        esac
+    done
+    image
+    [[ -e $dir/genesis ]] || homes
+    mkdir -p "$dir/none"
+    export CHORALE_MODEL=${model:-$dir/none}
+    CHORALE_UID=$(id -u)
+    # The nodes do not run as root, so the homes must not be root's.
+    if ((CHORALE_UID == 0)); then CHORALE_UID=10001 && chown -R 10001 "$dir"/node-*; fi
+    export CHORALE_UID
+    compose up --detach
+    ;;
+status)
+    for node in node-0 node-1 node-2 node-3; do
+        compose exec -T "$node" chorale status --home /home/chorale/home || echo "$node does not answer"
+    done
+    ;;
+down) compose down --timeout 5 ;;
+*) usage ;;
+esac
