@@ -1,4 +1,5 @@
 //! The golden vectors of payloads, merges and draws, made by another implementation: `scripts/vectors_merge.py`.
+#![allow(clippy::unwrap_used)] // Helpers of tests, too, may fail loudly.
 
 use bytes::Bytes;
 use chorale_protocol::{
