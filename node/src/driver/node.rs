@@ -1,6 +1,12 @@
 //! A node: its parts put together, started, and taken apart again.
 
-use std::{collections::VecDeque, path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use chorale_protocol::{
@@ -76,16 +82,25 @@ pub struct Setup {
 /// A node that runs. Dropping it stops it.
 pub struct Running {
     notices: broadcast::Sender<Notice>,
+    /// Listens from the very start, for the first who asks.
+    first: Mutex<Option<broadcast::Receiver<Notice>>>,
     commands: mpsc::Sender<Command>,
     stop: CancellationToken,
     task: Option<JoinHandle<Result<Summary, DriverError>>>,
 }
 
 impl Running {
-    /// What the node tells from now on.
+    /// What the node tells: for the first who asks from the start on, for others from now on.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Notice> {
-        self.notices.subscribe()
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.unwrap_or_else(|| self.notices.subscribe())
+    }
+
+    /// Where to want something of the node from elsewhere.
+    #[must_use]
+    pub fn commands(&self) -> mpsc::Sender<Command> {
+        self.commands.clone()
     }
 
     /// Wants something of the node; nothing happens if it has ended.
@@ -159,12 +174,12 @@ pub async fn start(setup: Setup) -> Result<Running, DriverError> {
         tap: net::FileTap::from_env()?,
     };
     let (net, events) = Net::start(config, Arc::clone(&shelf) as _, shelf).await?;
-    let (notices, _) = broadcast::channel(NOTICES);
+    let (notices, first) = broadcast::channel(NOTICES);
     let (commands, inbox) = mpsc::channel(16);
     let stop = CancellationToken::new();
     let node = Node { setup, clock, store, chain, shape, net, events, commands: inbox, stop: stop.clone() };
     let task = tokio::spawn(node.live(notices.clone()));
-    Ok(Running { notices, commands, stop, task: Some(task) })
+    Ok(Running { notices, first: Mutex::new(Some(first)), commands, stop, task: Some(task) })
 }
 
 /// The parts, before the engine is there.
