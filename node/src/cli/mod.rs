@@ -8,6 +8,8 @@ mod bench;
 mod card;
 mod data;
 #[cfg(feature = "torch")]
+mod demo;
+#[cfg(feature = "torch")]
 mod eval;
 #[cfg(feature = "torch")]
 mod export;
@@ -22,6 +24,7 @@ mod progress;
 mod release;
 mod run;
 mod status;
+mod testnet;
 
 use std::process::ExitCode;
 
@@ -58,6 +61,9 @@ enum Verb {
     Archive(archive::Args),
     Release(release::ReleaseArgs),
     Leave(release::LeaveArgs),
+    Testnet(testnet::Args),
+    #[cfg(feature = "torch")]
+    Demo(demo::Args),
     #[cfg(feature = "torch")]
     Pretrain(bench::PretrainArgs),
     #[cfg(feature = "torch")]
@@ -95,6 +101,9 @@ fn run(verb: Verb, out: &Out) -> Result<ExitCode> {
         Verb::Archive(args) => args.run(out),
         Verb::Release(args) => args.run(out),
         Verb::Leave(args) => args.run(out),
+        Verb::Testnet(args) => args.run(out),
+        #[cfg(feature = "torch")]
+        Verb::Demo(args) => args.run(out),
         #[cfg(feature = "torch")]
         Verb::Pretrain(args) => args.run(out),
         #[cfg(feature = "torch")]

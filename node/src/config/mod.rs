@@ -14,7 +14,7 @@ pub use check::label_is_fine;
 pub use error::{ConfigError, Source};
 pub use home::{Home, HomeError};
 use libp2p::Multiaddr;
-pub use template::template;
+pub use template::{set_in, template};
 
 use crate::train::Options;
 

@@ -95,3 +95,31 @@ const TEMPLATE: &str = r#"# Configuration of one Chorale member. A line that beg
 # What log.jsonl holds: "error", "warn", "info", "debug", or by module: "info,chorale::net=debug".
 # log = "info"
 "#;
+
+/// Sets `section.key` (or a top-level `key`) in a text that [`template`] made, shown as default or set before. `value` is
+/// TOML; what is no TOML value is taken as a string. `None`: there is no such option.
+#[must_use]
+pub fn set_in(text: &str, key: &str, value: &str) -> Option<String> {
+    let (section, key) = key.split_once('.').map_or(("", key), |(section, key)| (section, key));
+    let value = match toml::from_str::<toml::Table>(&format!("v = {value}")) {
+        Ok(_) => value.to_owned(),
+        Err(_) => toml::Value::String(value.into()).to_string(),
+    };
+    let mut here = "";
+    let mut found = false;
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| {
+            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                here = name;
+            }
+            let plain = line.strip_prefix("# ").unwrap_or(line);
+            if here == section && !found && plain.split_once(" = ").is_some_and(|(name, _)| name == key) {
+                found = true;
+                return format!("{key} = {value}");
+            }
+            line.to_owned()
+        })
+        .collect();
+    found.then(|| lines.join("\n") + "\n")
+}

@@ -112,3 +112,15 @@ fn a_home_is_never_overwritten() {
     assert!(matches!(error, HomeError::Taken { .. }), "{error}");
     assert_eq!(std::fs::read(home.author_key()).unwrap(), before);
 }
+
+#[test]
+fn an_option_of_the_template_can_be_set() {
+    let text = template("north", None, None);
+    let text = set_in(&text, "train.batch", "4").unwrap();
+    let text = set_in(&text, "train.trainer", "fake").unwrap();
+    let text = set_in(&text, "train.batch", "8").unwrap();
+    let text = set_in(&text, "label", "south").unwrap();
+    let config = parse(&text, &[], &[]).unwrap();
+    assert_eq!((config.train.batch_size, config.trainer, config.label.as_str()), (8, TrainerKind::Fake, "south"));
+    assert_eq!(set_in(&text, "train.nothing", "1"), None);
+}
