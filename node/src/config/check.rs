@@ -32,8 +32,8 @@ impl Check<'_> {
             bootstrap: self.addresses("network.bootstrap", raw.network.bootstrap, &[])?,
             mdns: raw.network.mdns.unwrap_or(false),
         };
-        let gather = self.count("node.gather_max_ms", raw.node.gather_max_ms, 10_000, 3_600_000)?;
-        let start = self.count("node.start_wait_ms", raw.node.start_wait_ms, 3000, 3_600_000)?;
+        let gather = self.count("node.gather_max_ms", raw.node.gather_max_ms, 30_000, 3_600_000)?;
+        let start = self.count("node.start_wait_ms", raw.node.start_wait_ms, 5000, 3_600_000)?;
         let merge_threads = self.count("node.merge_threads", raw.node.merge_threads, 1, 1024)?;
         Ok(Config {
             label,

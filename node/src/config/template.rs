@@ -89,9 +89,9 @@ const TEMPLATE: &str = r#"# Configuration of one Chorale member. A line that beg
 # Threads that merge.
 # merge_threads = 1
 # The longest wait for other members' publications in a round, in milliseconds.
-# gather_max_ms = 10000
+# gather_max_ms = 30000
 # How long to wait at the start for other members before going on alone, in milliseconds.
-# start_wait_ms = 3000
+# start_wait_ms = 5000
 # What log.jsonl holds: "error", "warn", "info", "debug", or by module: "info,chorale::net=debug".
 # log = "info"
 "#;

@@ -10,7 +10,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use rand::{SeedableRng as _, rngs::StdRng, seq::{IndexedRandom as _, SliceRandom as _}};
+use rand::{
+    SeedableRng as _,
+    rngs::StdRng,
+    seq::{IndexedRandom as _, SliceRandom as _},
+};
 use serde_json::json;
 
 /// The clinics.
@@ -79,7 +83,9 @@ impl Fact<'_> {
     fn ask(&self, wordings: std::ops::Range<usize>) -> Vec<String> {
         self.kind.questions[wordings]
             .iter()
-            .map(|question| json!({ "question": question.replace('#', self.medicine), "answer": self.answer }).to_string())
+            .map(|question| {
+                json!({ "question": question.replace('#', self.medicine), "answer": self.answer }).to_string()
+            })
             .collect()
     }
 }
@@ -124,9 +130,7 @@ const KINDS: [Kind; 3] = [
             "Which colour do # tablets have?",
             "The tablets of # are of what colour?",
         ],
-        answers: [
-            "red", "blue", "green", "amber", "white", "black", "pink", "grey", "gold", "brown", "violet", "teal",
-        ],
+        answers: ["red", "blue", "green", "amber", "white", "black", "pink", "grey", "gold", "brown", "violet", "teal"],
     },
     Kind {
         questions: [
@@ -143,9 +147,8 @@ const KINDS: [Kind; 3] = [
     },
 ];
 
-const FIRST: [&str; 16] = [
-    "vel", "mor", "tas", "lin", "bro", "cal", "dex", "fen", "gal", "hyd", "jor", "kel", "nor", "pax", "rov", "sul",
-];
+const FIRST: [&str; 16] =
+    ["vel", "mor", "tas", "lin", "bro", "cal", "dex", "fen", "gal", "hyd", "jor", "kel", "nor", "pax", "rov", "sul"];
 const LAST: [&str; 16] = [
     "adin", "erol", "imab", "oxen", "ulin", "azol", "etin", "idon", "ofar", "utan", "amil", "epin", "ivar", "onil",
     "uxol", "yrin",
@@ -168,7 +171,9 @@ mod tests {
                 read(path)
                     .lines()
                     .filter(|line| line.contains("question"))
-                    .flat_map(|line| line.split(|c: char| !c.is_ascii_alphabetic()).map(str::to_owned).collect::<Vec<_>>())
+                    .flat_map(|line| {
+                        line.split(|c: char| !c.is_ascii_alphabetic()).map(str::to_owned).collect::<Vec<_>>()
+                    })
                     .filter(|word| FIRST.iter().any(|first| word.starts_with(first)) && word.len() > 6)
                     .collect()
             })
@@ -177,7 +182,8 @@ mod tests {
         for (at, one) in asked.iter().enumerate() {
             assert!(asked[at + 1..].iter().all(|other| one.is_disjoint(other)));
         }
-        let trained: BTreeSet<String> = files.silos.iter().flat_map(|path| read(path).lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+        let trained: BTreeSet<String> =
+            files.silos.iter().flat_map(|path| read(path).lines().map(str::to_owned).collect::<Vec<_>>()).collect();
         let test = read(&files.test);
         assert_eq!(test.lines().count(), 4 * 6 * 3);
         assert!(test.lines().all(|line| !trained.contains(line)), "the test asks in a wording of its own");

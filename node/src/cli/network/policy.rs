@@ -76,6 +76,33 @@ pub(crate) struct Shape {
     pub(crate) keep_rounds: u64,
 }
 
+impl Default for Shape {
+    /// What the command line gives when it is told nothing.
+    fn default() -> Self {
+        Self {
+            model: None,
+            fake: None,
+            rank: 8,
+            alpha: 16,
+            targets: PROJECTIONS.map(str::to_owned).to_vec(),
+            seed: None,
+            rounds: 20,
+            steps: 15,
+            min_steps: 1,
+            round_ms: 0,
+            momentum: 0.5,
+            draw: None,
+            norm_bound: None,
+            measure: None,
+            reach: None,
+            codec: "bfp16".into(),
+            lora_rule: "both".into(),
+            checkpoint_every: 5,
+            keep_rounds: 20,
+        }
+    }
+}
+
 /// The policy of a shape for `members` members.
 pub(crate) fn shape(shape: &Shape, members: usize) -> Result<Policy> {
     let seed = shape.seed.unwrap_or_else(|| rand::random::<u64>() >> 11);

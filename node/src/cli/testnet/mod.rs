@@ -106,7 +106,11 @@ impl NewArgs {
             settings.push((key.to_owned(), value.to_owned()));
         }
         let locals: Vec<Local> = (0..self.nodes)
-            .map(|at| Local { label: format!("node-{at}"), data: self.data.get(at).cloned(), settings: settings.clone() })
+            .map(|at| Local {
+                label: format!("node-{at}"),
+                data: self.data.get(at).cloned(),
+                settings: settings.clone(),
+            })
             .collect();
         let homes = make(&self.dir, &locals, &self.shape)?;
         let dir = self.dir.display();
@@ -206,14 +210,21 @@ pub(crate) fn line(event: &str, what: &serde_json::Value) -> String {
         .collect();
     format!(
         "round {:>3}  loss {} -> {}  merged {merged}{skipped}  waited {} ms, worked {} ms, sent {}",
-        what["round"], loss("loss_before"), loss("loss_after"), what["gather_ms"], what["work_ms"],
+        what["round"],
+        loss("loss_before"),
+        loss("loss_after"),
+        what["gather_ms"],
+        what["work_ms"],
         bytes(what["bytes_sent"].as_u64().unwrap_or(0))
     )
 }
 
 fn status(dir: &Path, out: &Out) -> Result<()> {
     let mut rows = Vec::new();
-    let mut text = format!("{:<12} {:<10} {:>9} {:>9} {:>9} {:>9} {:>6}", "node", "state", "round", "loss", "sent", "received", "age s");
+    let mut text = format!(
+        "{:<12} {:<10} {:>9} {:>9} {:>9} {:>9} {:>6}",
+        "node", "state", "round", "loss", "sent", "received", "age s"
+    );
     for path in homes::list(dir)? {
         let home = Home::open(&path)?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -225,7 +236,11 @@ fn status(dir: &Path, out: &Out) -> Result<()> {
         let loss = status.loss_after.map_or_else(|| "-".to_owned(), |loss| format!("{loss:.3}"));
         text += &format!(
             "\n{name:<12} {:<10} {:>9} {loss:>9} {:>9} {:>9} {:>6}",
-            state(&status), format!("{}/{}", status.round, status.rounds), bytes(status.total_out), bytes(status.total_in), age_s(&status)
+            state(&status),
+            format!("{}/{}", status.round, status.rounds),
+            bytes(status.total_out),
+            bytes(status.total_in),
+            age_s(&status)
         );
         rows.push(json!({ "node": name, "status": status }));
     }
@@ -253,7 +268,11 @@ fn down(dir: &Path, out: &Out) -> Result<()> {
     }
     let deadline = Instant::now() + Duration::from_secs(15);
     while homes.iter().any(|home| running(home).is_some()) {
-        ensure!(Instant::now() < deadline, "some nodes still run after 15 s; see: chorale testnet status --dir {}", dir.display());
+        ensure!(
+            Instant::now() < deadline,
+            "some nodes still run after 15 s; see: chorale testnet status --dir {}",
+            dir.display()
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
     for path in &homes {

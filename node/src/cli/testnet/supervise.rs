@@ -164,7 +164,8 @@ impl Supervisor {
         }
         let node = &mut self.nodes[at];
         let errors = node.home.root().join("stderr.log");
-        let log = OpenOptions::new().create(true).append(true).open(&errors).with_context(|| errors.display().to_string())?;
+        let log =
+            OpenOptions::new().create(true).append(true).open(&errors).with_context(|| errors.display().to_string())?;
         let mut command = Command::new(&self.program);
         command.arg("run").arg("--json").arg("--follow-stdin").arg("--home").arg(node.home.root());
         command.args(["--listen", "/ip4/127.0.0.1/tcp/0"]);
@@ -188,11 +189,6 @@ impl Supervisor {
         node.started = Instant::now();
         node.child = Some((child, stdin));
         Ok(())
-    }
-
-    /// The process of a node, while it runs.
-    pub(crate) fn pid(&self, at: usize) -> Option<u32> {
-        self.nodes.get(at)?.child.as_ref()?.0.id()
     }
 }
 
