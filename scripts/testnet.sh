@@ -47,11 +47,17 @@ homes() {
     if [[ -n ${model:-} ]]; then
         shape=(--model "$model")
         data=(--data "${files[@]}")
-        shape+=(--set 'model.path="/model"')
     fi
     "$chorale" testnet new --dir "$dir" --nodes 4 "${shape[@]}" "${data[@]}" \
         --set 'network.listen=["/ip4/0.0.0.0/tcp/4001"]' \
         --set 'network.bootstrap=["/dns4/node-0/tcp/4001","/dns4/node-1/tcp/4001"]'
+    # In the container the model lies elsewhere, and each member sees its own examples only.
+    local node=0
+    for file in "${files[@]}"; do
+        cp "$file" "$dir/node-$node/data.${file##*.}"
+        sed -i -e 's|^path = .*|path = "/model"|' -e "s|^train = .*|train = \"data.${file##*.}\"|" "$dir/node-$node/chorale.toml"
+        node=$((node + 1))
+    done
 }
 
 case ${1:-} in

@@ -145,7 +145,9 @@ fn shape(args: &RunArgs, material: &Material) -> Shape {
         steps: args.steps,
         min_steps: args.steps,
         momentum: args.momentum,
+        // Every adapter is kept, so the auditor computes all merges again from the start and needs no checkpoint.
         keep_rounds: 0,
+        checkpoint_every: 0,
         ..Shape::default()
     }
 }

@@ -1,0 +1,99 @@
+//! A local network from one command: made, run to the end, looked at, archived; supervised while it runs.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+fn chorale(args: &[&str], dir: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_chorale")).args(args).current_dir(dir).output().unwrap()
+}
+
+fn json(args: &[&str], dir: &Path) -> Value {
+    let output = chorale(&[args, &["--json"]].concat(), dir);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Stops the network's processes whatever happens to the test.
+struct Up(Child);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn up(dir: &Path) -> (Up, impl Iterator<Item = Value>) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_chorale"))
+        .args(["testnet", "up", "--dir", "net", "--json"])
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (Up(child), lines.map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()))
+}
+
+#[test]
+fn a_local_network_runs_to_its_last_round_and_every_home_can_be_archived() {
+    let dir = tempfile::tempdir().unwrap();
+    json(
+        &["testnet", "new", "--dir", "net", "--nodes", "3", "--fake", "4096", "--rounds", "3", "--steps", "2"],
+        dir.path(),
+    );
+    let (mut net, events) = up(dir.path());
+    let events: Vec<Value> = events.collect();
+    assert!(net.0.wait().unwrap().success());
+    for node in ["node-0", "node-1", "node-2"] {
+        let rounds = events.iter().filter(|e| e["node"] == node && e["event"] == "round").count();
+        assert_eq!(rounds, 3, "{node}: {events:?}");
+        let status = json(&["status", "--home", &format!("net/{node}")], dir.path());
+        assert_eq!((status["state"].as_str(), status["round"].as_u64()), (Some("finished"), Some(3)));
+        let archive = json(&["archive", "--home", &format!("net/{node}"), "--out", &format!("{node}.tar")], dir.path());
+        assert_eq!(archive["anchor"], status["head"]["id"]);
+        assert_eq!(archive["network"], status["network"]);
+    }
+    let said = chorale(&["archive", "--home", "net/node-0", "--out", "node-0.tar"], dir.path());
+    assert_eq!(said.status.code(), Some(1), "an archive is never overwritten");
+    let all = json(&["testnet", "status", "--dir", "net"], dir.path());
+    assert_eq!(all["nodes"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_killed_node_is_started_again_and_down_stops_all() {
+    let dir = tempfile::tempdir().unwrap();
+    json(
+        &["testnet", "new", "--dir", "net", "--nodes", "2", "--fake", "4096", "--rounds", "0", "--steps", "1"],
+        dir.path(),
+    );
+    let (mut net, mut events) = up(dir.path());
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let mut until = |what: &str| {
+        for event in events.by_ref() {
+            assert!(Instant::now() < deadline, "no {what}");
+            if event["event"] == what && event["node"] == "node-0" {
+                return;
+            }
+        }
+        panic!("the network ended before {what}");
+    };
+    until("round");
+    let pid = json(&["status", "--home", "net/node-0"], dir.path())["pid"].as_u64().unwrap();
+    assert!(Command::new("sh").args(["-c", &format!("kill -KILL {pid}")]).status().unwrap().success());
+    until("crashed");
+    until("restarted");
+    until("round");
+    // Whoever reads no more must not keep the nodes from stopping.
+    drop(events);
+    json(&["testnet", "down", "--dir", "net"], dir.path());
+    assert!(net.0.wait().unwrap().success());
+    let status = json(&["status", "--home", "net/node-1"], dir.path());
+    assert_eq!(status["state"], "stopped", "{status}");
+}
