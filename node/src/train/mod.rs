@@ -5,6 +5,7 @@ mod error;
 mod fake;
 mod options;
 mod plan;
+#[cfg(feature = "torch")]
 mod state;
 pub mod text;
 #[cfg(feature = "torch")]

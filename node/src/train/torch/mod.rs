@@ -31,6 +31,6 @@ pub use optim::{Adam, Flat};
 pub use pretrain::{Pretraining, pretrain};
 pub use rope::Rope;
 pub use schedule::rate;
-pub use step::{device, kind, loss_sum};
+pub use step::{Step, device, kind, loss_sum};
 pub use trainer::LoraTrainer;
 pub use weights::{Tensors, fingerprint, read_weights, shards};

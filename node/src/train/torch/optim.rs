@@ -3,7 +3,7 @@
 use tch::{Device, Kind, TchError, Tensor};
 
 /// What AdamW needs besides the rate.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adam {
     /// β₁ and β₂.
     pub betas: (f64, f64),
@@ -11,6 +11,12 @@ pub struct Adam {
     pub epsilon: f64,
     /// Decoupled: values shrink by rate · decay in every step.
     pub decay: f64,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Self { betas: (0.9, 0.999), epsilon: 1e-8, decay: 0.0 }
+    }
 }
 
 /// Trainable values in f32, one after the other, with their moments. One tensor means one operation a step, however

@@ -1,9 +1,59 @@
-//! The loss of a batch.
+//! The loss of a batch, and one optimiser step of an adapter.
 
+use chorale_protocol::manifest::Phase;
 use tch::{Device, Kind, Reduction, TchError, Tensor};
 
-use super::{Factors, Llama};
-use crate::train::data::{Batch, IGNORE};
+use super::{Adam, Factors, Llama, Lora, optim::clip_scale};
+use crate::train::{
+    DeviceChoice, Dtype, TrainError,
+    data::{Batch, IGNORE},
+};
+
+/// One optimiser step of an adapter.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// Which factors train.
+    pub phase: Phase,
+    /// The learning rate.
+    pub rate: f64,
+    /// AdamW's constants.
+    pub adam: Adam,
+    /// Gradients are shortened to this global norm; 0: never.
+    pub clip_norm: f64,
+}
+
+impl Step {
+    /// Steps along the gradient of the mean loss over all counted labels of `batches`. Returns the summed loss, nats.
+    ///
+    /// # Errors
+    /// [`TrainError::NotFinite`] before anything changed; `number` is the step's.
+    pub fn take(&self, model: &Llama, lora: &mut Lora, batches: &[Batch], number: u64) -> Result<f64, TrainError> {
+        let counted: usize = batches.iter().map(Batch::counted).sum();
+        for flat in lora.trained(self.phase) {
+            flat.zero_grad();
+        }
+        let mut sum = 0.0;
+        for batch in batches.iter().filter(|batch| batch.counted() > 0) {
+            let factors = lora.factors(model.kind(), Some(self.phase))?;
+            let loss = loss_sum(model, &factors, batch)?;
+            let value = loss.f_double_value(&[])?;
+            if !value.is_finite() {
+                return Err(TrainError::NotFinite { loss: value, step: number });
+            }
+            sum += value;
+            loss.f_div_scalar(counted as f64)?.f_backward()?;
+        }
+        let mut trained = lora.trained(self.phase);
+        let (norm, scale) = clip_scale(&trained.iter().map(|flat| &**flat).collect::<Vec<_>>(), self.clip_norm)?;
+        if !norm.is_finite() {
+            return Err(TrainError::NotFinite { loss: norm, step: number });
+        }
+        for flat in &mut trained {
+            flat.step(self.rate, scale, self.adam)?;
+        }
+        Ok(sum)
+    }
+}
 
 /// Summed loss of a batch, nats. Output logits are computed for the labels that count only.
 ///
@@ -35,12 +85,12 @@ pub(super) fn counted(model: &Llama, factors: &Factors, batch: &Batch) -> Result
 ///
 /// # Errors
 /// CUDA was asked for and libtorch has none.
-pub fn device(choice: crate::train::DeviceChoice) -> Result<Device, crate::train::TrainError> {
-    use crate::train::DeviceChoice as Choice;
+pub fn device(choice: DeviceChoice) -> Result<Device, TrainError> {
+    use DeviceChoice as Choice;
     match (choice, tch::Cuda::is_available()) {
         (Choice::Cpu, _) | (Choice::Auto, false) => Ok(Device::Cpu),
         (Choice::Auto | Choice::Cuda, true) => Ok(Device::Cuda(0)),
-        (Choice::Cuda, false) => Err(crate::train::TrainError::Device {
+        (Choice::Cuda, false) => Err(TrainError::Device {
             got: "cuda".into(),
             why: "this libtorch has no CUDA or sees no such device; install the CUDA build of libtorch, or set \
                   device = \"cpu\"",
@@ -50,9 +100,9 @@ pub fn device(choice: crate::train::DeviceChoice) -> Result<Device, crate::train
 
 /// What to compute in.
 #[must_use]
-pub const fn kind(dtype: crate::train::Dtype) -> Kind {
+pub const fn kind(dtype: Dtype) -> Kind {
     match dtype {
-        crate::train::Dtype::F32 => Kind::Float,
-        crate::train::Dtype::Bf16 => Kind::BFloat16,
+        Dtype::F32 => Kind::Float,
+        Dtype::Bf16 => Kind::BFloat16,
     }
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 use chorale_protocol::manifest::{AdapterSpec, Phase};
 
 use super::{
-    Adam, Evaluation, Factors, Llama, LlamaConfig, Lora, evaluate, fingerprint, loss_sum, mean_loss, optim::clip_scale,
-    rate, read_weights, step,
+    Adam, Evaluation, Factors, Llama, LlamaConfig, Lora, Step, evaluate, fingerprint, mean_loss, rate, read_weights,
+    step,
 };
 use crate::train::{
     Options, Outcome, Plan, TrainError, Trainer,
@@ -15,8 +15,6 @@ use crate::train::{
     text::Tokenizer,
 };
 
-/// AdamW's ε.
-const EPSILON: f64 = 1e-8;
 /// How much one step's time counts in the running mean.
 const TIME_WEIGHT: f64 = 0.2;
 
@@ -138,34 +136,13 @@ impl LoraTrainer {
             .collect();
         let counted: usize = batches.iter().map(Batch::counted).sum();
         let examples = batches.iter().map(Batch::examples).sum();
-        if counted == 0 {
-            self.steps += 1;
-            return Ok((0.0, 0, examples));
-        }
-        for flat in self.lora.trained(phase) {
-            flat.zero_grad();
-        }
         let mut sum = 0.0;
-        for batch in batches.iter().filter(|batch| batch.counted() > 0) {
-            let factors = self.lora.factors(self.model.kind(), Some(phase))?;
-            let loss = loss_sum(&self.model, &factors, batch)?;
-            let value = loss.f_double_value(&[])?;
-            if !value.is_finite() {
-                return Err(TrainError::NotFinite { loss: value, step: self.steps });
-            }
-            sum += value;
-            loss.f_div_scalar(counted as f64)?.f_backward()?;
-        }
-        let options = &self.options;
-        let mut trained = self.lora.trained(phase);
-        let (norm, scale) = clip_scale(&trained.iter().map(|flat| &**flat).collect::<Vec<_>>(), options.clip_norm)?;
-        if !norm.is_finite() {
-            return Err(TrainError::NotFinite { loss: norm, step: self.steps });
-        }
-        let rate = rate(options.learning_rate, options.schedule, options.warmup_steps, self.steps);
-        let adam = Adam { betas: options.betas, epsilon: EPSILON, decay: options.weight_decay };
-        for flat in &mut trained {
-            flat.step(rate, scale, adam)?;
+        if counted > 0 {
+            let options = &self.options;
+            let rate = rate(options.learning_rate, options.schedule, options.warmup_steps, self.steps);
+            let adam = Adam { betas: options.betas, decay: options.weight_decay, ..Adam::default() };
+            let step = Step { phase, rate, adam, clip_norm: options.clip_norm };
+            sum = step.take(&self.model, &mut self.lora, &batches, self.steps)?;
         }
         self.steps += 1;
         Ok((sum, counted, examples))
