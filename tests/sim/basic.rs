@@ -1,15 +1,44 @@
 //! A network that nothing disturbs.
 
+use std::collections::BTreeSet;
+
 use chorale_tests::sim::{Setup, World, seed};
 
 #[test]
-fn four_members_run_in_step_and_agree_on_every_merge() {
+fn four_members_start_together_keep_in_step_and_finish_at_the_last_round() {
     let mut setup = Setup::new(4, seed(1));
     setup.policy.rounds = 6;
+    setup.policy.momentum = 32_768;
     let mut world = World::running(&setup);
     let done = world.run_until(60_000, |world| world.nodes().iter().all(|node| node.is_finished()));
-    for node in world.nodes() {
-        println!("{:?}", node.seen().iter().map(|s| format!("{} {:?}", s.at, s.event)).collect::<Vec<_>>());
-    }
     assert!(done, "not everybody finished: {}", world.tag());
+    for round in 0..6 {
+        let merges: BTreeSet<_> = world.nodes().iter().map(|node| node.rounds().nth(round).unwrap().1.merge).collect();
+        assert_eq!(merges.len(), 1, "round {}: different merges: {}", round + 1, world.tag());
+    }
+    for node in world.nodes() {
+        assert_eq!(node.rounds().count(), 6, "{}", world.tag());
+        assert!(node.rounds().skip(1).all(|(_, report)| report.contributors.len() == 4), "{}", world.tag());
+    }
+}
+
+#[test]
+fn a_member_alone_trains_alone() {
+    let setup = Setup::new(4, seed(2));
+    let mut world = World::new(&setup);
+    world.start_after(2, 0);
+    world.run_for(20_000);
+    assert!(world.nodes()[2].round().0 > 10, "{}", world.tag());
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let run = || {
+        let mut setup = Setup::new(5, seed(3));
+        setup.link = setup.link.losing(0.1);
+        let mut world = World::running(&setup);
+        world.run_for(10_000);
+        world.nodes().iter().map(|node| (node.record(), node.steps())).collect::<Vec<_>>()
+    };
+    assert_eq!(run(), run());
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chorale_protocol::{
-    base::{BlobHash, Incarnation, Lamport, MemberId, Seq},
+    base::{BlobHash, Incarnation, Lamport, MemberId, RecordId, Seq},
     engine::{Stored, Trained},
-    feed::check_stored,
+    feed::{Checked, check_stored},
     manifest::Chain,
     merge,
     wire::Have,
@@ -46,6 +46,13 @@ impl Disk {
         let feed = self.feeds.entry((record.member, record.incarnation)).or_default();
         let before = feed.insert(record.seq, (record.clock, bytes.clone()));
         assert!(before.is_none_or(|(_, held)| held == *bytes), "a stored place is overwritten");
+    }
+
+    /// A record that is kept here.
+    pub(super) fn record(&self, id: &RecordId, chain: &Chain) -> Option<Checked> {
+        let all = self.feeds.values().flat_map(BTreeMap::values);
+        let mut checked = all.filter_map(|(_, bytes)| check_stored(bytes.clone(), chain).ok());
+        checked.find(|checked| checked.id() == *id)
     }
 
     /// Everything for an engine that starts.

@@ -148,6 +148,23 @@ impl Node {
             .collect()
     }
 
+    /// The newest round of another member that it admitted, 0 without any.
+    #[must_use]
+    pub fn admitted_of(&self, other: &MemberId) -> u64 {
+        let events = self.seen.iter().map(|seen| &seen.event);
+        let rounds = events.filter_map(|event| match event {
+            Event::Admitted { member, round, .. } if member == other => Some(round.0),
+            _ => None,
+        });
+        rounds.max().unwrap_or(0)
+    }
+
+    /// Whether its program runs.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        self.engine.is_some()
+    }
+
     /// How often it opened a new incarnation.
     #[must_use]
     pub fn incarnations(&self) -> usize {

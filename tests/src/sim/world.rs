@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use chorale_protocol::{
-    adapter::Layout,
-    base::{Millis, NetworkId, TransportId},
+    adapter::{Layout, Payload},
+    base::{Millis, NetworkId, RecordId, TransportId},
     engine::{Config, Engine, Input},
     fixture,
     manifest::{AdapterSpec, Chain, Codec, Factor, Policy, TensorSpec},
@@ -158,7 +158,6 @@ impl World {
     }
 
     pub(super) const fn millis(&self) -> Millis {
-        // Far from 0: a monotonic clock starts anywhere.
         Millis(self.clock.now())
     }
 
@@ -178,12 +177,30 @@ impl World {
         &self.layout
     }
 
-    /// The values that a node published last, as f32.
+    /// The values of one of a node's own publications, as f32.
     #[must_use]
-    pub fn values(&self, node: usize, payload: &chorale_protocol::base::BlobHash) -> Option<Vec<f32>> {
-        let bytes = self.nodes[node].disk.blobs.get(payload)?.clone();
-        let payload = chorale_protocol::adapter::Payload::check(&self.layout, self.codec, bytes).ok()?;
+    pub fn published(&self, node: usize, record: &RecordId) -> Option<Vec<f32>> {
+        let one = &self.nodes[node];
+        let body = one.disk.record(record, one.engine.as_ref()?.chain())?.record().body?;
+        let payload = Payload::check(&self.layout, self.codec, one.disk.blobs.get(&body.hash)?.clone()).ok()?;
         Some(payload.to_f32(&self.layout))
+    }
+
+    /// The parents of a record that any node keeps.
+    #[must_use]
+    pub fn parents_of(&self, record: &RecordId) -> Option<Vec<RecordId>> {
+        let found = self.nodes.iter().find_map(|node| node.disk.record(record, node.engine.as_ref()?.chain()));
+        found.map(|checked| checked.record().parents.clone())
+    }
+
+    /// A node passes a message on that is not its own.
+    pub fn announce(&mut self, node: usize, bytes: &Bytes) {
+        self.publish(node, gossip::Topic::Records, bytes);
+    }
+
+    /// Puts a manifest version on the disk of a node that does not run.
+    pub fn give_manifest(&mut self, node: usize, bytes: Bytes) {
+        self.nodes[node].disk.manifests.push(bytes);
     }
 
     /// A node's transport id.
