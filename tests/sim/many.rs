@@ -8,6 +8,7 @@ use chorale_tests::sim::{Setup, World, seed};
 fn sixty_four_members_that_merged_the_same_inputs_have_the_same_merge() {
     let mut setup = Setup::new(64, seed(100));
     setup.policy.rounds = 4;
+    setup.step_ms = 500;
     setup.link = setup.link.losing(0.02);
     let mut world = World::running(&setup);
     let done = world.run_until(120_000, |world| world.nodes().iter().all(|node| node.is_finished()));

@@ -8,6 +8,7 @@ fn two_rounds(nodes: usize, draw: u64, seed: u64) -> [Vec<Vec<f32>>; 2] {
     setup.policy.draw = draw;
     setup.training = Training::Spread;
     setup.link.duplicate = 0.0;
+    setup.step_ms = 500;
     let mut world = World::running(&setup);
     let done = world.run_until(60_000, |world| world.nodes().iter().all(|node| node.rounds().count() >= 2));
     assert!(done, "no two rounds: {}", world.tag());

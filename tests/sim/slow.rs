@@ -49,5 +49,6 @@ fn a_member_whose_rounds_take_ten_times_as_long_holds_nobody_up() {
     assert!(fast >= 110, "{fast} rounds: {}", world.tag());
     assert!(slow >= 12, "{slow} rounds: {}", world.tag());
     let last = world.nodes()[3].rounds().last().unwrap().1;
-    assert!(last.round.0 + 15 >= fast, "it does not land at the frontier: {last:?}, {}", world.tag());
+    // Its publication is as old as its training, and the next is under way: two of its rounds at most.
+    assert!(last.round.0 + 24 >= fast, "it does not land at the frontier: {last:?}, {}", world.tag());
 }

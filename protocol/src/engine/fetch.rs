@@ -13,7 +13,7 @@ const HOLDERS: usize = 8;
 /// Evidence bundles wanted at once.
 const EVIDENCE: usize = 64;
 /// Between tries of a fetch that failed: this, doubling, at most a minute.
-const RETRY_MS: u64 = 500;
+const RETRY_MS: u64 = 100;
 
 /// A blob under way, or to be tried again.
 #[derive(Debug)]
@@ -86,10 +86,14 @@ impl Fetches {
         self.active.values().filter(|active| active.since.is_some()).count()
     }
 
-    /// When a fetch stalls or may be tried again.
-    pub(super) fn deadline(&self, fetch_ms: u64) -> Option<Millis> {
-        let due = |active: &Active| active.since.map_or(active.not_before, |since| since.after(fetch_ms));
-        self.active.values().map(due).min()
+    /// When a fetch stalls or, if `most` are not under way already, may be tried again.
+    pub(super) fn deadline(&self, fetch_ms: u64, most: usize) -> Option<Millis> {
+        let full = self.running() >= most;
+        let due = |active: &Active| match active.since {
+            Some(since) => Some(since.after(fetch_ms)),
+            None => (!full).then_some(active.not_before),
+        };
+        self.active.values().filter_map(due).min()
     }
 }
 
@@ -116,7 +120,7 @@ impl Engine {
         let Some(active) = self.fetches.active.get_mut(&hash) else { return };
         active.since = None;
         active.tries = active.tries.saturating_add(1);
-        active.not_before = now.after((RETRY_MS << active.tries.min(7)).min(60_000));
+        active.not_before = now.after((RETRY_MS << active.tries.min(10)).min(60_000));
         match why {
             FetchError::Unreachable => {}
             FetchError::WrongBytes { peer } => {

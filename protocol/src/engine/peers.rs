@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::base::{Millis, RecordId, TransportId};
 
 /// Questions under way at once.
-const IN_FLIGHT: usize = 4;
+const IN_FLIGHT: usize = 16;
 /// How long a record may be missing before it is asked for: gossip reorders.
 const GRACE_MS: u64 = 250;
 /// How often a missing record is asked for before it is given up.

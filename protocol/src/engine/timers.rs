@@ -37,7 +37,7 @@ impl Engine {
             Stage::Gathering { .. } | Stage::Working(_) | Stage::Idle => None,
         };
         let peers = self.peers.deadline(self.now, self.patience_ms());
-        let fetches = self.fetches.deadline(self.config.fetch_ms);
+        let fetches = self.fetches.deadline(self.config.fetch_ms, self.config.fetches.max(1));
         [stage, peers, fetches, self.presence_due].into_iter().flatten().min()
     }
 
