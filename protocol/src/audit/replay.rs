@@ -194,7 +194,7 @@ fn anchor(options: &Options, index: &Index, notes: &mut Notes) -> bool {
     }
     let mut all = true;
     for anchor in &options.anchors {
-        if index.by_id(anchor).is_none_or(|light| light.stand == Stand::Loose) {
+        if index.by_id(anchor).is_none() {
             let place = Place { record: Some(*anchor), ..Place::default() };
             notes.add("ANC-002", &place, format!("record {anchor} is not in the archive"));
             all = false;

@@ -94,6 +94,7 @@ fn counts(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let Tally { ok, failed, missing } = counts.merges;
     match (report.recomputed, failed, missing) {
         (false, ..) => writeln!(out, "\nMerges were not recomputed.\n"),
+        (true, 0, 0) if ok == 0 => writeln!(out, "\nThere was no merge to recompute.\n"),
         (true, 0, 0) => writeln!(out, "\n{ok} merges recomputed, all equal.\n"),
         _ => writeln!(
             out,

@@ -14,7 +14,7 @@ use chorale_protocol::{
     feed::{Body, Checked, Close, Record, Skip, SkipReason, Spec, Update, sign},
     fixture::{self, Author},
     manifest::{Chain, Policy},
-    merge::{Merged, Plan, State, Voice, perform},
+    merge::{Merged, Plan, State, Voice, perform, weight},
 };
 
 /// One publication as its author holds it.
@@ -126,7 +126,7 @@ impl World {
         let seq = author.draft(&self.chain, &[], Spec::Close(Close::Left)).seq;
         let pool = admit::drawable(self.chain.current());
         let order = draw::order(&self.chain.network(), &author.id, author.incarnation, seq, &pool);
-        let (others, mut skipped) = self.survey(&order, &policy);
+        let (others, mut skipped) = self.survey(&order, &policy, own);
         let merged = perform(Plan {
             network: self.chain.network(),
             policy: &policy,
@@ -161,7 +161,14 @@ impl World {
         Draft { record, payload, merged, others }
     }
 
-    fn survey(&self, order: &[MemberId], policy: &Policy) -> (Vec<Voice>, Vec<(MemberId, SkipReason)>) {
+    fn survey(
+        &self,
+        order: &[MemberId],
+        policy: &Policy,
+        own: Option<&Published>,
+    ) -> (Vec<Voice>, Vec<(MemberId, SkipReason)>) {
+        let newest = || self.published.iter().flatten().map(|published| published.voice.round).max();
+        let base = own.map(|own| own.voice.round).or_else(newest).unwrap_or_default();
         let (mut others, mut skipped) = (Vec::new(), Vec::new());
         for member in order {
             if others.len() as u64 >= policy.draw {
@@ -169,6 +176,9 @@ impl World {
             }
             let who = self.authors.iter().position(|author| author.id == *member).unwrap();
             match self.published[who].last() {
+                Some(published) if weight(&policy.ages, base, published.voice.round).is_none() => {
+                    skipped.push((*member, SkipReason::Stale));
+                }
                 Some(published) => others.push(published.voice.clone()),
                 None => skipped.push((*member, SkipReason::Absent)),
             }

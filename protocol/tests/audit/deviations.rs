@@ -1,0 +1,253 @@
+//! One member deviates: the code says how, the finding says who.
+
+use bytes::Bytes;
+use chorale_protocol::{
+    adapter::{encode_f32, encode_q32, f32_view},
+    audit::Verdict,
+    base::{Incarnation, Lamport, MemberId, Round, Seq},
+    feed::{Close, Evidence, EvidenceSpec, Release, Skip, SkipReason, Spec},
+    fixture::{self, Author},
+    manifest::{LoraRule, Policy},
+    merge::State,
+};
+
+use crate::{
+    SEED, blames, codes, find,
+    world::{Draft, World},
+};
+
+/// Plays three honest rounds of four members, then lets member 1 publish once, changed.
+fn deviate(policy: Policy, code: &str, change: impl FnOnce(&mut Draft)) {
+    let mut world = World::play(4, 3, policy, SEED);
+    world.step_with(1, change);
+    blames(&world.audit(), code, world.authors[1].id);
+}
+
+#[test]
+fn a_wrong_weight_round_or_clock_is_found() {
+    deviate(fixture::policy(), "RULE-008", |draft| draft.update().weights[0] -= 1);
+    deviate(fixture::policy(), "RULE-005", |draft| draft.update().round = Round(9));
+    deviate(fixture::policy(), "RULE-004", |draft| draft.record.clock = Lamport(11));
+    deviate(Policy { lora_rule: LoraRule::Ffa, ..fixture::policy() }, "REC-020", |draft| {
+        draft.update().phase = chorale_protocol::manifest::Phase::A;
+    });
+}
+
+#[test]
+fn a_wrong_merge_hash_is_found() {
+    deviate(fixture::policy(), "MRG-001", |draft| draft.update().merge.0[31] ^= 0x80);
+}
+
+#[test]
+fn an_update_beyond_the_norm_bound_is_found() {
+    let policy = Policy { norm_bound: 6_554, ..fixture::policy() };
+    deviate(policy.clone(), "MRG-004", |draft| {
+        let mut values = f32_view(&draft.merged.values);
+        values[3] += 0.11;
+        let layout = chorale_protocol::adapter::Layout::new(&fixture::adapter()).unwrap();
+        draft.payload = encode_f32(&layout, policy.codec, &values).unwrap();
+    });
+}
+
+#[test]
+fn a_frozen_factor_that_changed_is_found() {
+    let policy = Policy { lora_rule: LoraRule::Ffa, ..fixture::policy() };
+    deviate(policy.clone(), "MRG-005", |draft| {
+        let mut values = draft.merged.values.clone();
+        values[0] += 1 << 24;
+        let layout = chorale_protocol::adapter::Layout::new(&fixture::adapter()).unwrap();
+        draft.payload = encode_q32(&layout, policy.codec, &values).unwrap();
+    });
+}
+
+#[test]
+fn a_malformed_payload_is_its_authors_fault() {
+    deviate(fixture::policy(), "PAY-002", |draft| {
+        let mut bytes = draft.payload.to_vec();
+        bytes[0] = 9;
+        draft.payload = bytes.into();
+    });
+    deviate(fixture::policy(), "RULE-010", |draft| draft.payload = Bytes::from_static(b"short"));
+}
+
+#[test]
+fn peers_other_than_the_draws_are_found() {
+    let policy = Policy { draw: 1, ..fixture::policy() };
+    // Someone else than the first of the draw.
+    let mut world = World::play(4, 3, policy.clone(), SEED);
+    let everyone: Vec<_> = world.published.iter().map(|list| list.last().unwrap().checked.clone()).collect();
+    let me = world.authors[1].id;
+    world.step_with(1, |draft| {
+        let drawn = draft.others[0].record;
+        let other = everyone.iter().find(|other| other.id() != drawn && other.record().member != me).unwrap();
+        draft.record.parents.retain(|id| *id != drawn);
+        draft.record.parents.push(other.id());
+        draft.record.parents.sort_unstable();
+        draft.record.clock = Lamport(1_000);
+        let round = everyone.iter().filter(|one| draft.record.parents.contains(&one.id())).map(round).max().unwrap();
+        draft.update().round = round.next();
+    });
+    blames(&world.audit(), "DRW-001", me);
+
+    // More than the draw.
+    let mut world = World::play(4, 3, policy.clone(), SEED);
+    world.step_with(1, |draft| {
+        draft.record.parents = everyone.iter().map(|one| one.id()).collect();
+        draft.record.parents.sort_unstable();
+        draft.record.clock = Lamport(1_000);
+        draft.update().weights = vec![1024; 4];
+        let round = everyone.iter().map(round).max().unwrap();
+        draft.update().round = round.next();
+    });
+    let report = world.audit();
+    blames(&report, "DRW-002", me);
+
+    // Nobody, without a word.
+    let mut world = World::play(4, 3, policy, SEED);
+    let own = world.published[1].last().unwrap().checked.clone();
+    world.step_with(1, |draft| {
+        draft.record.parents = vec![own.id()];
+        draft.update().weights = vec![1024];
+        draft.update().round = round(&own).next();
+    });
+    blames(&world.audit(), "DRW-003", me);
+}
+
+fn round(checked: &chorale_protocol::feed::Checked) -> Round {
+    let Spec::Update(update) = &checked.record().spec else { panic!("no update") };
+    update.round
+}
+
+#[test]
+fn a_false_claim_of_distance_is_found_and_so_is_a_merge_out_of_reach() {
+    let mut world = World::play(4, 3, fixture::policy(), SEED);
+    let me = world.authors[1].id;
+    let places: Vec<(MemberId, u64)> =
+        world.authors.iter().map(|author| (author.id, world.place(&author.id))).collect();
+    let place = |member: MemberId| places.iter().find(|(id, _)| *id == member).unwrap().1;
+    world.step_with(1, |draft| {
+        let left_out = draft.others.pop().unwrap();
+        let at = draft.record.parents.iter().position(|id| *id == left_out.record).unwrap();
+        draft.record.parents.remove(at);
+        let update = draft.update();
+        update.weights.remove(at);
+        update.skipped.push(Skip { member: place(left_out.member), reason: SkipReason::Distance });
+    });
+    let report = world.audit();
+    blames(&report, "MRG-002", me);
+
+    let mut world = World::play(4, 3, Policy { reach: 2_000, ..fixture::policy() }, SEED);
+    let mut done = false;
+    for _ in 0..4 {
+        world.step_with(1, |draft| {
+            let far = draft.others.iter().find(|voice| draft.merged.out_of_reach.contains(&voice.member)).cloned();
+            let Some(far) = far.filter(|far| !done && far.round < draft.merged.round) else { return };
+            done = true;
+            draft.record.parents.push(far.record);
+            draft.record.parents.sort_unstable();
+            draft.record.clock = Lamport(1_000);
+            let at = draft.record.parents.iter().position(|id| *id == far.record).unwrap();
+            let update = draft.update();
+            update.weights.insert(at, 1024);
+            update.skipped.retain(|skip| skip.member != place(far.member));
+        });
+        if done {
+            break;
+        }
+    }
+    assert!(done, "nobody was out of reach");
+    blames(&world.audit(), "MRG-002", me);
+}
+
+#[test]
+fn a_checkpoint_that_is_not_the_state_is_found() {
+    let policy = Policy { checkpoint_every: 1, ..fixture::policy() };
+    for malformed in [false, true] {
+        let mut world = World::play(3, 2, policy.clone(), SEED);
+        let mut wrong = Bytes::new();
+        world.step_with(1, |draft| {
+            let state = draft.merged.state.clone().unwrap();
+            let state = State { v: state.v.iter().map(|value| value + 1).collect(), ..state };
+            wrong = if malformed { Bytes::from_static(&[1; 9]) } else { state.to_bytes() };
+            draft.update().state = Some(fixture::body(&wrong));
+        });
+        world.builder.blob(wrong);
+        blames(&world.audit(), if malformed { "MRG-009" } else { "MRG-006" }, world.authors[1].id);
+    }
+}
+
+#[test]
+fn an_unsettled_fork_fails_and_names_the_member() {
+    let mut world = World::play(3, 3, fixture::policy(), SEED);
+    let forked = world.fork(2, &world.published[2][1].checked.clone());
+    world.keep(&forked);
+    let report = world.audit();
+    blames(&report, "FORK-001", world.authors[2].id);
+    assert_eq!(find(&report, "FORK-001").seq, Some(Seq(1)));
+    assert!(find(&report, "FORK-001").text.contains("silo-2"));
+    // Who goes on from either branch is not at fault.
+    assert_eq!(codes(&report).iter().filter(|code| **code != "FORK-001").count(), 0, "{:#?}", report.findings);
+}
+
+#[test]
+fn evidence_alone_convicts() {
+    let mut world = World::play(3, 3, fixture::policy(), SEED);
+    let first = world.published[2][1].checked.clone();
+    let bundle = Evidence::of(&first, &world.fork(2, &first)).unwrap();
+    let (accused, incarnation, seq) = bundle.accused();
+    let hash = world.builder.evidence(bundle.to_bytes());
+    let spec = Spec::Evidence(EvidenceSpec { accused, incarnation, seq });
+    world.write(0, &[], spec, Some(fixture::body(&bundle.to_bytes())));
+    let report = world.audit();
+    blames(&report, "FORK-001", accused);
+    assert_eq!((report.counts.evidence.ok, report.counts.blobs.failed), (1, 0));
+    assert_eq!(find(&report, "FORK-001").file, format!("evidence/{hash}"));
+
+    // A record that reads something else into it.
+    let spec = Spec::Evidence(EvidenceSpec { accused: world.authors[1].id, incarnation, seq });
+    world.write(0, &[], spec, Some(fixture::body(&bundle.to_bytes())));
+    assert_eq!(find(&world.audit(), "EVD-003").feed.unwrap().0, world.authors[0].id);
+}
+
+#[test]
+fn evidence_that_proves_nothing_is_found() {
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    world.builder.evidence(Bytes::from_static(b"not evidence"));
+    let report = world.audit();
+    assert_eq!((report.verdict(), codes(&report)), (Verdict::Failed, vec!["EVD-001"]));
+}
+
+#[test]
+fn what_follows_a_close_and_a_release_of_another_round_are_found() {
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    world.write(1, &[], Spec::Close(Close::Left), None);
+    world.write(1, &[], Spec::Close(Close::Left), None);
+    blames(&world.audit(), "FEED-004", world.authors[1].id);
+
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    let released = world.published[0][0].checked.clone();
+    world.write(1, &[&released], Spec::Release(Release { round: Round(7), label: "v1".into() }), None);
+    blames(&world.audit(), "RULE-011", world.authors[1].id);
+}
+
+#[test]
+fn an_incarnation_that_continues_someone_elses_feed_is_found() {
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    let other = world.published[1][0].checked.id();
+    world.authors[0] = Author::new(0);
+    world.authors[0].incarnation = Incarnation(1);
+    world.step_with(0, |draft| draft.record.prev = Some(other));
+    blames(&world.audit(), "INC-002", world.authors[0].id);
+}
+
+#[test]
+fn rounds_beyond_the_last_and_stale_own_parents_are_found() {
+    let mut world = World::play(3, 3, Policy { rounds: 5, ..fixture::policy() }, SEED);
+    world.rounds(1);
+    assert!(codes(&world.audit()).contains(&"UPD-006"));
+
+    let mut world = World::play(3, 3, Policy { momentum: 0, ..fixture::policy() }, SEED);
+    let old = world.published[1][1].clone();
+    world.step_from(1, Some(old), |_| {});
+    blames(&world.audit(), "UPD-004", world.authors[1].id);
+}
