@@ -196,7 +196,7 @@ fn anchor(options: &Options, index: &Index, notes: &mut Notes) -> bool {
     for anchor in &options.anchors {
         if index.by_id(anchor).is_none() {
             let place = Place { record: Some(*anchor), ..Place::default() };
-            notes.add("ANC-002", &place, format!("record {anchor} is not in the archive"));
+            notes.add("ANC-002", &place, format!("record {anchor} is not in the archive, or does not verify"));
             all = false;
         }
     }

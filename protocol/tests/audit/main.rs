@@ -1,4 +1,5 @@
 //! What an audit promises: honest archives pass, and every deviation is found and laid at the right door.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod deviations;
 mod honest;
@@ -28,7 +29,9 @@ fn blames(report: &Report, code: &str, member: MemberId) {
     let finding = find(report, code);
     assert_eq!(finding.severity, Severity::Failure);
     assert_eq!(finding.feed.map(|feed| feed.0), Some(member), "{finding:?}");
-    for other in report.findings.iter().filter(|finding| finding.severity == Severity::Failure) {
+    // An anchor whose record is refused is missing, whoever wrote it.
+    let failures = report.findings.iter().filter(|finding| finding.severity == Severity::Failure);
+    for other in failures.filter(|finding| finding.code != "ANC-002") {
         assert_eq!(other.feed.map(|feed| feed.0), Some(member), "{other:?}");
     }
 }

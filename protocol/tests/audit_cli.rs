@@ -1,0 +1,232 @@
+//! What `chorale-audit` promises on its command line: exit codes, JSON on every path, folder and tar alike.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[path = "audit/world.rs"]
+mod world;
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use chorale_protocol::{
+    audit::{MemoryArchive, layout::Name},
+    base::Incarnation,
+    fixture,
+};
+use serde_json::Value;
+use world::World;
+
+const SEED: u64 = 20_261_122;
+
+fn run(args: &[&str]) -> (Option<i32>, Output) {
+    let output = Command::new(env!("CARGO_BIN_EXE_chorale-audit")).args(args).output().unwrap();
+    (output.status.code(), output)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Every line of stdout, as JSON.
+fn lines(output: &Output) -> Vec<Value> {
+    let lines: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().all(|line| line["schema"] == "chorale-audit/1"));
+    lines
+}
+
+fn write_folder(archive: &MemoryArchive, root: &Path) {
+    for (name, bytes) in archive.iter() {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+fn write_tar(archive: &MemoryArchive, path: &Path) {
+    let mut builder = tar::Builder::new(fs::File::create(path).unwrap());
+    for (name, bytes) in archive.iter() {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, &bytes[..]).unwrap();
+    }
+    builder.into_inner().unwrap().sync_all().unwrap();
+}
+
+struct Stage {
+    _home: tempfile::TempDir,
+    folder: String,
+    tar: String,
+    network: String,
+    anchors: Vec<String>,
+    world: World,
+}
+
+impl Stage {
+    fn new(change: impl FnOnce(&mut World, &mut MemoryArchive)) -> Self {
+        let mut world = World::play(3, 3, fixture::policy(), SEED);
+        let anchors = world.heads().iter().map(ToString::to_string).collect();
+        let mut archive = world.archive();
+        change(&mut world, &mut archive);
+        let home = tempfile::tempdir().unwrap();
+        let (folder, tar) = (home.path().join("archive"), home.path().join("archive.tar"));
+        fs::create_dir(&folder).unwrap();
+        write_folder(&archive, &folder);
+        write_tar(&archive, &tar);
+        let path = |path: &Path| path.to_str().unwrap().to_owned();
+        let (folder, tar) = (path(&folder), path(&tar));
+        Self { _home: home, folder, tar, network: world.chain.network().to_string(), anchors, world }
+    }
+
+    fn verify(&self, more: &[&str]) -> (Option<i32>, Output) {
+        let (code, output) = self.verify_at(&self.folder, more);
+        let (tar_code, tar_output) = self.verify_at(&self.tar, more);
+        assert_eq!(code, tar_code);
+        // The path is shown in the hints, and only there.
+        let plain = |output: &Output| text(&output.stdout).replace(&self.tar, &self.folder);
+        assert_eq!(plain(&output), plain(&tar_output));
+        (code, output)
+    }
+
+    fn verify_at(&self, archive: &str, more: &[&str]) -> (Option<i32>, Output) {
+        run(&[&["verify", archive, "--network", &self.network], more].concat())
+    }
+}
+
+#[test]
+fn a_clean_archive_exits_with_0_when_anchored_and_3_when_not() {
+    let stage = Stage::new(|_, _| {});
+    let anchors: Vec<&str> = stage.anchors.iter().flat_map(|anchor| ["--anchor", anchor]).collect();
+    let (code, output) = stage.verify(&anchors);
+    assert_eq!(code, Some(0), "{}", text(&output.stdout));
+    let shown = text(&output.stdout);
+    assert!(shown.contains("9 merges recomputed, all equal.") && shown.contains("Verdict: PASSED\n"), "{shown}");
+    assert!(shown.contains("This does not prove:") && shown.contains(&stage.anchors[0]), "{shown}");
+    assert!(output.stderr.is_empty(), "no progress without a terminal");
+
+    let (code, output) = stage.verify(&[]);
+    assert_eq!(code, Some(3));
+    assert!(text(&output.stdout).contains("Verdict: INCOMPLETE (UNANCHORED)"));
+    assert_eq!(stage.verify(&["--allow-unanchored"]).0, Some(0));
+    assert_eq!(stage.verify(&["--allow-unanchored", "--no-recompute", "--threads", "1"]).0, Some(3));
+}
+
+#[test]
+fn anchors_and_the_genesis_can_come_from_files() {
+    let stage = Stage::new(|_, _| {});
+    let home = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = home.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let anchors = file("anchors", format!("# newest\n{}\n\n", stage.anchors.join("\n")).as_bytes());
+    let genesis = file("genesis", &stage.world.chain.signed()[0]);
+    let (code, _) = run(&["verify", &stage.folder, "--genesis", &genesis, "--anchor", &anchors]);
+    assert_eq!(code, Some(0));
+    for bad in [file("bad", b"not an id\n"), file("empty", b"# none\n"), "nowhere".to_owned()] {
+        assert_eq!(stage.verify_at(&stage.folder, &["--anchor", &bad]).0, Some(2), "{bad}");
+    }
+    let (code, _) = run(&["verify", &stage.folder, "--genesis", &anchors]);
+    assert_eq!(code, Some(2));
+}
+
+#[test]
+fn a_failure_exits_with_1_and_says_where() {
+    let stage = Stage::new(|world, archive| {
+        let name = Name::Feed(world.authors[1].id, Incarnation(0)).to_string();
+        let mut bytes = archive.remove(&name).unwrap().to_vec();
+        bytes[60] ^= 1;
+        archive.insert(name, bytes.into());
+    });
+    let (code, output) = stage.verify(&["--json"]);
+    assert_eq!(code, Some(1));
+    let lines = lines(&output);
+    let (summary, findings) = lines.split_last().unwrap();
+    assert_eq!((summary["type"].as_str(), summary["exit"].as_u64()), (Some("summary"), Some(1)));
+    assert_eq!(summary["verdict"], "FAILED");
+    assert_eq!(summary["findings"].as_u64(), Some(findings.len() as u64));
+    let failure = &findings[0];
+    assert_eq!((failure["type"].as_str(), failure["severity"].as_str()), (Some("finding"), Some("failure")));
+    let feeds = findings.iter().find(|finding| finding["member"] == stage.world.authors[1].id.to_string()).unwrap();
+    assert!(feeds["offset"].is_u64() && feeds["meaning"].is_string() && feeds["action"].is_string());
+    let (code, output) = stage.verify(&[]);
+    assert_eq!(code, Some(1));
+    assert!(text(&output.stdout).starts_with("FAILURE "), "failures come first");
+}
+
+#[test]
+fn nothing_to_check_exits_with_3() {
+    let stage = Stage::new(|_, archive| *archive = MemoryArchive::default());
+    let (code, output) = stage.verify(&["--allow-unanchored", "--json"]);
+    assert_eq!(code, Some(3));
+    assert_eq!(lines(&output).last().unwrap()["verdict"], "INCOMPLETE");
+}
+
+#[test]
+fn wrong_use_exits_with_2_and_an_unreadable_archive_with_4_with_json_on_stdout() {
+    let stage = Stage::new(|_, _| {});
+    for wrong in [
+        &["verify", &stage.folder, "--json"][..],
+        &["verify", &stage.folder, "--network", "abc", "--json"],
+        &["verify", "--json"],
+        &["verify", &stage.folder, "--network", &stage.network, "--threads", "0", "--json"],
+        &["nonsense", "--json"],
+        &["verify", &stage.folder, "--network", &stage.network, "--anchor", "xyz", "--json"],
+    ] {
+        let (code, output) = run(wrong);
+        assert_eq!(code, Some(2), "{wrong:?}");
+        assert_eq!(lines(&output)[0]["exit"], 2, "{wrong:?}");
+        assert!(!output.stderr.is_empty());
+    }
+    let missing = format!("{}/nowhere", stage.folder);
+    let genesis = format!("{}/genesis", stage.folder);
+    let broken = format!("{}.broken", stage.tar);
+    fs::write(&broken, &fs::read(&stage.tar).unwrap()[..2_600]).unwrap();
+    for unreadable in [&missing, &genesis, &broken] {
+        let (code, output) = stage.verify_at(unreadable, &["--json"]);
+        assert_eq!(code, Some(4), "{unreadable}: {}", text(&output.stderr));
+        assert_eq!(lines(&output)[0]["exit"], 4);
+    }
+    assert_eq!(run(&["--help"]).0, Some(0));
+    assert_eq!(run(&["--version"]).0, Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_not_followed_and_hostile_names_reach_no_terminal() {
+    let stage = Stage::new(|_, _| {});
+    let blob = stage.world.published[0][0].checked.record().body.unwrap().hash;
+    let path = Path::new(&stage.folder).join(Name::Blob(blob).to_string());
+    let away = Path::new(&stage.folder).parent().unwrap().join("away");
+    fs::rename(&path, &away).unwrap();
+    std::os::unix::fs::symlink(&away, &path).unwrap();
+    fs::write(Path::new(&stage.folder).join("evil\u{1b}[2J\n"), b"x").unwrap();
+    let (code, output) = stage.verify_at(&stage.folder, &["--allow-unanchored"]);
+    let shown = text(&output.stdout);
+    assert_eq!(code, Some(3), "{shown}");
+    assert!(shown.contains("BLB-001") && shown.contains("(a link)"), "{shown}");
+    assert!(shown.contains("evil\\u{1b}[2J\\u{a}") && !shown.contains('\u{1b}'), "{shown}");
+    assert_eq!(lines(&stage.verify_at(&stage.folder, &["--json"]).1).last().unwrap()["exit"], 3);
+}
+
+#[test]
+fn feeds_records_and_codes_are_shown() {
+    let stage = Stage::new(|_, _| {});
+    let member = stage.world.authors[0].id.to_string();
+    let (code, output) = run(&["feed", &stage.folder]);
+    assert_eq!((code, text(&output.stdout).lines().count()), (Some(0), 3));
+    let (code, output) = run(&["feed", &stage.tar, &member[..8]]);
+    assert_eq!(code, Some(0));
+    assert_eq!(text(&output.stdout).matches("update of round").count(), 3);
+    let (code, output) = run(&["record", &stage.folder, &stage.anchors[0]]);
+    assert!(code == Some(0) && text(&output.stdout).contains("Update"));
+    assert_eq!(run(&["record", &stage.folder, "ffff"]).0, Some(2));
+    assert_eq!(run(&["feed", &format!("{}/nowhere", stage.folder)]).0, Some(4));
+    let (code, output) = run(&["explain", "mrg-001"]);
+    assert!(code == Some(0) && text(&output.stdout).starts_with("MRG-001 (failure)"));
+    assert!(text(&run(&["explain"]).1.stdout).lines().count() > 100);
+    assert_eq!(run(&["explain", "XYZ-999"]).0, Some(2));
+}
