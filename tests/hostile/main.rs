@@ -19,7 +19,7 @@ const CASES_A_PEER: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Has `evil` send `case` until the honest node says why it refused it.
-async fn refused(world: &mut World, evil: &Evil, case: &Case) {
+async fn refused(world: &mut World, evil: &Evil, case: &Case) -> Result<(), String> {
     let mut notices = world.listen();
     evil.send(case).await;
     let code = tokio::time::timeout(PATIENCE, async {
@@ -34,21 +34,27 @@ async fn refused(world: &mut World, evil: &Evil, case: &Case) {
         }
     })
     .await;
-    assert_eq!(code, Ok(case.code), "case {}", case.name);
+    match code {
+        Ok(code) if code == case.code => Ok(()),
+        Ok(code) => Err(format!("{}: refused with {code}, wanted {}", case.name, case.code)),
+        Err(_) => Err(format!("{}: not refused, wanted {}", case.name, case.code)),
+    }
 }
 
 async fn all_refused(cases: impl Fn(&Evil) -> Vec<Case>, apiece: usize) {
     let count = cases(&Evil::unconnected()).len();
     let mut world = World::start(2, count.div_ceil(apiece)).await;
+    let mut wrong = Vec::new();
     for peer in 0..count.div_ceil(apiece) {
         let evil = world.evil(peer).await;
         for case in cases(&evil).iter().skip(peer * apiece).take(apiece) {
-            refused(&mut world, &evil, case).await;
+            wrong.extend(refused(&mut world, &evil, case).await.err());
         }
         evil.leave().await;
     }
     world.goes_on().await;
     world.stop().await;
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -46,6 +46,6 @@ pub(crate) fn cases(evil: &Evil) -> Vec<Case> {
             bytes[blocks] = 1;
         }),
         case("payload: a zero block with an exponent", "PAY-004", &|bytes| bytes[0] = 0xf0),
-        case("payload: all ones", "PAY-003", &|bytes| bytes.fill(0x80)),
+        case("payload: the same bits everywhere", "PAY-002", &|bytes| bytes.fill(0x80)),
     ]
 }

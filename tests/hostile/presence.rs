@@ -46,7 +46,7 @@ pub(crate) fn cases(evil: &Evil) -> Vec<Case> {
         case("presence: of another domain", "SIG-003", sign(&payload, &evil.author, Domain::Record)),
         case("presence: a short signature", "CBOR-018", seal(&payload, &signature[..60])),
         edit("presence: another network", "REC-002", &|map| drop(map.insert(int(1), bytes(&[7; 32])))),
-        edit("presence: by nobody", "REC-005", &|map| drop(map.insert(int(2), bytes(&[7; 32])))),
+        edit("presence: by nobody", "PRES-003", &|map| drop(map.insert(int(2), bytes(&[7; 32])))),
         edit("presence: no counter", "CBOR-016", &|map| drop(map.remove(&int(7)))),
         edit("presence: an unknown field", "CBOR-016", &|map| drop(map.insert(int(9), int(0)))),
         edit("presence: unknown version", "REC-001", &|map| drop(map.insert(int(0), int(2)))),
