@@ -20,7 +20,7 @@ use super::{
     inbox::{self, Order},
     model, network,
     out::{Out, safe},
-    progress::Progress,
+    progress::{Progress, read_status},
 };
 
 /// How often the inbox is looked at.
@@ -153,6 +153,7 @@ impl Args {
                 _ = terminate.recv() => { switch.cancel(); return Ok(()); }
                 _ = interrupt.recv() => { switch.cancel(); return Ok(()); }
                 _ = look.tick() => {
+                    node.look_for_addresses();
                     if node.orders(running).await { switch.cancel(); return Ok(()); }
                 }
                 () = switch.cancelled() => return Ok(()),
@@ -180,12 +181,7 @@ impl Node<'_> {
     fn notice(&mut self, notice: Notice) -> bool {
         match notice {
             Notice::Listening(address) => {
-                self.addresses.push(address.to_string());
-                let text = self.addresses.iter().map(|address| format!("{address}\n")).collect::<String>();
-                if let Err(error) = network::replace(&self.home.addresses(), text.as_bytes()) {
-                    tracing::warn!(%error, "the addresses could not be written down");
-                }
-                self.progress.say("listening", &json!({ "address": address.to_string() }));
+                self.listens(vec![address.to_string()]);
                 false
             }
             Notice::State(state) => {
@@ -200,6 +196,30 @@ impl Node<'_> {
                 self.engine(&event);
                 false
             }
+        }
+    }
+
+    /// Addresses that were known before anybody listened to notices stand in the status.
+    fn look_for_addresses(&mut self) {
+        if self.addresses.is_empty()
+            && let Some(status) = read_status(self.home).filter(|status| status.pid == std::process::id())
+        {
+            self.listens(status.listening);
+        }
+    }
+
+    fn listens(&mut self, addresses: Vec<String>) {
+        let new: Vec<String> = addresses.into_iter().filter(|address| !self.addresses.contains(address)).collect();
+        if new.is_empty() {
+            return;
+        }
+        for address in &new {
+            self.progress.say("listening", &json!({ "address": safe(address) }));
+        }
+        self.addresses.extend(new);
+        let text: String = self.addresses.iter().map(|address| format!("{address}\n")).collect();
+        if let Err(error) = network::replace(&self.home.addresses(), text.as_bytes()) {
+            tracing::warn!(%error, "the addresses could not be written down");
         }
     }
 
