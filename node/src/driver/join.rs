@@ -38,6 +38,7 @@ pub(super) struct Joined {
 }
 
 /// Waits until the manifest names us. `newer` brings versions from the operator.
+#[allow(clippy::too_many_arguments, reason = "every one is a part of the node that it borrows for a while")]
 pub(super) async fn wait(
     mut chain: Chain,
     key: &AuthorKey,

@@ -127,7 +127,7 @@ impl Trainer for FakeTrainer {
     }
 
     fn step_ms(&self) -> Option<f64> {
-        (!self.options.step.is_zero()).then(|| self.options.step.as_secs_f64() * 1e3)
+        (!self.options.step.is_zero()).then_some(self.options.step.as_secs_f64() * 1e3)
     }
 
     fn save(&self) -> Vec<u8> {

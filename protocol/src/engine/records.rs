@@ -95,8 +95,10 @@ impl Engine {
     fn place(&mut self, checked: &Checked, from: Option<TransportId>) -> Verdict {
         let record = checked.record();
         let head = self.index.head(&record.member, record.incarnation);
-        let follows =
-            head.map_or(record.seq == Seq(0), |head| record.seq == head.seq.next() && record.prev == Some(head.id));
+        let follows = match head {
+            None => record.seq == Seq(0),
+            Some(head) => record.seq == head.seq.next() && record.prev == Some(head.id),
+        };
         if follows && let Err(reason) = self.judge(checked) {
             return self.broke_rule(checked, from, reason);
         }

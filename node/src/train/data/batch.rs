@@ -151,7 +151,7 @@ mod tests {
         let sequences = sequences();
         for packing in [true, false] {
             let mut order = Order::new(9, 5);
-            rows(&sequences, &mut order, 3, 4, packing);
+            let _ = rows(&sequences, &mut order, 3, 4, packing);
             let mut again = Order::resume(9, order.position(), 5);
             for _ in 0..10 {
                 assert_eq!(rows(&sequences, &mut order, 3, 4, packing), rows(&sequences, &mut again, 3, 4, packing));

@@ -50,7 +50,6 @@ impl Flat {
     }
 
     /// The trainable tensor.
-    #[must_use]
     pub const fn value(&self) -> &Tensor {
         &self.value
     }
