@@ -25,7 +25,7 @@ pub enum Event {
         /** to answer */
         ticket: Ticket,
     },
-    /// The first connection to a participant stands.
+    /// The first connection to a participant stands, and gossip with it runs.
     PeerUp {
         /** which */
         peer: TransportId,

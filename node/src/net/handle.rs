@@ -90,6 +90,7 @@ impl Net {
             penalties: Default::default(),
             addresses: Vec::new(),
             connected: Arc::clone(&connected),
+            greeting: Default::default(),
             unsent: Default::default(),
             lookups: JoinSet::new(),
             tap: config.tap,

@@ -19,14 +19,16 @@ impl Task {
                 self.dialer.reached(connection_id, peer_id);
                 if num_established.get() == 1 {
                     self.mark(peer_id, true);
-                    self.waiting.push_back(Event::PeerUp { peer: transport_id(&peer_id) });
+                    self.greeting.insert(peer_id, Instant::now());
                 }
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
                 tracing::debug!(peer = %peer_id, ?cause, "the last connection is gone");
                 self.mark(peer_id, false);
                 self.dialer.lost(peer_id, Instant::now());
-                self.waiting.push_back(Event::PeerDown { peer: transport_id(&peer_id) });
+                if self.greeting.remove(&peer_id).is_none() {
+                    self.waiting.push_back(Event::PeerDown { peer: transport_id(&peer_id) });
+                }
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 tracing::debug!(%error, "a dial failed");
@@ -91,7 +93,8 @@ impl Task {
                 }
                 self.deliver(subject, bytes, propagation_source, ticket);
             }
-            gossipsub::Event::Subscribed { topic, .. } => {
+            gossipsub::Event::Subscribed { topic, peer_id, .. } => {
+                self.welcome(peer_id);
                 if let Some(subject) = self.topics.subject(&topic) {
                     self.send_kept(subject);
                 }
@@ -101,6 +104,14 @@ impl Task {
             }
             gossipsub::Event::SlowPeer { peer_id, .. } => tracing::debug!(peer = %peer_id, "takes gossip slowly"),
             _ => {}
+        }
+    }
+
+    /// A peer is up when gossip with it runs: what is announced on that news reaches it. One that closed us out at its
+    /// gate never gets so far.
+    pub(super) fn welcome(&mut self, peer: PeerId) {
+        if self.greeting.remove(&peer).is_some() {
+            self.waiting.push_back(Event::PeerUp { peer: transport_id(&peer) });
         }
     }
 

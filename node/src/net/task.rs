@@ -5,7 +5,7 @@
 //! bounded queues then hold the connections back.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
@@ -44,6 +44,8 @@ const WAITING: usize = 64;
 /// Own messages kept for the first subscriber.
 const UNSENT: usize = 16;
 const TICK: Duration = Duration::from_millis(100);
+/// How long a new peer may take to name its topics.
+const GREETING: Duration = Duration::from_secs(2);
 /// How long connections may take to close.
 const GOODBYE: Duration = Duration::from_millis(1500);
 
@@ -63,6 +65,8 @@ pub(super) struct Task {
     pub(super) penalties: Penalties,
     pub(super) addresses: Vec<Multiaddr>,
     pub(super) connected: Connected,
+    /// Connected peers that have not named their topics yet, and since when.
+    pub(super) greeting: BTreeMap<PeerId, Instant>,
     /// Own messages that nobody was there to hear.
     pub(super) unsent: VecDeque<(Subject, Bytes)>,
     pub(super) lookups: JoinSet<(Key, Vec<Multiaddr>)>,
@@ -222,6 +226,10 @@ impl Task {
         }
         for (peer, score) in self.penalties.decay(now) {
             self.swarm.behaviour_mut().gossip.set_application_score(&peer, score);
+        }
+        let late = self.greeting.iter().filter(|(_, since)| now.saturating_duration_since(**since) >= GREETING);
+        for peer in late.map(|(peer, _)| *peer).collect::<Vec<_>>() {
+            self.welcome(peer);
         }
         self.dial_due(now);
     }

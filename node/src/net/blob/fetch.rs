@@ -59,7 +59,8 @@ pub(in crate::net) async fn fetch(client: &Client, peer: &TransportId, body: &Bo
         }
         tracing::warn!(%hash, "a partial file was damaged: begun anew");
         if length == 0 {
-            return Err(NetError::OtherLength { peer: peer.clone(), hash, got: 0, wanted: 0 });
+            // The record is wrong: no holder can have it.
+            return Err(NetError::Absent { peer: peer.clone(), hash });
         }
     }
 }

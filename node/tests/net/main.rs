@@ -1,0 +1,11 @@
+//! What the network promises, over real sockets on loopback: between honest nodes, and against peers that do not keep to
+//! the rules.
+
+mod blob;
+mod feed;
+mod gate;
+mod gossip;
+mod hostile;
+mod life;
+mod node;
+mod rogue;
