@@ -76,7 +76,7 @@ fn wild() -> Wild {
 
 impl Rogue {
     pub(crate) async fn start(identity: &Keypair) -> Self {
-        let mut swarm = SwarmBuilder::with_existing_identity(identity.clone())
+        let swarm = SwarmBuilder::with_existing_identity(identity.clone())
             .with_tokio()
             .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
             .unwrap()

@@ -36,7 +36,7 @@ impl Question {
     /// The end of the range in a blob of `length` bytes; `None`: the range is empty, not within it, or not at boundaries.
     pub(super) fn end(&self, length: u64) -> Option<u64> {
         let end = self.start.checked_add(self.wanted)?;
-        let aligned = self.start % GROUP == 0 && (end == length || end % GROUP == 0);
+        let aligned = self.start.is_multiple_of(GROUP) && (end == length || end.is_multiple_of(GROUP));
         (aligned && self.wanted > 0 && end <= length).then_some(end)
     }
 }
