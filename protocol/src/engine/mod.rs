@@ -18,6 +18,8 @@ mod prune;
 mod records;
 mod restore;
 mod round;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod trust;
 mod version;
