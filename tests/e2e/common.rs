@@ -27,14 +27,18 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Starts every member of the genesis; all but the first know the first's address alone.
     pub(crate) fn start(shape: Shape, options: &Options) -> (Self, Vec<Member>) {
-        eprintln!("{shape:?}");
-        let network = Network::new(shape);
+        Self::of(Network::new(shape), shape.members, options)
+    }
+
+    /// As [`Self::start`], of a network that is there, and only so many of its members.
+    pub(crate) fn of(network: Network, count: usize, options: &Options) -> (Self, Vec<Member>) {
+        eprintln!("{:?}", network.shape());
         let mut fleet = Self { network, folder: tempfile::tempdir().unwrap(), address: String::new() };
         let mut first = fleet.member(0, options);
         fleet.address = first.address();
         let mut members = vec![first];
         let options = Options { bootstrap: vec![fleet.address.clone()], ..options.clone() };
-        members.extend((1..shape.members).map(|index| fleet.member(index, &options)));
+        members.extend((1..count).map(|index| fleet.member(index, &options)));
         (fleet, members)
     }
 

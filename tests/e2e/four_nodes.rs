@@ -16,7 +16,7 @@ fn four_members_find_each_other_by_one_address_and_the_same_inputs_give_the_same
             rounds.iter().any(|round| round.contributors.len() == 4),
             "m{index} never merged all four: {rounds:#?}"
         );
-        assert_eq!(rounds.last().unwrap().round, 8);
+        assert!(rounds.last().unwrap().round >= 8);
         let (first, last) = (rounds[0].loss_before.unwrap(), rounds.last().unwrap().loss_before.unwrap());
         assert!(last < first, "m{index} learned nothing: {first} to {last}");
         assert!(

@@ -1,14 +1,12 @@
 //! A member with the fake trainer, for tests and benchmarks: flags in, one JSON object a line out.
 
 mod say;
+mod trainer;
 
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
-use chorale::{
-    driver::{self, Command, Setup, Timing},
-    train::{FakeOptions, FakeTrainer, Mischief},
-};
+use chorale::driver::{self, Command, Setup, Timing};
 use chorale_protocol::code::AuthorKey;
 use clap::Parser;
 use libp2p::{Multiaddr, identity::Keypair};
@@ -34,6 +32,12 @@ struct Args {
     /// Milliseconds of a step
     #[arg(long, default_value_t = 0)]
     step_ms: u64,
+    /// Trains this model folder with libtorch instead
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// On these examples
+    #[arg(long)]
+    data: Option<PathBuf>,
     /// Where to listen
     #[arg(long, default_value = "/ip4/127.0.0.1/tcp/0")]
     listen: Vec<Multiaddr>,
@@ -43,6 +47,9 @@ struct Args {
     /// Go on serving after the last round
     #[arg(long)]
     stay: bool,
+    /// Without held-out losses: cheap targets
+    #[arg(long)]
+    cheap: bool,
     /// What goes wrong: huge, not-finite, fails
     #[arg(long)]
     mischief: Option<String>,
@@ -66,18 +73,7 @@ fn main() -> Result<()> {
 }
 
 async fn run(args: Args) -> Result<driver::Summary> {
-    let options = FakeOptions {
-        seed: args.seed,
-        values: args.values,
-        step: Duration::from_millis(args.step_ms),
-        mischief: match args.mischief.as_deref() {
-            Some("huge") => Mischief::Huge,
-            Some("not-finite") => Mischief::NotFinite,
-            Some("fails") => Mischief::Fails,
-            _ => Mischief::None,
-        },
-        mischief_from: args.mischief_from,
-    };
+    let trainer = trainer::trainer(&args)?;
     let genesis = std::fs::read(args.home.join("genesis")).context("the genesis")?;
     let inbox = args.home.join("manifest");
     let running = driver::start(Setup {
@@ -85,7 +81,7 @@ async fn run(args: Args) -> Result<driver::Summary> {
         author: AuthorKey::from_seed(&secret(&args.author)?),
         identity: Keypair::ed25519_from_bytes(secret(&args.transport)?)?,
         genesis: genesis.into(),
-        trainer: Box::new(FakeTrainer::new(options)),
+        trainer,
         listen: args.listen,
         bootstrap: args.bootstrap,
         mdns: false,

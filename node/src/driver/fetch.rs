@@ -77,6 +77,23 @@ pub(super) struct Order {
     pub(super) shape: Option<Arc<Shape>>,
 }
 
+/// Fetches a blob that the engine did not ask for; whether it came shows on disk.
+pub(super) async fn fetch_missing(kit: &Kit, order: Order) {
+    let (hash, keep) = (order.body.hash, order.shape.is_none());
+    if kit.store.blob_file(&hash).is_some() {
+        return;
+    }
+    match fetch(kit, order).await {
+        // What is no payload is not kept by a fetch.
+        Input::Blob { bytes, .. } if keep => {
+            let store = kit.store.clone();
+            let _ = task::spawn_blocking(move || store.put_blob(&bytes)).await;
+        }
+        Input::FetchFailed { why, .. } => tracing::debug!(blob = %hash.short(), ?why, "a missing blob did not come"),
+        _ => {}
+    }
+}
+
 async fn fetch(kit: &Kit, order: Order) -> Input {
     let body = order.body;
     let failed = |why| Input::FetchFailed { hash: body.hash, why };

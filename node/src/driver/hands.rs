@@ -15,12 +15,12 @@ use chorale_protocol::{
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::{
-    Command, DriverError, Notice, State, Status,
+    Command, DriverError, Notice, State, Status, backfill,
     clock::Clock,
     disk::Write,
     fetch::{Fetches, Kit, Order, Shape},
     home,
-    linger::Linger,
+    linger::{Linger, Next},
     post::Letter,
     round::{Job, RoundError},
     trainer::Ended,
@@ -163,6 +163,21 @@ impl Hands {
             Command::Close => Input::Close { wall },
             Command::Manifest(bytes) => Input::Manifest { bytes, from: None },
         });
+    }
+
+    /// What a finished node does next; how it ended, if it may go.
+    pub(super) fn linger(&mut self, engine: &Engine) -> Option<State> {
+        let served = self.kit.net.traffic().blob_out;
+        match self.linger.next(self.clock.now(), served, engine.chain(), &self.peers) {
+            Next::Wait => None,
+            Next::Go => Some(if self.linger.expelled { State::Expelled } else { State::Finished }),
+            Next::Backfill => {
+                let peers = self.peers.iter().cloned().collect();
+                let (kit, chain, shape) = (self.kit.clone(), engine.chain().clone(), Arc::clone(&self.shape));
+                self.linger.backfill = Some(tokio::spawn(backfill::run(kit, chain, shape, peers)));
+                None
+            }
+        }
     }
 
     pub(super) fn peer(&mut self, engine: &Engine, peer: &TransportId, up: bool) {

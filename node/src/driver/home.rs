@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chorale_protocol::{
-    adapter::{Layout, f32_view},
+    adapter::{Layout, start_hash},
     base::{BlobHash, Incarnation, MemberId, Seq, TransportId},
-    code::{AuthorKey, blob_hash},
+    code::AuthorKey,
     engine::Stored,
     feed::{Checked, Head, Spec, check_stored},
     manifest::{AdapterSpec, Chain, Manifest, Policy, Role},
@@ -63,9 +63,7 @@ pub(super) fn fit(trainer: &dyn Trainer, policy: &Policy, shape: &Shape) -> Resu
             "take the network's rank, alpha, targets and seed",
         );
     }
-    let start = f32_view(&shape.layout.start(policy.adapter.seed));
-    let bytes: Vec<u8> = start.iter().flat_map(|value| value.to_le_bytes()).collect();
-    if blob_hash(&bytes).0 != policy.adapter.start {
+    if start_hash(&shape.layout.start(policy.adapter.seed)) != policy.adapter.start {
         return unfit("its starting adapter has another hash".into(), "the manifest was made with another version");
     }
     Ok(())

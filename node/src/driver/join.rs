@@ -37,18 +37,24 @@ pub(super) struct Joined {
     pub(super) listening: Vec<Multiaddr>,
 }
 
+/// What the wait needs.
+pub(super) struct Door<'a> {
+    pub(super) key: &'a AuthorKey,
+    pub(super) store: &'a Store,
+    pub(super) net: &'a Net,
+    pub(super) notices: &'a broadcast::Sender<Notice>,
+    pub(super) stop: &'a CancellationToken,
+}
+
 /// Waits until the manifest names us. `newer` brings versions from the operator.
 #[allow(clippy::too_many_arguments, reason = "every one is a part of the node that it borrows for a while")]
 pub(super) async fn wait(
     mut chain: Chain,
-    key: &AuthorKey,
-    store: &Store,
-    net: &Net,
+    door: Door<'_>,
     events: &mut mpsc::Receiver<Event>,
-    notices: &broadcast::Sender<Notice>,
     newer: &mut mpsc::Receiver<Command>,
-    stop: &CancellationToken,
 ) -> Result<Joined, DriverError> {
+    let Door { key, store, net, notices, stop } = door;
     let (mut peers, mut listening) = (BTreeSet::new(), Vec::new());
     let mut tick = time::interval(ASK);
     loop {

@@ -6,9 +6,21 @@ use chorale_protocol::{
     base::{MemberId, Millis, Round, TransportId},
     manifest::{Chain, Role},
 };
+use tokio::task::JoinHandle;
 
 /// How long nothing must have been served before a node goes.
 const QUIET_MS: u64 = 500;
+
+/// What a finished node does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Serve.
+    Wait,
+    /// Fetch what was passed by.
+    Backfill,
+    /// End.
+    Go,
+}
 
 /// Watches who is done.
 #[derive(Debug)]
@@ -21,6 +33,8 @@ pub(super) struct Linger {
     pub(super) stay: bool,
     /// We are no member any more: go at once.
     pub(super) expelled: bool,
+    /// Fetches what was passed by, once.
+    pub(super) backfill: Option<JoinHandle<()>>,
     done: BTreeSet<MemberId>,
     since: Option<Millis>,
     served: (u64, Millis),
@@ -28,7 +42,16 @@ pub(super) struct Linger {
 
 impl Linger {
     pub(super) fn new(rounds: u64, linger_ms: u64, stay: bool) -> Self {
-        Self { rounds, linger_ms, stay, expelled: false, done: BTreeSet::new(), since: None, served: (0, Millis(0)) }
+        Self {
+            rounds,
+            linger_ms,
+            stay,
+            expelled: false,
+            backfill: None,
+            done: BTreeSet::new(),
+            since: None,
+            served: (0, Millis(0)),
+        }
     }
 
     /// Our last round is done.
@@ -49,18 +72,26 @@ impl Linger {
         self.expelled || self.since.is_some()
     }
 
-    /// Whether the node may go; `blob_out` is what it has served so far.
-    pub(super) fn over(&mut self, now: Millis, blob_out: u64, chain: &Chain, peers: &BTreeSet<TransportId>) -> bool {
+    /// What to do now; `blob_out` is what the node has served so far.
+    pub(super) fn next(&mut self, now: Millis, blob_out: u64, chain: &Chain, peers: &BTreeSet<TransportId>) -> Next {
         if self.expelled {
-            return true;
+            return Next::Go;
         }
         if blob_out != self.served.0 {
             self.served = (blob_out, now);
         }
-        let Some(since) = self.since.filter(|_| !self.stay) else { return false };
-        let members = peers.iter().filter_map(|peer| chain.by_transport(peer)).filter(|m| m.role == Role::Member);
-        let all_done = members.into_iter().all(|member| self.done.contains(&member.id));
-        let quiet = now.since(self.served.1) >= QUIET_MS && now.since(since) >= QUIET_MS;
-        quiet && (all_done || now.since(since) >= self.linger_ms)
+        let Some(since) = self.since else { return Next::Wait };
+        let mut members = peers.iter().filter_map(|peer| chain.by_transport(peer)).filter(|m| m.role == Role::Member);
+        let all_done = members.all(|member| self.done.contains(&member.id));
+        if !all_done && now.since(since) < self.linger_ms {
+            return Next::Wait;
+        }
+        match &self.backfill {
+            None => Next::Backfill,
+            Some(task) if !task.is_finished() => Next::Wait,
+            Some(_) if self.stay => Next::Wait,
+            Some(_) if now.since(self.served.1) >= QUIET_MS && now.since(since) >= QUIET_MS => Next::Go,
+            Some(_) => Next::Wait,
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! inputs. The loop waits for nobody; [`start`] is what the command line and the tests use.
 
 mod adapters;
+mod backfill;
 mod clock;
 mod disk;
 mod error;
@@ -15,6 +16,7 @@ mod join;
 mod larder;
 mod linger;
 mod log;
+mod momentum;
 mod node;
 mod notice;
 mod post;

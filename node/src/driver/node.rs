@@ -30,7 +30,8 @@ use super::{
     disk,
     fetch::{Fetches, Kit, Shape},
     hands::{Faces, Hands},
-    home, join,
+    home,
+    join::{self, Door},
     larder::Larder,
     linger::Linger,
     post::{self, Herald},
@@ -216,17 +217,14 @@ impl Node {
 
     async fn work(mut self, mut faces: Faces) -> Result<Summary, DriverError> {
         faces.newest.send_replace(faces.status.clone());
-        let joined = join::wait(
-            self.chain,
-            &self.setup.author,
-            &self.store,
-            &self.net,
-            &mut self.events,
-            &faces.notices,
-            &mut self.commands,
-            &self.stop,
-        )
-        .await?;
+        let door = Door {
+            key: &self.setup.author,
+            store: &self.store,
+            net: &self.net,
+            notices: &faces.notices,
+            stop: &self.stop,
+        };
+        let joined = join::wait(self.chain, door, &mut self.events, &mut self.commands).await?;
         let Some(me) = joined.me else {
             return Ok(Summary { state: State::Stopped, head: None, round: Default::default() });
         };
@@ -250,6 +248,9 @@ impl Node {
         hands.faces.tell(Notice::State(State::Gathering));
         let ended = run::run(&mut engine, &mut hands, &mut ears).await;
         hands.fetches.cancel_all();
+        if let Some(task) = &hands.linger.backfill {
+            task.abort();
+        }
         let round = hands.faces.status.round;
         if let Ok(state) = &ended {
             hands.faces.tell(Notice::State(*state));

@@ -1,18 +1,20 @@
 //! One round's job: read → merge → train → publish → make durable. It runs on the trainer's thread.
 
-use std::{sync::Arc, thread};
+use std::{borrow::Cow, sync::Arc, thread};
 
+use bytes::Bytes;
 use chorale_protocol::{
     adapter::{Payload, f32_view, publish},
-    base::{BlobHash, NetworkId, Round, limit},
+    base::{BlobHash, NetworkId, limit},
+    code::blob_hash,
     engine::{PlannedVoice, RoundPlan, Trained},
     manifest::{Phase, Policy},
     merge::{self, Merged, Voice},
 };
 
-use super::{Work, clock::Clock, fetch::Shape, larder::Larder};
+use super::{Work, clock::Clock, fetch::Shape, larder::Larder, momentum::Momentum};
 use crate::{
-    store::{PackedState, Store, StoreError, TrainState, WeakStore},
+    store::{Store, StoreError, TrainState, WeakStore},
     train::{Outcome, Plan, Trainer},
 };
 
@@ -56,43 +58,42 @@ pub(super) struct Desk {
 /// What goes on from our publication `payload`.
 pub(super) struct Carried {
     payload: BlobHash,
-    momentum: Option<PackedState>,
+    momentum: Option<Momentum>,
     residual: Vec<f32>,
 }
 
-/// A merge, with its numbers as training wants them and the rest packed away.
+/// A merge. With momentum its values are the momentum's X, and `merged` holds none.
 struct Base {
-    round: Round,
-    phase: Phase,
     merged: Merged,
-    momentum: Option<PackedState>,
+    momentum: Option<Momentum>,
+    checkpoint: Option<Bytes>,
+}
+
+impl Base {
+    fn values(&self) -> Result<Cow<'_, [i64]>, RoundError> {
+        match &self.momentum {
+            None => Ok(Cow::Borrowed(&self.merged.values)),
+            Some(momentum) => momentum.x().ok_or_else(|| RoundError::Failed("the packed momentum is damaged".into())),
+        }
+    }
 }
 
 impl Desk {
     /// Works on a round. After an error the state on disk is that of our last publication, and is read from there.
     pub(super) fn round(&mut self, job: &Job) -> Result<(Trained, Work), RoundError> {
         let began = self.clock.micros();
-        let carried = self.take_up(job)?;
-        let (base, checkpoint) = self.merge(job, &carried)?;
-        let start = f32_view(&base.merged.values);
-        let Base { round, phase, mut merged, momentum } = base;
-        if momentum.is_some() {
-            // X is M: it comes back from its packed form after training, and leaves the memory to the trainer meanwhile.
-            merged.values = Vec::new();
-        }
+        let Carried { payload, momentum, mut residual } = self.take_up(job)?;
+        let base = self.merge(job, payload, momentum)?;
+        let start = f32_view(&base.values()?);
+        let (round, phase) = (base.merged.round, base.merged.phase);
         let merged_at = self.clock.micros();
         let steps = fit(&job.policy, &job.plan, self.trainer.step_ms());
         let outcome = self.trainer.round(&start, &Plan { round, phase, steps });
         drop(start);
         let trained_at = self.clock.micros();
         let outcome = outcome.map_err(|error| RoundError::Failed(error.to_string()))?;
-        if let Some(momentum) = &momentum {
-            merged.values = momentum.x().ok_or_else(|| RoundError::Failed("packed momentum does not unpack".into()))?;
-        }
-        let mut residual = carried.residual;
-        let payload = encode(job, phase, &merged.values, &outcome, &mut residual)?;
-        merged.values = Vec::new();
-        let trained = self.keep(merged, momentum, checkpoint, residual, &outcome, &payload)?;
+        let payload = encode(job, phase, &base.values()?, &outcome, &mut residual)?;
+        let trained = self.keep(base, residual, &outcome, &payload)?;
         let work = Work {
             round,
             merge_us: merged_at - began,
@@ -118,19 +119,16 @@ impl Desk {
         let state = self.store()?.load_state(&payload, values).map_err(|error| lost(error.to_string()))?;
         let state = state.ok_or_else(|| lost("its file is not there".into()))?;
         self.trainer.load(&state.trainer).map_err(|error| lost(error.to_string()))?;
-        Ok(Carried { payload, momentum: state.momentum, residual: state.residual })
+        Ok(Carried { payload, momentum: state.momentum.map(Momentum::Packed), residual: state.residual })
     }
 
-    fn merge(&self, job: &Job, carried: &Carried) -> Result<(Base, Option<bytes::Bytes>), RoundError> {
+    fn merge(&self, job: &Job, payload: BlobHash, momentum: Option<Momentum>) -> Result<Base, RoundError> {
         let store = self.store()?;
         let voice = |planned: &PlannedVoice| self.voice(&store, job, planned);
         let own = job.plan.own.as_ref().map(voice).transpose()?;
         let others = job.plan.others.iter().map(voice).collect::<Result<Vec<_>, _>>()?;
-        let state = carried.momentum.as_ref().map(|momentum| {
-            let lost = || RoundError::State { payload: carried.payload, why: "its momentum does not unpack".into() };
-            momentum.unpack().ok_or_else(lost)
-        });
-        let state = state.transpose()?;
+        let lost = || RoundError::State { payload, why: "its momentum does not unpack".into() };
+        let state = momentum.map(|momentum| momentum.open().ok_or_else(lost)).transpose()?;
         let merged = merge::perform(merge::Plan {
             network: job.network,
             policy: &job.policy,
@@ -140,12 +138,16 @@ impl Desk {
             state: state.as_ref(),
             threads: self.threads,
         });
+        // What is no longer needed leaves the memory before more comes.
+        drop((own, others, state));
         self.larder.clear();
         let mut merged = merged.map_err(|error| RoundError::Failed(error.to_string()))?;
         let state = merged.state.take();
+        if state.is_some() {
+            merged.values = Vec::new();
+        }
         let checkpoint = state.as_ref().filter(|_| job.plan.checkpoint).map(merge::State::to_bytes);
-        let momentum = state.as_ref().map(PackedState::new);
-        Ok((Base { round: merged.round, phase: merged.phase, merged, momentum }, checkpoint))
+        Ok(Base { merged, momentum: state.map(Momentum::new), checkpoint })
     }
 
     fn voice(&self, store: &Store, job: &Job, planned: &PlannedVoice) -> Result<Voice, RoundError> {
@@ -162,30 +164,31 @@ impl Desk {
     }
 
     /// Makes payload, checkpoint and training state durable, side by side.
-    #[allow(clippy::too_many_arguments)]
     fn keep(
         &mut self,
-        merged: Merged,
-        momentum: Option<PackedState>,
-        checkpoint: Option<bytes::Bytes>,
+        base: Base,
         residual: Vec<f32>,
         outcome: &Outcome,
         payload: &Payload,
     ) -> Result<Trained, RoundError> {
         let store = self.store()?;
-        let hash = chorale_protocol::code::blob_hash(payload.bytes());
-        let state = TrainState { round: merged.round, momentum, residual, trainer: self.trainer.save() };
+        let Base { merged, momentum, checkpoint } = base;
+        let hash = blob_hash(payload.bytes());
+        let trainer = self.trainer.save();
         let failed = |error: StoreError| RoundError::Failed(error.to_string());
         let (body, written) = thread::scope(|scope| {
-            let writing = scope.spawn(|| store.put_state(&hash, &state));
+            let writing = scope.spawn(|| {
+                let packed = momentum.as_ref().map(|momentum| momentum.packed().into_owned());
+                let state = TrainState { round: merged.round, momentum: packed, residual, trainer };
+                store.put_state(&hash, &state).map(|()| state.residual)
+            });
             let body = store.put_named_blob(hash, payload.bytes());
             (body, writing.join())
         });
         let body = body.map_err(failed)?;
-        written.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(failed)?;
+        let residual = written.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(failed)?;
         let checkpoint = checkpoint.map(|bytes| store.put_blob(&bytes)).transpose().map_err(failed)?;
         self.larder.keep(hash, payload);
-        let TrainState { momentum, residual, .. } = state;
         self.carried = Some(Carried { payload: hash, momentum, residual });
         Ok(Trained {
             round: merged.round,

@@ -58,9 +58,8 @@ pub(super) async fn run(engine: &mut Engine, hands: &mut Hands, ears: &mut Ears)
             }
             () = hands.clock.sleep_until(engine.deadline()) => Input::Tick,
             _ = look.tick(), if hands.linger.waiting() => {
-                let served = hands.kit.net.traffic().blob_out;
-                if hands.linger.over(hands.clock.now(), served, engine.chain(), &hands.peers) {
-                    return Ok(if hands.linger.expelled { State::Expelled } else { State::Finished });
+                if let Some(end) = hands.linger(engine) {
+                    return Ok(end);
                 }
                 continue;
             }

@@ -51,19 +51,22 @@ pub(super) fn unpack(mut bytes: &[u8], count: usize) -> Option<Vec<i64>> {
 }
 
 fn put<const W: usize>(out: &mut Vec<u8>, block: &[i64]) {
-    for value in block {
-        out.extend_from_slice(&value.to_le_bytes()[..W]);
+    let mut bytes = [[0; W]; BLOCK];
+    for (bytes, value) in bytes.iter_mut().zip(block) {
+        bytes.copy_from_slice(&value.to_le_bytes()[..W]);
     }
+    out.extend_from_slice(bytes[..block.len()].as_flattened());
 }
 
 fn take<const W: usize>(values: &mut Vec<i64>, block: &[u8]) {
     let shift = 64 - 8 * W as u32;
-    for chunk in block.chunks_exact(W) {
+    let (chunks, _) = block.as_chunks::<W>();
+    values.extend(chunks.iter().map(|chunk| {
         let mut bytes = [0; 8];
         bytes[..W].copy_from_slice(chunk);
         // Shifted up and down again, the sign comes back.
-        values.push((i64::from_le_bytes(bytes) << shift) >> shift);
-    }
+        (i64::from_le_bytes(bytes) << shift) >> shift
+    }));
 }
 
 #[cfg(test)]

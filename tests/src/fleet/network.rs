@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use chorale::train::{FakeOptions, FakeTrainer, Trainer};
 use chorale_protocol::{
-    adapter::{Layout, f32_view},
+    adapter::{Layout, start_hash},
     base::{MemberId, TransportId},
-    code::{AuthorKey, Context, blob_hash, derive},
+    code::{AuthorKey, Context, derive},
     manifest::{
         AdapterSpec, Chain, Codec, LoraRule, Manifest, Member as ManifestMember, MergeRule, Policy, Role,
         SignedManifest, Steps,
@@ -39,6 +39,8 @@ impl Default for Shape {
 }
 
 /// A network, with every key; keys beyond the genesis members' are there for newcomers.
+///
+/// Members train with the fake, unless another trainer's adapter is given.
 #[derive(Debug, Clone)]
 pub struct Network {
     shape: Shape,
@@ -52,6 +54,16 @@ impl Network {
     /// The shape is out of bounds.
     #[must_use]
     pub fn new(shape: Shape) -> Self {
+        let fake = FakeTrainer::new(FakeOptions { values: shape.values, ..FakeOptions::default() });
+        Self::of(shape, &fake)
+    }
+
+    /// Draws a network whose members train as `trainer` does.
+    ///
+    /// # Panics
+    /// The shape is out of bounds.
+    #[must_use]
+    pub fn of(shape: Shape, trainer: &dyn Trainer) -> Self {
         let manifest = Manifest {
             network: None,
             version: 0,
@@ -60,7 +72,7 @@ impl Network {
             threshold: shape.members as u64 / 2 + 1,
             members: members(&shape, shape.members),
             cuts: Vec::new(),
-            policy: policy(&shape),
+            policy: policy(&shape, trainer),
         };
         let mut genesis = SignedManifest::new(manifest).expect("a genesis within bounds");
         for index in 0..shape.members {
@@ -177,17 +189,14 @@ fn members(shape: &Shape, count: usize) -> Vec<ManifestMember> {
     members
 }
 
-fn policy(shape: &Shape) -> Policy {
-    let fake = FakeTrainer::new(FakeOptions { values: shape.values, ..FakeOptions::default() });
-    let adapter = fake.adapter().clone();
-    let layout = Layout::new(&adapter).expect("the fake's layout");
-    let start = f32_view(&layout.start(adapter.seed));
-    let bytes: Vec<u8> = start.iter().flat_map(|value| value.to_le_bytes()).collect();
+fn policy(shape: &Shape, trainer: &dyn Trainer) -> Policy {
+    let adapter = trainer.adapter().clone();
+    let layout = Layout::new(&adapter).expect("the trainer's layout");
     // A round may move every value by 0.05, and members may lie four times as far apart.
     let bound = (0.05 * (layout.len() as f64).sqrt() * 65_536.0) as u64;
     Policy {
-        base_model: fake.base_model(),
-        adapter: AdapterSpec { start: blob_hash(&bytes).0, ..adapter },
+        base_model: trainer.base_model(),
+        adapter: AdapterSpec { start: start_hash(&layout.start(adapter.seed)), ..adapter },
         lora_rule: LoraRule::Both,
         merge: MergeRule::Mean,
         momentum: if shape.momentum { 32_768 } else { 0 },

@@ -24,10 +24,14 @@ pub struct Options {
     pub bootstrap: Vec<String>,
     /// Milliseconds of a local step.
     pub step_ms: u64,
+    /// Measures no losses.
+    pub cheap: bool,
     /// Goes on serving after the last round.
     pub stay: bool,
     /// `huge`, `not-finite` or `fails`, from this round on.
     pub mischief: Option<(&'static str, u64)>,
+    /// Model folder and examples: libtorch trains instead of the fake.
+    pub model: Option<(PathBuf, PathBuf)>,
     /// Where the network copies payloads before they are encrypted.
     pub tap: Option<PathBuf>,
     /// Threads of a merge; 0: 1.
@@ -63,6 +67,12 @@ impl Member {
         command.args(["--merge-threads", &options.merge_threads.max(1).to_string()]);
         for address in &options.bootstrap {
             command.args(["--bootstrap", address]);
+        }
+        if let Some((model, data)) = &options.model {
+            command.arg("--model").arg(model).arg("--data").arg(data);
+        }
+        if options.cheap {
+            command.arg("--cheap");
         }
         if options.stay {
             command.arg("--stay");

@@ -1,0 +1,137 @@
+//! A member that signs well-formed records of payloads as large as a payload can be.
+
+use std::{fs, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+
+use chorale::net::{self, BlobFiles, Event, FeedSource, Net};
+use chorale_protocol::{
+    adapter::{Layout, encode_f32},
+    base::{BlobHash, Incarnation, MergeHash, Seq, UnixSeconds},
+    code::blob_hash,
+    engine::Verdict,
+    feed::{Body, Checked, Record, Spec, check, sign},
+    wire::SyncRequest,
+};
+use chorale_tests::fleet::{Network, Options, Round, Shape};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use crate::common::Fleet;
+
+#[test]
+fn a_huge_publication_is_left_out_for_its_distance_and_changes_no_merge() {
+    let shape = Shape { seed: 9, ..Shape::default() };
+    let options = Options { step_ms: 10, ..Options::default() };
+    // The fourth member is not the honest program.
+    let (fleet, mut members) = Fleet::of(Network::new(shape), 3, &options);
+    let name = fleet.network.name(3);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let _evil = runtime.block_on(publish(&fleet));
+    for member in &mut members {
+        let far = |round: &Round| round.skipped.iter().any(|(member, why)| *member == name && why == "distance");
+        let round = member.round("a round that leaves the huge one out", far);
+        assert!(!round.contributors.iter().any(|(member, _)| *member == name));
+        let after = member.round("a round after it", |_| true);
+        // Held-out losses are in units of the targets' scale: one huge value would make them astronomic.
+        assert!(after.loss_before.unwrap() < 100_000_000, "{after:?}");
+    }
+}
+
+/// Waits for an update of the others, and publishes one that builds on it.
+async fn publish(fleet: &Fleet) -> (Net, TempDir) {
+    let chain = fleet.network.chain();
+    let policy = &chain.current().policy;
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::new(&policy.adapter).unwrap();
+    let payload = encode_f32(&layout, policy.codec, &vec![8_000.0; layout.len()]).unwrap();
+    let body = Body { hash: blob_hash(&payload), length: payload.len() as u64 };
+    fs::write(folder.path().join(body.hash.to_string()), &payload).unwrap();
+    let config = net::Config {
+        identity: fleet.network.identity(3),
+        network: chain.network(),
+        listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+        bootstrap: vec![fleet.address.parse().unwrap()],
+        mdns: false,
+        allowed: chain.current().members.iter().flat_map(|member| member.transport.clone()).collect(),
+        stall: Duration::from_secs(5),
+        tap: None,
+    };
+    let (net, mut events) =
+        Net::start(config, Arc::new(Folder(folder.path().to_owned())), Arc::new(Silent)).await.unwrap();
+    let parent = loop {
+        let Event::Record { bytes, ticket, .. } = next(&mut events).await else { continue };
+        net.verdict(ticket, Verdict::Accept).await.unwrap();
+        let checked = check(bytes, &chain).unwrap();
+        if matches!(checked.record().spec, Spec::Update(_)) {
+            break checked;
+        }
+    };
+    let record = record(fleet, &parent, body);
+    net.announce(sign(record, &fleet.network.author(3)).unwrap().bytes().clone()).await.unwrap();
+    let answering = net.clone();
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            if let Event::Record { ticket, .. } | Event::Presence { ticket, .. } = event {
+                let _ = answering.verdict(ticket, Verdict::Accept).await;
+            }
+        }
+    });
+    (net, folder)
+}
+
+/// The first update of its feed.
+fn record(fleet: &Fleet, parent: &Checked, body: Body) -> Record {
+    let theirs = parent.record();
+    let Spec::Update(update) = &theirs.spec else { unreachable!("an update was waited for") };
+    let chain = fleet.network.chain();
+    let mut spec = update.clone();
+    spec.round = update.round.next();
+    spec.weights = vec![1024];
+    spec.merge = MergeHash([1; 32]);
+    spec.skipped.clear();
+    spec.state = None;
+    Record {
+        network: chain.network(),
+        member: fleet.network.id(3),
+        key: fleet.network.author(3).public(),
+        incarnation: Incarnation(0),
+        seq: Seq(0),
+        prev: None,
+        manifest_version: 0,
+        manifest_hash: chain.current_hash(),
+        clock: theirs.clock.next(),
+        claimed_time: UnixSeconds(60),
+        body: Some(body),
+        codec: theirs.codec,
+        parents: vec![parent.id()],
+        spec: Spec::Update(spec),
+    }
+}
+
+async fn next(events: &mut mpsc::Receiver<Event>) -> Event {
+    let event = tokio::time::timeout(Duration::from_secs(60), events.recv()).await;
+    event.expect("the others are there").expect("the network runs")
+}
+
+/// Serves what lies in a folder under its hash.
+struct Folder(PathBuf);
+
+impl BlobFiles for Folder {
+    fn complete(&self, hash: &BlobHash) -> Option<(PathBuf, u64)> {
+        let path = self.0.join(hash.to_string());
+        let length = fs::metadata(&path).ok()?.len();
+        Some((path, length))
+    }
+
+    fn partial(&self, hash: &BlobHash) -> PathBuf {
+        self.0.join(format!("{hash}.partial"))
+    }
+}
+
+/// Has no records.
+struct Silent;
+
+impl FeedSource for Silent {
+    fn answer(&self, _: SyncRequest) -> Pin<Box<dyn Future<Output = std::io::Result<Vec<u8>>> + Send>> {
+        Box::pin(async { Ok(vec![0; 4]) })
+    }
+}
