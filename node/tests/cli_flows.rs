@@ -263,3 +263,19 @@ fn a_node_without_a_network_or_with_open_keys_does_not_start() {
     assert!(said.contains("flag --set: train.batch = many"), "{said}");
     assert!(bench.fails(1, &["status", "--home", "a"]).contains("no node has run"));
 }
+
+#[test]
+fn the_doctor_names_each_problem_and_what_to_do() {
+    let bench = Bench::new();
+    bench.trio();
+    let output = bench.run(&["doctor", "--home", "a", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let find =
+        |check: &str| report["findings"].as_array().unwrap().iter().find(|f| f["check"] == check).unwrap().clone();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!((find("keys")["ok"].as_bool(), find("network")["ok"].as_bool()), (Some(true), Some(false)));
+    assert!(find("network")["text"].as_str().unwrap().contains("network join"), "{report}");
+    std::fs::set_permissions(bench.path("a/keys/transport.key"), std::fs::Permissions::from_mode(0o604)).unwrap();
+    let output = bench.run(&["doctor", "--home", "a"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("chmod 600"));
+}

@@ -9,6 +9,7 @@ mod card;
 mod data;
 #[cfg(feature = "torch")]
 mod demo;
+mod doctor;
 #[cfg(feature = "torch")]
 mod eval;
 #[cfg(feature = "torch")]
@@ -62,6 +63,7 @@ enum Verb {
     Release(release::ReleaseArgs),
     Leave(release::LeaveArgs),
     Testnet(testnet::Args),
+    Doctor(doctor::Args),
     #[cfg(feature = "torch")]
     Demo(demo::Args),
     #[cfg(feature = "torch")]
@@ -102,6 +104,7 @@ fn run(verb: Verb, out: &Out) -> Result<ExitCode> {
         Verb::Release(args) => args.run(out),
         Verb::Leave(args) => args.run(out),
         Verb::Testnet(args) => args.run(out),
+        Verb::Doctor(args) => args.run(out),
         #[cfg(feature = "torch")]
         Verb::Demo(args) => args.run(out),
         #[cfg(feature = "torch")]

@@ -13,7 +13,7 @@ use anyhow::Result;
 
 pub(crate) use create::{Plan, unsigned};
 pub(crate) use file::{replace, stored_chain};
-pub(crate) use join::install;
+pub(crate) use join::{install, own_entry, same_policy};
 pub(crate) use policy::{Shape, shape};
 pub(crate) use sign::add_vote;
 
