@@ -1,6 +1,9 @@
 //! The command line as people use it: homes, cards, agreeing on a network, joining it, changing it; what it says when
 //! something is wrong.
 
+// A test that cannot be set up may stop where it stands.
+#![allow(clippy::unwrap_used)]
+
 use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},

@@ -1,5 +1,8 @@
 //! A local network from one command: made, run to the end, looked at, archived; supervised while it runs.
 
+// A test that cannot be set up may stop where it stands.
+#![allow(clippy::unwrap_used)]
+
 use std::{
     io::{BufRead as _, BufReader},
     path::Path,

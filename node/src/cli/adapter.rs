@@ -87,7 +87,7 @@ fn newest(store: &Store, chain: &Chain) -> Result<Newest> {
         let Ok(checked) = check_stored(bytes, chain) else { continue };
         let record = checked.record();
         let (Spec::Update(update), Some(body)) = (&record.spec, record.body) else { continue };
-        let held = all.entry(record.member).or_insert((update.round, checked.id(), body));
+        let held = all.entry(record.member).or_insert_with(|| (update.round, checked.id(), body));
         if held.0 < update.round {
             *held = (update.round, checked.id(), body);
         }

@@ -43,7 +43,7 @@ struct Finding {
 
 impl Args {
     pub(crate) fn run(self, out: &Out) -> Result<()> {
-        let mut findings = vec![torch(), clock(), space(self.home.as_deref().unwrap_or(Path::new(".")))];
+        let mut findings = vec![torch(), clock(), space(self.home.as_deref().unwrap_or_else(|| Path::new(".")))];
         if let Some(root) = &self.home {
             findings.extend(home(root));
         }

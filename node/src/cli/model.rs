@@ -71,11 +71,17 @@ pub(crate) fn own_adapter(config: &Config, want: &AdapterSpec) -> Result<(Adapte
     }
 }
 
-/// The trainer of a node.
-pub(crate) fn node_trainer(config: &Config, policy: &Policy, fake_seed: u64) -> Result<Box<dyn Trainer>> {
+/// The trainer of a node. `salt` is that of its data commitments; it also draws the fake's targets.
+pub(crate) fn node_trainer(config: &Config, policy: &Policy, salt: [u8; 32]) -> Result<Box<dyn Trainer>> {
     match config.trainer {
-        TrainerKind::Fake => Ok(Box::new(fake(&policy.adapter, fake_seed))),
-        TrainerKind::Torch => trainer(options(config, &policy.adapter, policy.rounds.saturating_mul(policy.steps.max))),
+        TrainerKind::Fake => {
+            let [a, b, c, d, e, f, g, h, ..] = salt;
+            Ok(Box::new(fake(&policy.adapter, u64::from_le_bytes([a, b, c, d, e, f, g, h]))))
+        }
+        TrainerKind::Torch => {
+            let steps = policy.rounds.saturating_mul(policy.steps.max);
+            trainer(Options { salt: Some(salt), ..options(config, &policy.adapter, steps) })
+        }
     }
 }
 

@@ -86,8 +86,7 @@ impl Args {
             .context("this home has joined no network: chorale network join --home HOME GENESIS")?;
         let chain = Chain::genesis(genesis.clone().into()).context("the genesis of this home")?;
         let author = keys::author(&home.author_key())?;
-        let fake_seed = u64::from_le_bytes(author.public().to_bytes()[..8].try_into()?);
-        let trainer = model::node_trainer(config, &chain.current().policy, fake_seed)?;
+        let trainer = model::node_trainer(config, &chain.current().policy, keys::salt(&home.author_key())?)?;
         let _ = std::fs::remove_file(home.addresses());
         let running = driver::start(Setup {
             home: home.root().to_path_buf(),

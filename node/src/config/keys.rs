@@ -64,6 +64,14 @@ pub fn transport(path: &Path) -> Result<Keypair, KeyError> {
     Keypair::ed25519_from_bytes(seed(path)?).map_err(|_| KeyError::Content { path: path.display().to_string() })
 }
 
+/// The salt of the member's commitments to its data: nobody without the key can try out which data they are of.
+///
+/// # Errors
+/// Absent, readable by others, or no key.
+pub fn salt(path: &Path) -> Result<[u8; 32], KeyError> {
+    Ok(blake3::derive_key("chorale v1 data salt", &seed(path)?))
+}
+
 fn seed(path: &Path) -> Result<[u8; 32], KeyError> {
     let wrap = |source| KeyError::Io { path: path.display().to_string(), source };
     let file = File::open(path).map_err(wrap)?;

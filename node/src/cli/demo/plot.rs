@@ -35,7 +35,7 @@ pub(crate) fn svg(title: &str, series: &[Series]) -> String {
     let points = || series.iter().flat_map(|one| &one.points).filter(|(x, y)| x.is_finite() && y.is_finite());
     let last = points().map(|(x, _)| *x).fold(1.0, f64::max);
     let high = points().map(|(_, y)| *y).fold(f64::NEG_INFINITY, f64::max);
-    let low = points().map(|(_, y)| *y).fold(f64::INFINITY, f64::min).min(0.0).max(-1.0);
+    let low = points().map(|(_, y)| *y).fold(f64::INFINITY, f64::min).clamp(-1.0, 0.0);
     let high = if high.is_finite() && high > low { high * 1.05 } else { low + 1.0 };
     let x = |round: f64| LEFT + round / last * (WIDTH - LEFT - RIGHT);
     let y = |loss: f64| TOP + (high - loss) / (high - low) * (HEIGHT - TOP - BOTTOM);

@@ -72,7 +72,7 @@ pub(crate) fn install(home: &Home, config: &Config, files: &[Bytes], skip_model:
     file::replace(&genesis, first)?;
     for (bytes, version) in rest.iter().zip(1..) {
         let path = home.manifest(version);
-        std::fs::create_dir_all(path.parent().unwrap_or(home.root())).context("manifests folder")?;
+        std::fs::create_dir_all(path.parent().unwrap_or_else(|| home.root())).context("manifests folder")?;
         file::replace(&path, bytes)?;
     }
     Ok(chain)

@@ -198,6 +198,8 @@ impl Trainer for LoraTrainer {
             return Err(TrainError::EmptySilo { path: self.options.data.display().to_string() });
         }
         let before = self.state()?;
+        // Rounds are a logical clock: who skipped some, or joined late, takes the rate that belongs to this one.
+        self.steps = self.steps.max(plan.round.0.saturating_sub(1).saturating_mul(plan.steps));
         self.train(base, plan).inspect_err(|_| {
             if let Err(error) = self.restore(&before) {
                 tracing::error!(%error, "optimiser state could not be restored");
