@@ -1,4 +1,5 @@
 //! What a member can rely on when it trains round after round.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "what fails here fails a test")]
 #![cfg(feature = "torch")]
 #![allow(missing_docs)]
 

@@ -1,6 +1,7 @@
 //! What a round costs beside training: member processes with the fake trainer over loopback.
 //!
 //! `cargo run --release -p chorale-tests --bin bench-round -- --nodes 4 --values 1000000`
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "what fails here fails a test")]
 
 use std::{fs, path::Path};
 

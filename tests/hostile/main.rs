@@ -1,5 +1,6 @@
 //! One peer among honest ones sends everything that a decoder should be tried with: each is refused with a named error,
 //! the sender is penalised, and the honest nodes go on.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "what fails here fails a test")]
 
 mod cases;
 mod envelope;

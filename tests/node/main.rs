@@ -1,4 +1,5 @@
 //! A member with the fake trainer, for tests and benchmarks: flags in, one JSON object a line out.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "what fails here fails a test")]
 
 mod say;
 mod trainer;

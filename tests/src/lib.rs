@@ -1,4 +1,5 @@
 //! Whole-system tests of Chorale: what they share.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "what fails here fails a test")]
 
 pub mod fleet;
 pub mod sim;
