@@ -96,7 +96,7 @@ def bench(name, shape, steps):
     times, cpu = [], []
     for _ in range(steps + 1):
         tokens = torch.randint(0, shape["vocab"], (ROWS, COLUMNS + 1), generator=generator)
-        start, busy = time.perf_counter(), time.thread_time()
+        start, busy = time.perf_counter(), time.process_time()
         optimiser.zero_grad(set_to_none=True)
         loss = F.cross_entropy(model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten())
         loss.backward()
@@ -104,7 +104,7 @@ def bench(name, shape, steps):
         optimiser.step()
         loss.item()
         times.append(time.perf_counter() - start)
-        cpu.append(time.thread_time() - busy)
+        cpu.append(time.process_time() - busy)
     median, best = statistics.median(times[1:]), min(times[1:])
     print(json.dumps(dict(side="pytorch", model=name, parameters=sum(p.numel() for p in model.parameters()),
                           threads=torch.get_num_threads(), steps=steps, ms_median=round(median * 1e3, 2),

@@ -64,10 +64,10 @@ mod bench {
             let rows = tokens(step, config.vocabulary);
             let pieces: Vec<_> = rows.iter().map(|ids| Piece { ids, masked: 1 }).collect();
             let batch = Batch::padded(&pieces);
-            let (start, busy) = (Instant::now(), thread_ms());
+            let (start, busy) = (Instant::now(), process_ms());
             optimiser.take(model, &mut lora, &[batch], step as u64)?;
             times.push(start.elapsed().as_secs_f64());
-            cpu.push(thread_ms() - busy);
+            cpu.push(process_ms() - busy);
         }
         let mut times = times.split_off(1);
         let mut cpu = cpu.split_off(1);
@@ -86,11 +86,14 @@ mod bench {
         Ok(())
     }
 
-    /// Milliseconds of processor time of this thread, where the system tells: unlike wall time they hardly depend on
-    /// what else runs. With one thread the two sides compare by them.
-    fn thread_ms() -> f64 {
-        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-        text.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0) / 1e6
+    /// Milliseconds of processor time of this process, in steps of 10, where the system tells: unlike wall time they
+    /// hardly depend on what else runs. With one thread the two sides compare by them. All threads count, because
+    /// libtorch may run the backward pass on one of its own.
+    fn process_ms() -> f64 {
+        let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        // The name in parentheses may hold blanks; utime and stime are the 12th and 13th field behind it.
+        let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+        rest.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() * 10.0
     }
 
     /// Rows of ids that look random.

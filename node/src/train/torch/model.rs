@@ -89,6 +89,7 @@ impl Llama {
         let (batch, length) = ids.size2()?;
         let start = cache.as_ref().map_or(0, |cache| cache.length());
         let rope = self.rope.at(start, length)?;
+        let (rope_q, rope_k) = (rope.wide(self.config.heads)?, rope.wide(self.config.kv_heads)?);
         let mut x = Tensor::f_embedding(&self.embedding, &ids.f_view([-1])?, -1, false, false)?;
         for (index, layer) in self.layers.iter().enumerate() {
             let normed = self.norm(&x, &layer.attention_norm)?;
@@ -96,8 +97,8 @@ impl Llama {
                 let heads = layer.project(which, input, factors.pair(index, which))?;
                 heads.f_view([batch, length, width, self.config.head])
             };
-            let q = rope.turn(&projected(Projection::Q, self.config.heads, &normed)?)?;
-            let k = rope.turn(&projected(Projection::K, self.config.kv_heads, &normed)?)?;
+            let q = rope_q.turn(&projected(Projection::Q, self.config.heads, &normed)?)?;
+            let k = rope_k.turn(&projected(Projection::K, self.config.kv_heads, &normed)?)?;
             let v = projected(Projection::V, self.config.kv_heads, &normed)?;
             let (k, v) = match cache.as_mut() {
                 Some(cache) => cache.extend(index, k, v)?,

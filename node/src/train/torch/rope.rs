@@ -34,6 +34,15 @@ impl Rope {
         Ok(Self { cos: self.cos.f_narrow(0, start, length)?, sin: self.sin.f_narrow(0, start, length)? })
     }
 
+    /// The tables repeated for `heads` heads: products then run over whole rows, not over one narrow head at a time.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn wide(&self, heads: i64) -> Result<Self, TchError> {
+        let repeat = |t: &Tensor| t.f_expand([-1, heads, -1], false)?.f_contiguous();
+        Ok(Self { cos: repeat(&self.cos)?, sin: repeat(&self.sin)? })
+    }
+
     /// Turns `x` [batch, sequence, heads, head].
     ///
     /// # Errors
