@@ -1,8 +1,6 @@
 //! The command line as people use it: homes, cards, agreeing on a network, joining it, changing it; what it says when
 //! something is wrong.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "what fails here fails a test")]
-// A test that cannot be set up may stop where it stands.
-#![allow(clippy::unwrap_used)]
 
 use std::{
     os::unix::fs::PermissionsExt as _,

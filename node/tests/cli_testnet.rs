@@ -1,7 +1,5 @@
 //! A local network from one command: made, run to the end, looked at, archived; supervised while it runs.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "what fails here fails a test")]
-// A test that cannot be set up may stop where it stands.
-#![allow(clippy::unwrap_used)]
 
 use std::{
     io::{BufRead as _, BufReader},
