@@ -6,7 +6,7 @@ use crate::common::{Fleet, one_feed_each, same_inputs_same_merge};
 /// Without an outer momentum a merge depends on what was merged alone.
 #[test]
 fn four_members_find_each_other_by_one_address_and_the_same_inputs_give_the_same_merge() {
-    let shape = Shape { rounds: 8, momentum: false, ..Shape::default() };
+    let shape = Shape { rounds: 20, momentum: false, ..Shape::default() };
     let (fleet, members) = Fleet::start(shape, &Options { step_ms: 10, ..Options::default() });
     let said: Vec<Vec<Line>> = members.into_iter().map(|member| member.finish()).collect();
     for (index, lines) in said.iter().enumerate() {
@@ -16,7 +16,7 @@ fn four_members_find_each_other_by_one_address_and_the_same_inputs_give_the_same
             rounds.iter().any(|round| round.contributors.len() == 4),
             "m{index} never merged all four: {rounds:#?}"
         );
-        assert!(rounds.last().unwrap().round >= 8);
+        assert!(rounds.last().unwrap().round >= 20);
         let (first, last) = (rounds[0].loss_before.unwrap(), rounds.last().unwrap().loss_before.unwrap());
         assert!(last < first, "m{index} learned nothing: {first} to {last}");
         assert!(
@@ -26,15 +26,15 @@ fn four_members_find_each_other_by_one_address_and_the_same_inputs_give_the_same
     }
     let records = fleet.records(0);
     assert_eq!(one_feed_each(&records).len(), 4);
-    assert!(same_inputs_same_merge(&records) >= 8, "hardly any two members merged the same");
+    assert!(same_inputs_same_merge(&records) >= 4, "hardly any two members merged the same");
 }
 
 #[test]
 fn an_auditor_recomputes_every_merge_from_one_members_archive() {
-    let shape = Shape { seed: 2, rounds: 6, ..Shape::default() };
+    let shape = Shape { seed: 2, rounds: 10, ..Shape::default() };
     let (fleet, members) = Fleet::start(shape, &Options { step_ms: 10, ..Options::default() });
     members.into_iter().for_each(|member| drop(member.finish()));
     let (_, report) = fleet.audit(1);
     assert_eq!(report.verdict(), Verdict::Passed, "{report:#?}");
-    assert!(report.counts.merges.ok >= 4 * 5, "{:?}", report.counts);
+    assert!(report.counts.merges.ok >= 4 * 8, "{:?}", report.counts);
 }

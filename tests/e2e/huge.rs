@@ -20,10 +20,14 @@ use crate::common::Fleet;
 #[test]
 fn a_huge_publication_is_left_out_for_its_distance_and_changes_no_merge() {
     let shape = Shape { seed: 9, ..Shape::default() };
-    let options = Options { step_ms: 10, ..Options::default() };
+    let options = Options { step_ms: 10, start_wait_ms: Some(2_000), ..Options::default() };
     // The fourth member is not the honest program.
     let (fleet, mut members) = Fleet::of(Network::new(shape), 3, &options);
     let name = fleet.network.name(3);
+    // A newcomer has nothing to measure distances from; these three are none any more.
+    for member in &mut members {
+        member.round("round of the honest three", |round| round.contributors.len() == 3);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let _evil = runtime.block_on(publish(&fleet));
     for member in &mut members {

@@ -39,6 +39,9 @@ struct Args {
     /// On these examples
     #[arg(long)]
     data: Option<PathBuf>,
+    /// How long to wait for the others before acting alone
+    #[arg(long, default_value_t = 60_000)]
+    start_wait_ms: u64,
     /// Where to listen
     #[arg(long, default_value = "/ip4/127.0.0.1/tcp/0")]
     listen: Vec<Multiaddr>,
@@ -87,7 +90,7 @@ async fn run(args: Args) -> Result<driver::Summary> {
         bootstrap: args.bootstrap,
         mdns: false,
         timing: Timing {
-            start_wait_ms: 2_000,
+            start_wait_ms: args.start_wait_ms,
             gather_max_ms: 5_000,
             fetch_ms: 10_000,
             presence_ms: 1_000,

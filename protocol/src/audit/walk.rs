@@ -253,8 +253,13 @@ impl<'a> Walker<'a> {
             }
             _ => {}
         }
-        if policy.rounds > 0 && update.round.0 > policy.rounds {
-            self.fail(light, "UPD-006", format!("round {}, the last one is {}", update.round, policy.rounds));
+        // Who is a round behind and merges a publication of the last round lands beyond it, and stops there.
+        if let Some(done) = self.last.and_then(|last| last.round)
+            && policy.rounds > 0
+            && done.0 >= policy.rounds
+        {
+            let text = format!("round {} after its author's round {done}, the last is {}", update.round, policy.rounds);
+            self.fail(light, "UPD-006", text);
         }
         if !(policy.steps.min..=policy.steps.max).contains(&update.steps) {
             let text = format!("{} steps, the policy wants {} to {}", update.steps, policy.steps.min, policy.steps.max);

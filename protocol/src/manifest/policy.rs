@@ -23,7 +23,7 @@ pub struct Policy {
     pub reach: u64,
     /// How adapters are written.
     pub codec: Codec,
-    /// The last round; 0: no last round.
+    /// The last round: who published it or a later one is done; 0: no last round.
     pub rounds: u64,
     /// Bounds on local optimiser steps in a round.
     pub steps: Steps,

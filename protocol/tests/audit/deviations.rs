@@ -243,7 +243,7 @@ fn an_incarnation_that_continues_someone_elses_feed_is_found() {
 #[test]
 fn rounds_beyond_the_last_and_stale_own_parents_are_found() {
     let mut world = World::play(3, 3, Policy { rounds: 5, ..fixture::policy() }, SEED);
-    world.rounds(1);
+    world.rounds(3);
     assert!(codes(&world.audit()).contains(&"UPD-006"));
 
     let mut world = World::play(3, 3, Policy { momentum: 0, ..fixture::policy() }, SEED);

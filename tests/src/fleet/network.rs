@@ -1,4 +1,5 @@
 //! A network's keys and manifests, drawn from one seed.
+#![allow(clippy::expect_used, reason = "for tests, whose inputs are known")]
 
 use bytes::Bytes;
 use chorale::train::{FakeOptions, FakeTrainer, Trainer};

@@ -1,4 +1,5 @@
 //! A member process: started, listened to, paused, killed, and never left behind.
+#![allow(clippy::expect_used, reason = "for tests, whose inputs are known")]
 
 use std::{
     fs,
@@ -24,6 +25,8 @@ pub struct Options {
     pub bootstrap: Vec<String>,
     /// Milliseconds of a local step.
     pub step_ms: u64,
+    /// How long it waits for the others at the start, in milliseconds; `None`: long.
+    pub start_wait_ms: Option<u64>,
     /// Measures no losses.
     pub cheap: bool,
     /// Goes on serving after the last round.
@@ -70,6 +73,9 @@ impl Member {
         }
         if let Some((model, data)) = &options.model {
             command.arg("--model").arg(model).arg("--data").arg(data);
+        }
+        if let Some(wait) = options.start_wait_ms {
+            command.args(["--start-wait-ms", &wait.to_string()]);
         }
         if options.cheap {
             command.arg("--cheap");

@@ -154,7 +154,7 @@ const UPDATES: &[Code] = &[
         "An update goes on from a publication of its author that is not the author's newest.",
         ASK_AUTHOR,
     ),
-    code("UPD-006", Failure, "An update of a round beyond the last one.", ASK_AUTHOR),
+    code("UPD-006", Failure, "An update by a member that had published the last round before.", ASK_AUTHOR),
     code(
         "UPD-007",
         Warning,
