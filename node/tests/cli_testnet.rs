@@ -54,9 +54,12 @@ fn a_local_network_runs_to_its_last_round_and_every_home_can_be_archived() {
     assert!(net.0.wait().unwrap().success());
     for node in ["node-0", "node-1", "node-2"] {
         let rounds = events.iter().filter(|e| e["node"] == node && e["event"] == "round").count();
-        assert_eq!(rounds, 3, "{node}: {events:?}");
+        // A member that starts late lands at the frontier: it gets to the end in fewer rounds of its own.
+        assert!((1..=3).contains(&rounds), "{node}: {rounds} rounds in {events:?}");
         let status = json(&["status", "--home", &format!("net/{node}")], dir.path());
-        assert_eq!((status["state"].as_str(), status["round"].as_u64()), (Some("finished"), Some(3)));
+        assert_eq!(status["state"], "finished");
+        // Whoever merges a publication of the last round ends one round beyond it.
+        assert!((3..=4).contains(&status["round"].as_u64().unwrap()), "{status}");
         let archive = json(&["archive", "--home", &format!("net/{node}"), "--out", &format!("{node}.tar")], dir.path());
         assert_eq!(archive["anchor"], status["head"]["id"]);
         assert_eq!(archive["network"], status["network"]);
