@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Four members in containers: they agree, one is killed, one is cut off and comes back; an archive verifies. Says "skipped" where no
+# Four members in containers: they agree, one is killed, one is cut off and comes back; nothing in an archive fails. Says "skipped" where no
 # container engine can be had.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -67,6 +67,11 @@ scripts/testnet.sh down >/dev/null 2>&1
 target=${CARGO_TARGET_DIR:-target}/release
 said=$("$target/chorale" --json archive --home "$CHORALE_TESTNET/node-1" --out "$CHORALE_TESTNET/archive")
 read -r id anchor < <(python3 -c 'import json,sys; s=json.loads(sys.argv[1]); print(s["network"], s["anchor"])' "$said")
-"$target/chorale-audit" verify "$CHORALE_TESTNET/archive" --network "$id" --anchor "$anchor" >"$CHORALE_TESTNET/report" ||
-    { cat "$CHORALE_TESTNET/report" >&2 && fail "the archive does not verify"; }
-echo "compose: the archive verifies"
+# The network was stopped in the middle, and old payloads are pruned: the verdict may be "incomplete" (3), but nothing may fail.
+verdict=0
+"$target/chorale-audit" verify "$CHORALE_TESTNET/archive" --network "$id" --anchor "$anchor" >"$CHORALE_TESTNET/report" || verdict=$?
+if ((verdict != 0 && verdict != 3)); then
+    cat "$CHORALE_TESTNET/report" >&2
+    fail "the archive does not verify: chorale-audit exited with $verdict"
+fi
+echo "compose: nothing in the archive fails ($(tail -n 1 "$CHORALE_TESTNET/report"))"
