@@ -18,6 +18,10 @@ if ! docker info >/dev/null 2>&1; then
     fi
 fi
 
+# What the tests built just now, if they ran before.
+built=${CARGO_TARGET_DIR:-target}/release
+if [[ -x $built/chorale && -x $built/chorale-audit ]]; then export CHORALE_BIN=$built; fi
+
 CHORALE_TESTNET=$(mktemp -d)
 export CHORALE_TESTNET
 finish() {
@@ -64,12 +68,11 @@ docker network connect --alias node-3 "$network" "$(container 3)"
 until_round $(($(round 1) + 3)) 0 1 2 3
 
 scripts/testnet.sh down >/dev/null 2>&1
-target=${CARGO_TARGET_DIR:-target}/release
-said=$("$target/chorale" --json archive --home "$CHORALE_TESTNET/node-1" --out "$CHORALE_TESTNET/archive")
+said=$("$built/chorale" --json archive --home "$CHORALE_TESTNET/node-1" --out "$CHORALE_TESTNET/archive")
 read -r id anchor < <(python3 -c 'import json,sys; s=json.loads(sys.argv[1]); print(s["network"], s["anchor"])' "$said")
 # The network was stopped in the middle, and old payloads are pruned: the verdict may be "incomplete" (3), but nothing may fail.
 verdict=0
-"$target/chorale-audit" verify "$CHORALE_TESTNET/archive" --network "$id" --anchor "$anchor" >"$CHORALE_TESTNET/report" || verdict=$?
+"$built/chorale-audit" verify "$CHORALE_TESTNET/archive" --network "$id" --anchor "$anchor" >"$CHORALE_TESTNET/report" || verdict=$?
 if ((verdict != 0 && verdict != 3)); then
     cat "$CHORALE_TESTNET/report" >&2
     fail "the archive does not verify: chorale-audit exited with $verdict"

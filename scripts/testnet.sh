@@ -25,14 +25,19 @@ usage() {
     exit 2
 }
 
+# The binaries: those of a build here, or of the folder CHORALE_BIN.
+bin=${CHORALE_BIN:-${CARGO_TARGET_DIR:-target}/release}
+
 # The image, from the binaries that a build outside made.
 image() {
     scripts/setup.sh
-    cargo build --release --locked -p chorale -p chorale-protocol --bins --features chorale-protocol/cli
+    if [[ -z ${CHORALE_BIN:-} ]]; then
+        cargo build --release --locked -p chorale -p chorale-protocol --bins --features chorale-protocol/cli
+    fi
     docker/base.sh
-    local libtorch=${LIBTORCH:-.libtorch} context=.cache/image target=${CARGO_TARGET_DIR:-target}
+    local libtorch=${LIBTORCH:-.libtorch} context=.cache/image
     rm -rf "$context" && mkdir -p "$context/bin" "$context/lib"
-    cp "$target/release/chorale" "$target/release/chorale-audit" "$context/bin/"
+    cp "$bin/chorale" "$bin/chorale-audit" "$context/bin/"
     cp "$libtorch"/lib/*.so* "$context/lib/"
     # Debian's slim image has no C++ runtime of its own.
     cp -L "$(c++ -print-file-name=libstdc++.so.6)" "$(c++ -print-file-name=libgcc_s.so.1)" "$context/lib/"
@@ -41,14 +46,13 @@ image() {
 }
 
 homes() {
-    local chorale=${CARGO_TARGET_DIR:-target}/release/chorale
     local shape=(--fake 65536 --rounds 0)
     local data=()
     if [[ -n ${model:-} ]]; then
         shape=(--model "$model")
         data=(--data "${files[@]}")
     fi
-    "$chorale" testnet new --dir "$dir" --nodes 4 "${shape[@]}" "${data[@]}" \
+    "$bin/chorale" testnet new --dir "$dir" --nodes 4 "${shape[@]}" "${data[@]}" \
         --set 'network.listen=["/ip4/0.0.0.0/tcp/4001"]' \
         --set 'network.bootstrap=["/dns4/node-0/tcp/4001","/dns4/node-1/tcp/4001"]'
     # In the container the model lies elsewhere, and each member sees its own examples only.
