@@ -23,6 +23,7 @@ impl Out {
     }
 
     /// Whether JSON was asked for.
+    #[cfg(feature = "torch")]
     pub(crate) fn json(&self) -> bool {
         self.json
     }

@@ -121,6 +121,16 @@ pub enum MergeError {
 
 /// The weight of a publication of `round` where the base round is `base`: RNE of 1024 · ages[max(0, base − round)] / 2^16;
 /// `None` outside the window. The base is the own last publication's round, without one the largest round among those merged.
+///
+/// ```
+/// use chorale_protocol::{base::Round, merge::weight};
+///
+/// let ages = [65_536, 46_341, 37_837, 32_768];
+/// assert_eq!(weight(&ages, Round(7), Round(7)), Some(1024));
+/// assert_eq!(weight(&ages, Round(7), Round(9)), Some(1024), "a later round counts as fresh");
+/// assert_eq!(weight(&ages, Round(7), Round(6)), Some(724));
+/// assert_eq!(weight(&ages, Round(7), Round(3)), None, "outside the window");
+/// ```
 #[must_use]
 pub fn weight(ages: &[u64], base: Round, round: Round) -> Option<u64> {
     let age = usize::try_from(base.0.saturating_sub(round.0)).ok()?;
