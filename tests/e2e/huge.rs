@@ -1,17 +1,19 @@
 //! A member that signs well-formed records of payloads as large as a payload can be.
 
-use std::{fs, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
-use chorale::net::{self, BlobFiles, Event, FeedSource, Net};
+use chorale::net::{self, Event, Net};
 use chorale_protocol::{
     adapter::{Layout, encode_f32},
-    base::{BlobHash, Incarnation, MergeHash, Seq, UnixSeconds},
+    base::{Incarnation, MergeHash, Seq, UnixSeconds},
     code::blob_hash,
     engine::Verdict,
     feed::{Body, Checked, Record, Spec, check, sign},
-    wire::SyncRequest,
 };
-use chorale_tests::fleet::{Network, Options, Round, Shape};
+use chorale_tests::{
+    fleet::{Network, Options, Round, Shape},
+    shelf::{Folder, Silent},
+};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -114,28 +116,4 @@ fn record(fleet: &Fleet, parent: &Checked, body: Body) -> Record {
 async fn next(events: &mut mpsc::Receiver<Event>) -> Event {
     let event = tokio::time::timeout(Duration::from_secs(60), events.recv()).await;
     event.expect("the others are there").expect("the network runs")
-}
-
-/// Serves what lies in a folder under its hash.
-struct Folder(PathBuf);
-
-impl BlobFiles for Folder {
-    fn complete(&self, hash: &BlobHash) -> Option<(PathBuf, u64)> {
-        let path = self.0.join(hash.to_string());
-        let length = fs::metadata(&path).ok()?.len();
-        Some((path, length))
-    }
-
-    fn partial(&self, hash: &BlobHash) -> PathBuf {
-        self.0.join(format!("{hash}.partial"))
-    }
-}
-
-/// Has no records.
-struct Silent;
-
-impl FeedSource for Silent {
-    fn answer(&self, _: SyncRequest) -> Pin<Box<dyn Future<Output = std::io::Result<Vec<u8>>> + Send>> {
-        Box::pin(async { Ok(vec![0; 4]) })
-    }
 }

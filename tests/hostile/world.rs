@@ -1,23 +1,23 @@
 //! Honest nodes in this process, and peers that speak the network's protocols without an engine behind them.
 
-use std::{fs, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chorale::{
     driver::{self, Notice, Running, Setup, Timing},
-    net::{self, BlobFiles, FeedSource, Net},
+    net::{self, Net},
     train::{FakeOptions, FakeTrainer, Trainer},
 };
 use chorale_protocol::{
     adapter::{Layout, start_hash},
-    base::{BlobHash, Incarnation, Lamport, MemberId, MergeHash, NetworkId, Round, Seq, TransportId, UnixSeconds},
+    base::{Incarnation, Lamport, MemberId, MergeHash, NetworkId, Round, Seq, TransportId, UnixSeconds},
     code::{AuthorKey, PublicKey, blob_hash},
     engine::Event,
     feed::{Body, Record, Spec, Update},
     fixture,
     manifest::{Chain, Manifest, Member, Phase, Policy, Role, SignedManifest, Steps},
-    wire::SyncRequest,
 };
+use chorale_tests::shelf::{Folder, Silent};
 use libp2p::{Multiaddr, identity::Keypair};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
@@ -300,29 +300,5 @@ impl Evil {
         if let Some(wires) = self.wires {
             wires.net.shutdown().await;
         }
-    }
-}
-
-/// Serves what lies in a folder under its hash.
-struct Folder(PathBuf);
-
-impl BlobFiles for Folder {
-    fn complete(&self, hash: &BlobHash) -> Option<(PathBuf, u64)> {
-        let path = self.0.join(hash.to_string());
-        let length = fs::metadata(&path).ok()?.len();
-        Some((path, length))
-    }
-
-    fn partial(&self, hash: &BlobHash) -> PathBuf {
-        self.0.join(format!("{hash}.partial"))
-    }
-}
-
-/// Has no records.
-struct Silent;
-
-impl FeedSource for Silent {
-    fn answer(&self, _: SyncRequest) -> Pin<Box<dyn Future<Output = std::io::Result<Vec<u8>>> + Send>> {
-        Box::pin(async { Ok(vec![0; 4]) })
     }
 }

@@ -172,7 +172,7 @@ fn check_update(
 ) -> Result<(), RuleError> {
     let rounds = rounds(record, parents)?;
     let newest = rounds.iter().max().copied();
-    let want = newest.map_or(Round(1), Round::next);
+    let want = policy.round_after(newest);
     if update.round != want {
         return Err(RuleError::Round { got: update.round, want });
     }

@@ -253,7 +253,6 @@ impl<'a> Walker<'a> {
             }
             _ => {}
         }
-        // Who is a round behind and merges a publication of the last round lands beyond it, and stops there.
         if let Some(done) = self.last.and_then(|last| last.round)
             && policy.rounds > 0
             && done.0 >= policy.rounds

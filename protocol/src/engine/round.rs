@@ -4,7 +4,7 @@ use super::{
     Engine, Event, Output, PlannedVoice, RoundPlan, RoundReport, Stage, Trained, gather::Survey, index::Known,
 };
 use crate::{
-    base::{MemberId, Millis, RecordId, Round, limit},
+    base::{MemberId, Millis, RecordId, limit},
     feed::{Skip, SkipReason, Spec, Update},
 };
 
@@ -66,7 +66,7 @@ impl Engine {
         let manifest = self.chain.current();
         let policy = &manifest.policy;
         let rounds = own.iter().map(|own| own.round).chain(survey.voices.iter().map(|known| known.round));
-        let round = rounds.max().map_or(Round(1), Round::next);
+        let round = policy.round_after(rounds.max());
         let checkpoint =
             policy.momentum > 0 && policy.checkpoint_every > 0 && round.0.is_multiple_of(policy.checkpoint_every);
         let plan = RoundPlan {

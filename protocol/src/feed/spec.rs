@@ -58,7 +58,7 @@ impl Spec {
 /// One round of one member: what was merged, and how it trained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
-    /// 1 + the largest round among the parents; 1 without parents.
+    /// 1 + the largest round among the parents, 1 without parents, at most the last round.
     pub round: Round,
     /// What trained: the policy's phase of this round.
     pub phase: Phase,

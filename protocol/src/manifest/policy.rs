@@ -23,7 +23,7 @@ pub struct Policy {
     pub reach: u64,
     /// How adapters are written.
     pub codec: Codec,
-    /// The last round: who published it or a later one is done; 0: no last round.
+    /// The last round: who published it is done; 0: no last round.
     pub rounds: u64,
     /// Bounds on local optimiser steps in a round.
     pub steps: Steps,
@@ -33,6 +33,16 @@ pub struct Policy {
     pub checkpoint_every: u64,
     /// How many rounds back blobs are kept; 0: all.
     pub keep_rounds: u64,
+}
+
+impl Policy {
+    /// The round that a merge publishes: 1 + the largest round merged, 1 without any, and never beyond the last round, so that
+    /// a member that lags behind may still merge what the others ended with.
+    #[must_use]
+    pub fn round_after(&self, newest: Option<crate::base::Round>) -> crate::base::Round {
+        let next = newest.unwrap_or_default().next();
+        if self.rounds == 0 { next } else { next.min(crate::base::Round(self.rounds)) }
+    }
 }
 
 /// Bounds on local optimiser steps in a round; 1 ≤ min ≤ max.
@@ -140,4 +150,19 @@ pub enum Codec {
     Bfp16,
     /// 8 bits.
     Bfp8,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{base::Round, fixture};
+
+    #[test]
+    fn a_round_follows_the_newest_merged_but_never_the_last() {
+        let mut policy = fixture::policy();
+        assert_eq!(policy.round_after(None), Round(1));
+        assert_eq!(policy.round_after(Some(Round(20))), Round(21), "no last round");
+        policy.rounds = 20;
+        assert_eq!(policy.round_after(Some(Round(19))), Round(20));
+        assert_eq!(policy.round_after(Some(Round(20))), Round(20), "a late member ends with the others");
+    }
 }

@@ -48,7 +48,7 @@ pub struct Plan<'a> {
 /// The result of a merge.
 #[derive(Debug)]
 pub struct Merged {
-    /// The round that training from here publishes: 1 + the largest round used; 1 without voices.
+    /// The round that training from here publishes: 1 + the largest round used, 1 without voices, at most the last round.
     pub round: Round,
     /// What trains in it.
     pub phase: Phase,
@@ -181,7 +181,7 @@ pub(super) fn perform_at(plan: Plan<'_>, level: Level) -> Result<Merged, MergeEr
         }
     }
     used.sort_unstable_by_key(|(voice, _)| voice.record);
-    let round = used.iter().map(|(voice, _)| voice.round).max().unwrap_or(Round(0)).next();
+    let round = policy.round_after(used.iter().map(|(voice, _)| voice.round).max());
 
     let mut hasher = ViewHasher::new(Context::Merge.hasher(), level);
     header(&mut hasher, network, round, policy.merge, &used);

@@ -8,7 +8,7 @@ use chorale_protocol::{
     base::{Millis, NetworkId, RecordId, TransportId},
     engine::{Config, Engine, Input},
     fixture,
-    manifest::{AdapterSpec, Chain, Codec, Factor, Policy, TensorSpec},
+    manifest::{AdapterSpec, Chain, Codec, Factor, Policy},
 };
 
 use super::{
@@ -59,17 +59,14 @@ pub fn seed(usual: u64) -> u64 {
 /// One projection, 128 values.
 #[must_use]
 pub fn adapter() -> AdapterSpec {
-    let tensor = |name: &str, factor, rows, columns| TensorSpec { name: name.into(), factor, rows, columns };
-    AdapterSpec {
-        rank: 2,
-        alpha: 4,
-        seed: 7,
-        start: [0; 32],
-        tensors: vec![
-            tensor("layers.0.q_proj.lora_A.weight", Factor::A, 2, 32),
-            tensor("layers.0.q_proj.lora_B.weight", Factor::B, 32, 2),
-        ],
+    let mut adapter = fixture::adapter();
+    for tensor in &mut adapter.tensors {
+        match tensor.factor {
+            Factor::A => tensor.columns = 32,
+            Factor::B => tensor.rows = 32,
+        }
     }
+    adapter
 }
 
 /// No momentum, bounds wide enough never to bind, 4 steps a round.
