@@ -34,9 +34,10 @@ forbid protocol/src/code manifest feed adapter merge draw wire engine audit
 forbid protocol/src/manifest feed adapter merge draw wire engine audit
 forbid protocol/src/feed adapter merge draw wire engine audit
 forbid protocol/src/adapter feed merge draw wire engine audit
-forbid protocol/src/merge wire engine audit
-forbid protocol/src/draw wire engine audit
-forbid protocol/src/wire engine audit
+forbid protocol/src/merge wire admit engine audit
+forbid protocol/src/draw wire admit engine audit
+forbid protocol/src/wire admit engine audit
+forbid protocol/src/admit wire engine audit
 forbid protocol/src/engine audit
 forbid protocol/src/audit engine
 forbid node/src/net store train driver cli

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every benchmark and prints one table; docs/BENCHMARKS.md says what each figure means. The training step is compared
+# Runs the benchmarks of single parts and prints what they say; docs/BENCHMARKS.md says what each figure means. The training step is compared
 # with PyTorch when CHORALE_PYTHON names a Python that has it. Nothing else should run on the machine meanwhile.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -39,7 +39,7 @@ image() {
     rm -rf "$context" && mkdir -p "$context/bin" "$context/lib"
     cp "$bin/chorale" "$bin/chorale-audit" "$context/bin/"
     cp "$libtorch"/lib/*.so* "$context/lib/"
-    # Debian's slim image has no C++ runtime of its own.
+    # The C++ runtime of this machine may be newer than the image's.
     cp -L "$(c++ -print-file-name=libstdc++.so.6)" "$(c++ -print-file-name=libgcc_s.so.1)" "$context/lib/"
     docker build --quiet --target prebuilt --tag chorale:testnet --file docker/Dockerfile "$context"
     rm -rf "$context"

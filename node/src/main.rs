@@ -1,4 +1,4 @@
-//! `chorale`: one verb, one file in [`cli`].
+//! `chorale`: a file or folder for each verb or two in [`cli`].
 
 mod cli;
 

@@ -60,25 +60,33 @@ fn bench(millions: u64, count: u8, codec: Codec) -> Result<(), Fail> {
         first.zip(last).map(|(a, b)| a.payload.distance2(&b.payload, &layout))
     });
     let (own, others) = voices.split_first().ok_or("no voices")?;
-    let state = State { x: start.clone(), v: start.clone() };
     for threads in [1, 2] {
         for momentum in [0, 32_768] {
             let policy = Policy { momentum, ..policy.clone() };
-            let state = (momentum != 0).then_some(&state);
-            let plan = Plan {
-                network: NetworkId([1; 32]),
-                policy: &policy,
-                layout: &layout,
-                own: Some(own),
-                others,
-                state,
-                threads,
+            // As a node does from round to round: the memory of one merge is the next one's.
+            let mut spare = Vec::new();
+            let mut state = (momentum != 0).then(|| State { x: start.clone(), v: start.clone() });
+            let merge = || {
+                let plan = Plan {
+                    network: NetworkId([1; 32]),
+                    policy: &policy,
+                    layout: &layout,
+                    own: Some(own),
+                    others,
+                    state: state.take(),
+                    spare: std::mem::take(&mut spare),
+                    threads,
+                };
+                let merged = perform(plan)?;
+                let hash = merged.hash.short();
+                match merged.momentum {
+                    Some(v) => state = Some(State { x: merged.values, v }),
+                    None => spare = merged.values,
+                }
+                Ok::<_, Fail>(hash)
             };
-            let merged =
-                timed(&format!("merge of {count}, momentum {momentum}/65536, threads {threads}"), f32_bytes, || {
-                    perform(plan)
-                })?;
-            println!("    hash {}", merged.hash.short());
+            let name = format!("merge of {count}, momentum {momentum}/65536, threads {threads}");
+            println!("    hash {}", timed(&name, f32_bytes, merge)?);
         }
     }
     Ok(())
@@ -127,8 +135,9 @@ fn policy(millions: u64, codec: Codec) -> Policy {
         momentum: 0,
         ages: vec![65_536, 46_341, 37_837, 32_768],
         draw: 7,
-        norm_bound: 1 << 40,
-        reach: 1 << 40,
+        // The defaults of `chorale network create`: 0.1 and 0.4 times the root of the number of values.
+        norm_bound: (6_553.6 * (millions as f64 * 1e6).sqrt()) as u64,
+        reach: (26_214.4 * (millions as f64 * 1e6).sqrt()) as u64,
         codec,
         rounds: 0,
         steps: Steps { min: 1, max: 1 },

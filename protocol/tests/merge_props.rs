@@ -98,7 +98,17 @@ fn merge(
     state: Option<&State>,
     threads: usize,
 ) -> Merged {
-    perform(Plan { network: NetworkId([9; 32]), policy, layout, own, others, state, threads }).unwrap()
+    perform(Plan {
+        network: NetworkId([9; 32]),
+        policy,
+        layout,
+        own,
+        others,
+        state: state.cloned(),
+        spare: vec![1; 7],
+        threads,
+    })
+    .unwrap()
 }
 
 /// `merge/v1`'s mean and momentum from its definition, one value at a time.
@@ -201,8 +211,8 @@ proptest! {
             &weights.collect::<Vec<_>>(), i128::from(momentum), state.map(|state| (&state.x[..], &state.v[..])),
         );
         prop_assert_eq!(&merged.values, &expected);
-        if let Some(state) = &merged.state {
-            prop_assert_eq!((&state.x, &state.v), (&expected, &v));
+        if let Some(got) = &merged.momentum {
+            prop_assert_eq!(got, &v);
         }
         prop_assert!(merged.used.is_sorted());
 
@@ -210,7 +220,7 @@ proptest! {
         let turn = turn % turned.len().max(1);
         turned.rotate_left(turn);
         let again = merge(&layout, &policy, Some(&own), &turned, state, threads);
-        prop_assert_eq!((again.hash, again.values, again.state), (merged.hash, merged.values, merged.state));
+        prop_assert_eq!((again.hash, again.values, again.momentum), (merged.hash, merged.values, merged.momentum));
     }
 
     #[test]
@@ -255,10 +265,10 @@ proptest! {
                 let used = own.as_ref().and(state.as_ref());
                 let merged = merge(&layout, &policy, own.as_ref(), &[other], used, threads);
                 own = Some(voice(&layout, codec, 1, merged.round.0, &merged.values));
-                state = merged.state.map(|state| {
+                hashes.push(merged.hash);
+                state = merged.into_state().map(|state| {
                     if through_bytes { State::parse(&state.to_bytes(), &layout).unwrap() } else { state }
                 });
-                hashes.push(merged.hash);
             }
             hashes
         };
@@ -300,7 +310,7 @@ fn extremes_stay_within_bounds() {
             let state = State { x: most.iter().map(|value| -value).collect(), v: most.clone() };
             let merged = merge(&layout, &policy(codec, 65_535, 0), Some(own), others, Some(&state), 1);
             assert_eq!(merged.values, most, "held at the bound");
-            assert_eq!(merged.state.map(|state| state.v), Some(most));
+            assert_eq!(merged.momentum, Some(most));
         }
     }
 }
@@ -313,7 +323,6 @@ fn nobody_to_merge_is_the_start() {
         let merged = merge(&layout, &policy(Codec::Bfp16, momentum, 0), None, &[], None, 1);
         assert_eq!((merged.round, merged.used.len()), (Round(1), 0));
         assert_eq!(merged.values, layout.start(1));
-        let state = State { x: layout.start(1), v: vec![0; layout.len()] };
-        assert_eq!(merged.state, (momentum != 0).then_some(state));
+        assert_eq!(merged.momentum, (momentum != 0).then(|| vec![0; layout.len()]));
     }
 }

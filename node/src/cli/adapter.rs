@@ -72,6 +72,7 @@ pub(crate) fn held(home: &Home, which: Which) -> Result<Held> {
         own: None,
         others: &voices,
         state: None,
+        spare: Vec::new(),
         threads: 1,
     };
     let merged = merge::perform(plan)?;

@@ -1,4 +1,4 @@
-//! The command line: one verb, one file. Exit codes: 0 done, 1 failed, 2 wrong usage.
+//! The command line: a file or folder for each verb or two. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 #[cfg(feature = "torch")]
 mod adapter;

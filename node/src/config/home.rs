@@ -115,6 +115,12 @@ impl Home {
         self.root.join("manifests").join(format!("{version:06}"))
     }
 
+    /// A version that the node stored, for programs that run beside it.
+    #[must_use]
+    pub fn stored_manifest(&self, version: u64) -> PathBuf {
+        self.root.join("store/manifests").join(format!("{version:06}"))
+    }
+
     /// Where orders for the running (or next) node are dropped.
     #[must_use]
     pub fn inbox(&self) -> PathBuf {

@@ -28,7 +28,7 @@ const TEMPLATE: &str = r#"# Configuration of one Chorale member. A line that beg
 
 [data]
 # Private examples, one JSON object a line: {"prompt","completion"}, {"question","answer"} or {"text"}; or plain text (.txt).
-# Lines appended while the node runs are used from the next round on. Nothing of this file ever leaves this machine.
+# Lines appended while the node runs are used from the next round on. No example of this file ever leaves this machine.
 {data}
 # A file of held-out examples; "" holds out a fixed part of the file above, chosen by the hash of each example.
 # held_out = ""
@@ -58,7 +58,7 @@ const TEMPLATE: &str = r#"# Configuration of one Chorale member. A line that beg
 [train]
 # "torch", or "fake": a stand-in without a model, to try out everything else.
 # trainer = "torch"
-# "auto" (CUDA when there), "cpu" or "cuda".
+# "auto" (CUDA when libtorch has it; that of scripts/setup.sh has not), "cpu" or "cuda".
 # device = "auto"
 # What the frozen model is computed in: "f32" or "bf16".
 # precision = "f32"
@@ -74,7 +74,7 @@ const TEMPLATE: &str = r#"# Configuration of one Chorale member. A line that beg
 # accumulate = 1
 # Gradients are shortened to this norm; 0: never.
 # clip_norm = 1.0
-# CPU threads; 0: one for each core.
+# CPU threads; 0: as many as libtorch takes by itself.
 # threads = 0
 
 [network]
@@ -90,7 +90,8 @@ const TEMPLATE: &str = r#"# Configuration of one Chorale member. A line that beg
 # merge_threads = 1
 # The longest wait for other members' publications in a round, in milliseconds.
 # gather_max_ms = 30000
-# How long to wait at the start for other members before going on alone, in milliseconds.
+# How long to wait at the start for other members before going on alone, in milliseconds; twelve times as long once this
+# member has published something: only its peers can tell whether this home is an old backup.
 # start_wait_ms = 5000
 # What log.jsonl holds: "error", "warn", "info", "debug", or by module: "info,chorale::net=debug".
 # log = "info"

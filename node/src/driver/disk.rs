@@ -49,26 +49,34 @@ fn work(store: &Store, larder: &Larder, mut inbox: mpsc::Receiver<Write>, outbox
     while let Some(first) = inbox.blocking_recv() {
         let mut next = Some(first);
         while let Some(order) = next {
+            let mut flush = None;
             let result = match order {
                 Write::Other(entry) => {
                     batch.push(entry);
                     if batch.len() < BATCH { Ok(None) } else { put(store, &mut batch).map(|()| None) }
                 }
-                order => put(store, &mut batch).and_then(|()| one(store, larder, order)),
+                order => {
+                    flush = if let Write::Own { payload, .. } = &order { *payload } else { None };
+                    put(store, &mut batch).and_then(|()| one(store, larder, order))
+                }
             };
-            if let Some(done) = result.transpose()
-                && outbox.blocking_send(done).is_err()
-            {
+            // The record goes out while its training state is still on the way to the disk.
+            let told = tell(outbox, result)
+                && flush.is_none_or(|payload| tell(outbox, store.flush_state(&payload).map(|()| None)));
+            if !told {
                 return;
             }
             next = inbox.try_recv().ok();
         }
-        if let Err(error) = put(store, &mut batch)
-            && outbox.blocking_send(Err(error)).is_err()
-        {
+        if !tell(outbox, put(store, &mut batch).map(|()| None)) {
             return;
         }
     }
+}
+
+/// Passes on what came of an order, if it is worth a word. False once nobody listens.
+fn tell(outbox: &mpsc::Sender<Written>, result: Result<Option<RecordId>, StoreError>) -> bool {
+    result.transpose().is_none_or(|done| outbox.blocking_send(done).is_ok())
 }
 
 fn put(store: &Store, batch: &mut Vec<Entry>) -> Result<(), StoreError> {

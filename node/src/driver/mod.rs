@@ -16,7 +16,6 @@ mod join;
 mod larder;
 mod linger;
 mod log;
-mod momentum;
 mod node;
 mod notice;
 mod post;

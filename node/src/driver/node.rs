@@ -290,6 +290,7 @@ impl Node {
             clock,
             threads: setup.merge_threads.max(1),
             carried: None,
+            start: Vec::new(),
         };
         let (jobs, ended) = trainer::start(desk).map_err(|_| DriverError::Ended("the trainer's thread"))?;
         let herald = Herald {

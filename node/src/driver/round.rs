@@ -1,10 +1,10 @@
 //! One round's job: read → merge → train → publish → make durable. It runs on the trainer's thread.
 
-use std::{borrow::Cow, sync::Arc, thread};
+use std::{mem, sync::Arc, thread};
 
 use bytes::Bytes;
 use chorale_protocol::{
-    adapter::{Payload, f32_view, publish},
+    adapter::{Payload, f32_view_into, publish},
     base::{BlobHash, NetworkId, limit},
     code::blob_hash,
     engine::{PlannedVoice, RoundPlan, Trained},
@@ -12,7 +12,7 @@ use chorale_protocol::{
     merge::{self, Merged, Voice},
 };
 
-use super::{Work, clock::Clock, fetch::Shape, larder::Larder, momentum::Momentum};
+use super::{Work, clock::Clock, fetch::Shape, larder::Larder};
 use crate::{
     store::{Store, StoreError, TrainState, WeakStore},
     train::{Outcome, Plan, Trainer},
@@ -53,46 +53,42 @@ pub(super) struct Desk {
     pub(super) threads: usize,
     /// State after our own last publication; `None`: on disk.
     pub(super) carried: Option<Carried>,
+    /// What training starts from; memory that every round uses again.
+    pub(super) start: Vec<f32>,
 }
 
 /// What goes on from our publication `payload`.
 pub(super) struct Carried {
     payload: BlobHash,
-    momentum: Option<Momentum>,
+    momentum: Option<merge::State>,
+    /// Without momentum: the memory of the last merge.
+    spare: Vec<i64>,
     residual: Vec<f32>,
 }
 
-/// A merge. With momentum its values are the momentum's X, and `merged` holds none.
+/// A merge, and its state as a blob if it is to be published.
 struct Base {
     merged: Merged,
-    momentum: Option<Momentum>,
     checkpoint: Option<Bytes>,
-}
-
-impl Base {
-    fn values(&self) -> Result<Cow<'_, [i64]>, RoundError> {
-        match &self.momentum {
-            None => Ok(Cow::Borrowed(&self.merged.values)),
-            Some(momentum) => momentum.x().ok_or_else(|| RoundError::Failed("the packed momentum is damaged".into())),
-        }
-    }
 }
 
 impl Desk {
     /// Works on a round. After an error the state on disk is that of our last publication, and is read from there.
     pub(super) fn round(&mut self, job: &Job) -> Result<(Trained, Work), RoundError> {
         let began = self.clock.micros();
-        let Carried { payload, momentum, mut residual } = self.take_up(job)?;
-        let base = self.merge(job, payload, momentum)?;
-        let start = f32_view(&base.values()?);
+        let mut carried = self.take_up(job)?;
+        let mut residual = mem::take(&mut carried.residual);
+        let base = self.merge(job, carried)?;
+        let mut start = mem::take(&mut self.start);
+        f32_view_into(&base.merged.values, &mut start);
         let (round, phase) = (base.merged.round, base.merged.phase);
         let merged_at = self.clock.micros();
         let steps = fit(&job.policy, &job.plan, self.trainer.step_ms());
         let outcome = self.trainer.round(&start, &Plan { round, phase, steps });
-        drop(start);
+        self.start = start;
         let trained_at = self.clock.micros();
         let outcome = outcome.map_err(|error| RoundError::Failed(error.to_string()))?;
-        let payload = encode(job, phase, &base.values()?, &outcome, &mut residual)?;
+        let payload = encode(job, phase, &base.merged.values, &outcome, &mut residual)?;
         let trained = self.keep(base, residual, &outcome, &payload)?;
         let work = Work {
             round,
@@ -109,7 +105,8 @@ impl Desk {
         let Some(own) = &job.plan.own else {
             self.carried = None;
             self.trainer.reset();
-            return Ok(Carried { payload: BlobHash([0; 32]), momentum: None, residual: vec![0.0; values] });
+            let payload = BlobHash([0; 32]);
+            return Ok(Carried { payload, momentum: None, spare: Vec::new(), residual: vec![0.0; values] });
         };
         let payload = own.payload.hash;
         if let Some(carried) = self.carried.take().filter(|carried| carried.payload == payload) {
@@ -119,35 +116,30 @@ impl Desk {
         let state = self.store()?.load_state(&payload, values).map_err(|error| lost(error.to_string()))?;
         let state = state.ok_or_else(|| lost("its file is not there".into()))?;
         self.trainer.load(&state.trainer).map_err(|error| lost(error.to_string()))?;
-        Ok(Carried { payload, momentum: state.momentum.map(Momentum::Packed), residual: state.residual })
+        Ok(Carried { payload, momentum: state.momentum, spare: Vec::new(), residual: state.residual })
     }
 
-    fn merge(&self, job: &Job, payload: BlobHash, momentum: Option<Momentum>) -> Result<Base, RoundError> {
+    fn merge(&self, job: &Job, carried: Carried) -> Result<Base, RoundError> {
         let store = self.store()?;
         let voice = |planned: &PlannedVoice| self.voice(&store, job, planned);
         let own = job.plan.own.as_ref().map(voice).transpose()?;
         let others = job.plan.others.iter().map(voice).collect::<Result<Vec<_>, _>>()?;
-        let lost = || RoundError::State { payload, why: "its momentum does not unpack".into() };
-        let state = momentum.map(|momentum| momentum.open().ok_or_else(lost)).transpose()?;
         let merged = merge::perform(merge::Plan {
             network: job.network,
             policy: &job.policy,
             layout: &job.shape.layout,
             own: own.as_ref(),
             others: &others,
-            state: state.as_ref(),
+            state: carried.momentum,
+            spare: carried.spare,
             threads: self.threads,
         });
         // What is no longer needed leaves the memory before more comes.
-        drop((own, others, state));
+        drop((own, others));
         self.larder.clear();
-        let mut merged = merged.map_err(|error| RoundError::Failed(error.to_string()))?;
-        let state = merged.state.take();
-        if state.is_some() {
-            merged.values = Vec::new();
-        }
-        let checkpoint = state.as_ref().filter(|_| job.plan.checkpoint).map(merge::State::to_bytes);
-        Ok(Base { merged, momentum: state.map(Momentum::new), checkpoint })
+        let merged = merged.map_err(|error| RoundError::Failed(error.to_string()))?;
+        let checkpoint = if job.plan.checkpoint { merged.checkpoint() } else { None };
+        Ok(Base { merged, checkpoint })
     }
 
     fn voice(&self, store: &Store, job: &Job, planned: &PlannedVoice) -> Result<Voice, RoundError> {
@@ -172,30 +164,32 @@ impl Desk {
         payload: &Payload,
     ) -> Result<Trained, RoundError> {
         let store = self.store()?;
-        let Base { merged, momentum, checkpoint } = base;
+        let Base { merged, checkpoint } = base;
+        let Merged { round, phase, used, out_of_reach, values, momentum, hash: merge } = merged;
         let hash = blob_hash(payload.bytes());
-        let trainer = self.trainer.save();
+        let (momentum, spare) = match momentum {
+            Some(v) => (Some(merge::State { x: values, v }), Vec::new()),
+            None => (None, values),
+        };
+        let state = TrainState { round, momentum, residual, trainer: self.trainer.save() };
         let failed = |error: StoreError| RoundError::Failed(error.to_string());
         let (body, written) = thread::scope(|scope| {
-            let writing = scope.spawn(|| {
-                let packed = momentum.as_ref().map(|momentum| momentum.packed().into_owned());
-                let state = TrainState { round: merged.round, momentum: packed, residual, trainer };
-                store.put_state(&hash, &state).map(|()| state.residual)
-            });
+            let writing = scope.spawn(|| store.put_state(&hash, &state));
             let body = store.put_named_blob(hash, payload.bytes());
             (body, writing.join())
         });
         let body = body.map_err(failed)?;
-        let residual = written.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(failed)?;
+        written.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(failed)?;
         let checkpoint = checkpoint.map(|bytes| store.put_blob(&bytes)).transpose().map_err(failed)?;
         self.larder.keep(hash, payload);
-        self.carried = Some(Carried { payload: hash, momentum, residual });
+        let TrainState { momentum, residual, .. } = state;
+        self.carried = Some(Carried { payload: hash, momentum, spare, residual });
         Ok(Trained {
-            round: merged.round,
-            phase: merged.phase,
-            used: merged.used,
-            out_of_reach: merged.out_of_reach,
-            merge: merged.hash,
+            round,
+            phase,
+            used,
+            out_of_reach,
+            merge,
             payload: body,
             state: checkpoint,
             steps: outcome.steps,

@@ -3,7 +3,8 @@
 /// How long things may take, in milliseconds. The defaults suit members on the internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// How long to wait at the start for peers' heads before acting alone.
+    /// How long to wait at the start for peers' heads before acting alone; twelve times as long for the first answer once
+    /// something was published.
     pub start_wait_ms: u64,
     /// The shortest wait for peers' publications in a round.
     pub gather_min_ms: u64,

@@ -34,7 +34,7 @@ use chorale_protocol::{
 pub use archive::Summary;
 pub use error::StoreError;
 pub use index::Entry;
-pub use state::{PackedState, TrainState};
+pub use state::TrainState;
 
 use atomic::Durable;
 use blob::Blobs;
@@ -166,6 +166,10 @@ impl Store {
     /// # Errors
     /// The disk.
     pub fn put_manifest(&self, version: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        // Once more as a plain file: the index is locked while the node runs, and other programs of the home ask too.
+        let path = self.inner.folder.join("manifests").join(format!("{version:06}"));
+        let temp = self.inner.folder.join("partial").join("manifest.temp");
+        atomic::write(&path, &temp, Durable::No, |out| std::io::Write::write_all(out, bytes))?;
         self.inner.index.put_manifest(version, bytes)
     }
 
@@ -293,12 +297,21 @@ impl Store {
         self.inner.blobs.delete(hash)
     }
 
-    /// Writes the training state that belongs to our publication `payload`, durably.
+    /// Writes the training state that belongs to our publication `payload`: it outlives the process, and once flushed a
+    /// power cut.
     ///
     /// # Errors
     /// The disk.
     pub fn put_state(&self, payload: &BlobHash, state: &TrainState) -> Result<(), StoreError> {
         self.inner.states.put(payload, state)
+    }
+
+    /// Flushes that state to the disk; nothing if a later one has taken its place.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn flush_state(&self, payload: &BlobHash) -> Result<(), StoreError> {
+        self.inner.states.flush(payload)
     }
 
     /// The training state that belongs to our publication `payload`, of an adapter of `values` values.

@@ -2,39 +2,39 @@
 //!
 //! Adapter values are small: most blocks need 3 or 4 of 8 bytes, which halves what a round writes and a node holds.
 
-const BLOCK: usize = 64;
+/// Values that share a width.
+pub(super) const BLOCK: usize = 64;
 
-/// Packs `values`.
-pub(super) fn pack(values: &[i64]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(values.len() * 9 / 2);
+/// Appends `values` to `out`; whoever packs a long row in pieces cuts it at multiples of [`BLOCK`].
+pub(super) fn pack(values: &[i64], out: &mut Vec<u8>) {
     for block in values.chunks(BLOCK) {
         // One bit more than the magnitude: two's complement.
         let magnitude = block.iter().fold(0, |all, &v| all | (v ^ (v >> 63)).cast_unsigned());
         let width = (65 - magnitude.leading_zeros()).div_ceil(8) as usize;
         out.push(width as u8);
         match width {
-            1 => put::<1>(&mut out, block),
-            2 => put::<2>(&mut out, block),
-            3 => put::<3>(&mut out, block),
-            4 => put::<4>(&mut out, block),
-            5 => put::<5>(&mut out, block),
-            6 => put::<6>(&mut out, block),
-            7 => put::<7>(&mut out, block),
-            _ => put::<8>(&mut out, block),
+            1 => put::<1>(out, block),
+            2 => put::<2>(out, block),
+            3 => put::<3>(out, block),
+            4 => put::<4>(out, block),
+            5 => put::<5>(out, block),
+            6 => put::<6>(out, block),
+            7 => put::<7>(out, block),
+            _ => put::<8>(out, block),
         }
     }
-    out
 }
 
-/// Unpacks `count` values; `None` if the bytes are not exactly that many.
-pub(super) fn unpack(mut bytes: &[u8], count: usize) -> Option<Vec<i64>> {
-    let mut values = Vec::with_capacity(count);
+/// Takes `count` values off `bytes`; `None` if it does not begin with that many.
+pub(super) fn unpack(bytes: &mut &[u8], count: usize) -> Option<Vec<i64>> {
+    // No value takes less than a byte: a count that cannot be is refused before memory is taken for it.
+    let mut values = Vec::with_capacity(Some(count).filter(|count| *count <= bytes.len())?);
     while values.len() < count {
         let (&width, rest) = bytes.split_first()?;
         let width = usize::from(width);
         let length = BLOCK.min(count - values.len());
         let (block, rest) = rest.split_at_checked(width * length)?;
-        bytes = rest;
+        *bytes = rest;
         match width {
             1 => take::<1>(&mut values, block),
             2 => take::<2>(&mut values, block),
@@ -47,7 +47,7 @@ pub(super) fn unpack(mut bytes: &[u8], count: usize) -> Option<Vec<i64>> {
             _ => return None,
         }
     }
-    bytes.is_empty().then_some(values)
+    Some(values)
 }
 
 fn put<const W: usize>(out: &mut Vec<u8>, block: &[i64]) {
@@ -73,6 +73,12 @@ fn take<const W: usize>(values: &mut Vec<i64>, block: &[u8]) {
 mod tests {
     use super::{pack, unpack};
 
+    fn packed(values: &[i64]) -> Vec<u8> {
+        let mut out = Vec::new();
+        pack(values, &mut out);
+        out
+    }
+
     #[test]
     fn every_width_and_both_signs_come_back() {
         let mut values = vec![0, 1, -1, i64::MAX, i64::MIN];
@@ -80,18 +86,20 @@ mod tests {
             for value in [1_i64 << bit, (1 << bit) - 1, -(1 << bit), -(1 << bit) - 1] {
                 values.push(value);
                 let block = [value; 70];
-                assert_eq!(unpack(&pack(&block), 70).as_deref(), Some(&block[..]), "{value}");
+                assert_eq!(unpack(&mut &packed(&block)[..], 70).as_deref(), Some(&block[..]), "{value}");
             }
         }
-        assert_eq!(unpack(&pack(&values), values.len()), Some(values));
+        let bytes = [packed(&values), vec![7; 3]].concat();
+        let mut rest = &bytes[..];
+        assert_eq!(unpack(&mut rest, values.len()), Some(values));
+        assert_eq!(rest, [7; 3], "what follows stays");
     }
 
     #[test]
-    fn short_long_and_wide_bytes_are_refused() {
-        let packed = pack(&[7; 64]);
-        assert_eq!(unpack(&packed, 63), None);
-        assert_eq!(unpack(&packed, 65), None);
-        assert_eq!(unpack(&[9; 600], 64), None);
-        assert_eq!(unpack(&[0; 1], 1), None);
+    fn short_and_wide_bytes_are_refused() {
+        assert_eq!(unpack(&mut &packed(&[7; 64])[..], 65), None);
+        assert_eq!(unpack(&mut &[9; 600][..], 64), None);
+        assert_eq!(unpack(&mut &[0; 1][..], 1), None);
+        assert_eq!(unpack(&mut &[1; 9][..], usize::MAX), None);
     }
 }

@@ -1,8 +1,9 @@
 //! The training state beside a publication: what a restart needs to go on as if nothing had happened.
 //!
-//! `store/state/<payload hex>.state`, little-endian: magic · round u64 · values u64 · momentum flag u64 · four lengths u64 ·
-//! X and v packed · residual f32 · the trainer's bytes · BLAKE3 of all that precedes. It is on disk before the record
-//! of its payload is.
+//! `store/state/<payload hex>.state`, little-endian: magic · round u64 · values u64 · momentum flag u64 · X and v packed, if
+//! there is momentum · residual f32 · the trainer's bytes · BLAKE3 of all that precedes. It is there, whole, before the
+//! record of its payload is, and flushed to the disk right after: a killed process finds it; where a power cut comes in
+//! between, the node goes on from its peers.
 
 use std::{
     fs::{self, File},
@@ -18,39 +19,13 @@ use chorale_protocol::{
 use super::{
     StoreError,
     atomic::{self, Durable},
-    pack::{pack, unpack},
+    pack::{BLOCK, pack, unpack},
 };
 
-const MAGIC: &[u8; 16] = b"chorale state 1\n";
-const HEAD: usize = 16 + 7 * 8;
-
-/// Outer momentum (X, v), packed: half the memory of the numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PackedState {
-    x: Vec<u8>,
-    v: Vec<u8>,
-    values: usize,
-}
-
-impl PackedState {
-    /// Packs.
-    #[must_use]
-    pub fn new(state: &merge::State) -> Self {
-        Self { x: pack(&state.x), v: pack(&state.v), values: state.x.len() }
-    }
-
-    /// X alone: the merge that training started from.
-    #[must_use]
-    pub fn x(&self) -> Option<Vec<i64>> {
-        unpack(&self.x, self.values)
-    }
-
-    /// Unpacks; `None` if the bytes are not what [`Self::new`] made.
-    #[must_use]
-    pub fn unpack(&self) -> Option<merge::State> {
-        Some(merge::State { x: self.x()?, v: unpack(&self.v, self.values)? })
-    }
-}
+const MAGIC: &[u8; 16] = b"chorale state 2\n";
+const HEAD: usize = 16 + 3 * 8;
+/// Values written at a time.
+const PIECE: usize = 512 * BLOCK;
 
 /// Everything that a restart needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +33,7 @@ pub struct TrainState {
     /// The round published.
     pub round: Round,
     /// Outer momentum after that round's merge; `None` if μ = 0.
-    pub momentum: Option<PackedState>,
+    pub momentum: Option<merge::State>,
     /// What rounding lost so far, layout order.
     pub residual: Vec<f32>,
     /// The trainer's own.
@@ -83,9 +58,20 @@ impl States {
         self.folder.join(format!("{payload}.state"))
     }
 
-    /// Writes the state that belongs to our publication `payload`, durably.
+    /// Writes the state that belongs to our publication `payload`. It outlives the process; [`Self::flush`] makes it outlive
+    /// a power cut.
     pub(super) fn put(&self, payload: &BlobHash, state: &TrainState) -> Result<(), StoreError> {
-        atomic::write(&self.path(payload), &self.temp, Durable::Yes, |out| write(out, state))
+        atomic::write(&self.path(payload), &self.temp, Durable::No, |out| write(out, state))
+    }
+
+    /// Flushes a state to the disk, unless a later one has taken its place.
+    pub(super) fn flush(&self, payload: &BlobHash) -> Result<(), StoreError> {
+        let path = self.path(payload);
+        match File::open(&path).and_then(|file| file.sync_data()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(StoreError::io(&path, "flush to disk")(error)),
+            Ok(()) => atomic::sync_folder(&self.folder),
+        }
     }
 
     /// Reads a state of `values` values; `None` if there is none.
@@ -117,29 +103,27 @@ impl States {
 }
 
 fn write(out: &mut BufWriter<File>, state: &TrainState) -> io::Result<()> {
-    let empty = Vec::new();
-    let (x, v) = state.momentum.as_ref().map_or((&empty, &empty), |momentum| (&momentum.x, &momentum.v));
-    let lengths = [x.len(), v.len(), state.residual.len() * 4, state.trainer.len()];
-    let mut head = MAGIC.to_vec();
-    head.extend_from_slice(&state.round.0.to_le_bytes());
-    head.extend_from_slice(&(state.residual.len() as u64).to_le_bytes());
-    head.extend_from_slice(&u64::from(state.momentum.is_some()).to_le_bytes());
-    for length in lengths {
-        head.extend_from_slice(&(length as u64).to_le_bytes());
-    }
     let mut hasher = blake3::Hasher::new();
     let mut put = |part: &[u8]| {
         hasher.update(part);
         out.write_all(part)
     };
-    put(&head)?;
-    put(x)?;
-    put(v)?;
-    let mut block = Vec::with_capacity(1 << 16);
-    for values in state.residual.chunks(1 << 14) {
-        block.clear();
-        values.iter().for_each(|value| block.extend_from_slice(&value.to_le_bytes()));
-        put(&block)?;
+    put(MAGIC)?;
+    for number in [state.round.0, state.residual.len() as u64, u64::from(state.momentum.is_some())] {
+        put(&number.to_le_bytes())?;
+    }
+    let mut piece = Vec::with_capacity(4 * PIECE + PIECE / BLOCK);
+    for values in state.momentum.iter().flat_map(|momentum| [&momentum.x, &momentum.v]) {
+        for values in values.chunks(PIECE) {
+            piece.clear();
+            pack(values, &mut piece);
+            put(&piece)?;
+        }
+    }
+    for values in state.residual.chunks(PIECE) {
+        piece.clear();
+        values.iter().for_each(|value| piece.extend_from_slice(&value.to_le_bytes()));
+        put(&piece)?;
     }
     put(&state.trainer)?;
     out.write_all(hasher.finalize().as_bytes())
@@ -156,21 +140,13 @@ fn parse(bytes: &[u8], values: usize) -> Result<TrainState, &'static str> {
     let (head, mut rest) = body.split_at_checked(HEAD).ok_or("shorter than its head")?;
     let mut numbers = head[16..].chunks_exact(8).map(|chunk| chunk.try_into().map_or(0, u64::from_le_bytes));
     let mut number = || numbers.next().unwrap_or(0);
-    let (round, count, momentum) = (number(), number(), number());
+    let (round, count, momentum) = (number(), number(), number() == 1);
     if usize::try_from(count) != Ok(values) {
         return Err("of another adapter's shape");
     }
-    let mut part = || {
-        let length = usize::try_from(number()).map_err(|_| "a length out of range")?;
-        let (part, after) = rest.split_at_checked(length).ok_or("shorter than its parts")?;
-        rest = after;
-        Ok::<_, &'static str>(part)
-    };
-    let (x, v, residual, trainer) = (part()?, part()?, part()?, part()?);
-    if residual.len() != values * 4 || !rest.is_empty() {
-        return Err("its parts do not fill it");
-    }
-    let momentum = (momentum == 1).then(|| PackedState { x: x.to_vec(), v: v.to_vec(), values });
-    let residual = residual.chunks_exact(4).map(|chunk| chunk.try_into().map_or(0.0, f32::from_le_bytes)).collect();
+    let mut row = || unpack(&mut rest, values).ok_or("its momentum does not unpack");
+    let momentum = if momentum { Some(merge::State { x: row()?, v: row()? }) } else { None };
+    let (residual, trainer) = rest.split_at_checked(4 * values).ok_or("shorter than its residual")?;
+    let residual = residual.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
     Ok(TrainState { round: Round(round), momentum, residual, trainer: trainer.to_vec() })
 }

@@ -21,6 +21,18 @@ pub(crate) fn in_tile(a: &Payload, b: &Payload, tile: &Tile, level: Level) -> u1
     level.run(Between { a: a.part(tile), b: b.part(tile), form: Form::of(a.codec()) })
 }
 
+/// No less than the squared distance of two payloads of one codec within one tile: by the exponents alone, which are a
+/// hundredth of the bytes.
+pub(crate) fn most_in_tile(a: &Payload, b: &Payload, tile: &Tile) -> u128 {
+    let most = u128::from(Form::of(a.codec()).max);
+    let pairs = a.part(tile).exponents.iter().zip(b.part(tile).exponents);
+    let block = |(a, b): (&u8, &u8)| {
+        let gap = (most << shift(a.cast_signed())) + (most << shift(b.cast_signed()));
+        (gap * gap).saturating_mul(BLOCK as u128)
+    };
+    pairs.map(block).fold(0, u128::saturating_add)
+}
+
 pub(super) fn between(a: &Payload, b: &Payload, layout: &Layout, level: Level) -> u128 {
     if a.codec() != b.codec() {
         return to_values(a, &b.to_q32(layout), layout, level);

@@ -56,21 +56,32 @@ pub(super) fn encode<V: Value>(
         return Err(PayloadError::Count { got: values.len(), want: layout.len() });
     }
     let mut bytes = vec![0; layout.bytes(codec)];
-    let form = Form::of(codec);
     for tile in layout.tiles(codec) {
-        let Tile { values: place, exponents, mantissas, slot, .. } = tile;
-        let (head, tail) = bytes.split_at_mut(mantissas.start);
-        let (Some(values), Some(exponents), Some(mantissas)) =
-            (values.get(place), head.get_mut(exponents), tail.get_mut(..mantissas.len()))
-        else {
-            continue; // A layout's tiles lie within its own length.
-        };
-        if !level.run(Encode { form, values, exponents, mantissas }) {
-            let refused = values.iter().find_map(|value| value.refuse(layout.name(slot)));
-            return Err(refused.unwrap_or_else(|| PayloadError::TooLarge { tensor: layout.name(slot) }));
-        }
+        let values = values.get(tile.values.clone()).unwrap_or_default();
+        encode_tile(layout, codec, &tile, values, &mut bytes, level)?;
     }
     Ok(bytes.into())
+}
+
+/// Encodes one tile's `values` into its places in the payload's `bytes`.
+pub(super) fn encode_tile<V: Value>(
+    layout: &Layout,
+    codec: Codec,
+    tile: &Tile,
+    values: &[V],
+    bytes: &mut [u8],
+    level: Level,
+) -> Result<(), PayloadError> {
+    let Tile { exponents, mantissas, slot, .. } = tile.clone();
+    let places = bytes.split_at_mut_checked(mantissas.start);
+    let places = places.and_then(|(head, tail)| head.get_mut(exponents).zip(tail.get_mut(..mantissas.len())));
+    // A layout's tiles lie within its own length.
+    let Some((exponents, mantissas)) = places else { return Ok(()) };
+    if level.run(Encode { form: Form::of(codec), values, exponents, mantissas }) {
+        return Ok(());
+    }
+    let refused = values.iter().find_map(|value| value.refuse(layout.name(slot)));
+    Err(refused.unwrap_or_else(|| PayloadError::TooLarge { tensor: layout.name(slot) }))
 }
 
 struct Encode<'a, V> {

@@ -16,7 +16,7 @@ mod start;
 mod update;
 mod view;
 
-pub(crate) use distance::in_tile;
+pub(crate) use distance::{in_tile, most_in_tile};
 pub(crate) use layout::Tile;
 pub(crate) use payload::Part;
 pub(crate) use view::{MAGIC, ViewHasher, whole};
@@ -28,4 +28,4 @@ pub use layout::{Layout, LayoutError, Slot};
 pub use payload::Payload;
 pub use publish::{PublishError, Published, check_frozen, publish};
 pub use start::start_hash;
-pub use view::f32_view;
+pub use view::{f32_view, f32_view_into};

@@ -3,7 +3,7 @@
 use super::{
     Layout, Payload, PayloadError, encode_q32,
     simd::Level,
-    update::{ONE, Update, keep_lost},
+    update::{ONE, Share, Update},
     within_bound,
 };
 use crate::{
@@ -81,28 +81,26 @@ pub fn publish(
     }
     // Beyond this range nothing can be encoded; within it all below is exact or small.
     check_range(layout, merged)?;
-    let update = Update { layout, codec, phase, merged, trained, residual, level: Level::widest() };
+    let mut update = Update { layout, codec, phase, merged, trained, residual, level: Level::widest() };
     let length = update.length()?;
     let bound = real(norm_bound) / 65_536.0;
-    let mut shrink = if length > bound { bound / length } else { 1.0 };
-    let mut carry = true;
+    let mut share = Share { shrink: if length > bound { bound / length } else { 1.0 }, carry: true };
     for attempt in 0..=2 * TRIES {
         if attempt == TRIES {
-            carry = false;
+            share.carry = false;
         }
         if attempt == 2 * TRIES {
-            shrink = 0.0;
+            share.shrink = 0.0;
         }
-        let target = update.target(shrink, carry);
-        let payload = Payload::check(layout, codec, encode_q32(layout, codec, &target)?)?;
+        let payload = Payload::check(layout, codec, update.encode(share)?.into())?;
         let distance2 = payload.distance2_q32(merged, layout);
         let norm = square_root(distance2);
         if within_bound(distance2, norm_bound) {
-            keep_lost(layout, phase, &target, &payload, residual);
-            return Ok(Published { payload, norm, shrink });
+            update.keep_lost(share, &payload);
+            return Ok(Published { payload, norm, shrink: share.shrink });
         }
         // A little more than it takes, so that a second rounding rarely needs a third.
-        shrink *= (bound / norm).min(1.0) * (1.0 - 1.0 / 1024.0);
+        share.shrink *= (bound / norm).min(1.0) * (1.0 - 1.0 / 1024.0);
     }
     Err(PublishError::Bound)
 }

@@ -15,12 +15,18 @@ const HASHED: usize = 1 << 16;
 /// The f32 view of Q.32 values: nearest, half to even, times 2⁻³².
 #[must_use]
 pub fn f32_view(values: &[i64]) -> Vec<f32> {
-    let mut view = vec![0.0; values.len()];
+    let mut view = Vec::new();
+    f32_view_into(values, &mut view);
+    view
+}
+
+/// As [`f32_view`], in memory that is there already.
+pub fn f32_view_into(values: &[i64], view: &mut Vec<f32>) {
+    view.resize(values.len(), 0.0);
     let level = Level::widest();
     for (view, values) in view.chunks_mut(VIEWED).zip(values.chunks(VIEWED)) {
         level.run(View { values, view });
     }
-    view
 }
 
 /// A BLAKE3 hash of some bytes and then of the little-endian bytes of f32 views.

@@ -65,7 +65,7 @@ impl Outcome {
 /// published.
 pub(super) fn remerge(
     case: &Case<'_>,
-    state: Option<&(RecordId, State)>,
+    state: Option<(RecordId, State)>,
     payload: Option<&Payload>,
 ) -> io::Result<Outcome> {
     let own_parent = case.parents.iter().find(|parent| parent.member == case.light.member);
@@ -103,14 +103,14 @@ pub(super) fn remerge(
     if outcome.failures.is_empty() {
         published(case, &merged, payload, &mut outcome);
     }
-    outcome.state = merged.state;
+    outcome.state = merged.into_state();
     Ok(outcome)
 }
 
 type Attempt = (Option<Merged>, Outcome);
 
 /// With an own publication each member left out as too distant is judged by itself.
-fn with_own(case: &Case<'_>, own: &Voice, mut others: Vec<Voice>, state: Option<&State>) -> io::Result<Attempt> {
+fn with_own(case: &Case<'_>, own: &Voice, mut others: Vec<Voice>, state: Option<State>) -> io::Result<Attempt> {
     let (policy, layout) = (&case.manifest.policy, case.audit.rules.layout());
     let mut outcome = Outcome::default();
     let mut far = Vec::new();
@@ -197,7 +197,7 @@ fn combination(sets: &[Vec<Voice>], mut number: usize) -> Vec<Voice> {
     chosen
 }
 
-fn run(case: &Case<'_>, own: Option<&Voice>, mut others: Vec<Voice>, state: Option<&State>) -> Result<Merged, String> {
+fn run(case: &Case<'_>, own: Option<&Voice>, mut others: Vec<Voice>, state: Option<State>) -> Result<Merged, String> {
     others.sort_by_key(|voice| case.order.iter().position(|member| *member == voice.member));
     perform(Plan {
         network: case.audit.network,
@@ -206,6 +206,7 @@ fn run(case: &Case<'_>, own: Option<&Voice>, mut others: Vec<Voice>, state: Opti
         own,
         others: &others,
         state,
+        spare: Vec::new(),
         threads: case.audit.threads,
     })
     .map_err(|error| error.to_string())
@@ -237,7 +238,7 @@ fn published(case: &Case<'_>, merged: &Merged, payload: Option<&Payload>, outcom
         }
     }
     if let Some(claimed) = case.update.state {
-        let got = merged.state.as_ref().map(|state| blob_hash(&state.to_bytes()));
+        let got = merged.checkpoint().map(|bytes| blob_hash(&bytes));
         if got != Some(claimed.hash) {
             let text = match got {
                 Some(got) => format!("the state after this merge has the hash {got}, the record says {}", claimed.hash),

@@ -289,7 +289,7 @@ impl<'a> Walker<'a> {
             let own = self.last.filter(|_| self.payload.is_some()).map(|last| last.id).zip(self.payload.as_ref());
             let case = Case { audit: self.audit, light, update, parents, order, manifest, own };
             let state = self.state.take();
-            remerge(&case, state.as_ref(), payload)?
+            remerge(&case, state, payload)?
         } else {
             Outcome::lacking("MRG-003", "a parent is not in the archive")
         };

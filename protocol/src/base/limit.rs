@@ -1,4 +1,4 @@
-//! Every bound of the protocol, in one file.
+//! Bounds of the protocol that more than one module needs.
 
 /// The largest integer in signed bytes: what a JSON number holds exactly.
 pub const UINT_MAX: u64 = (1 << 53) - 1;
@@ -40,7 +40,5 @@ pub const VALUE_Q32: i64 = 1 << 46;
 pub const WEIGHT: u64 = 1024;
 /// The sum of the weights of one merge, inclusive.
 pub const WEIGHT_SUM: u64 = 65_536;
-/// Rounds after which a publication no longer counts: the default age table's length less one.
-pub const WINDOW: u64 = 3;
 /// Seconds to which a claimed time is rounded down.
 pub const CLAIMED_TIME_STEP_S: u64 = 60;

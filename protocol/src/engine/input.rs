@@ -82,7 +82,7 @@ pub enum Input {
         /** which */
         id: RecordId,
     },
-    /// The round that the engine ordered is done: its payload and training state are durable.
+    /// The round that the engine ordered is done: its payload is durable, its training state outlives the process.
     Trained(Box<Trained>),
     /// The round that the engine ordered failed; the engine orders another after a while.
     TrainFailed {

@@ -49,7 +49,8 @@ pub struct Config {
     pub me: MemberId,
     /// Signs our records.
     pub key: AuthorKey,
-    /// How long to wait at the start for peers' heads before acting alone.
+    /// How long to wait at the start for peers' heads before acting alone; twelve times as long for the first answer after
+    /// an own publication.
     pub start_wait_ms: u64,
     /// The longest wait for peers' publications, whatever was observed.
     pub gather_max_ms: u64,

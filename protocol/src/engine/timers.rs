@@ -3,10 +3,13 @@
 use super::{Engine, Output, Stage, own::Side};
 use crate::{
     admit,
-    base::{Millis, TransportId},
+    base::{Incarnation, Millis, Seq, TransportId},
     feed::Close,
     wire::SyncRequest,
 };
+
+/// A member that has published waits so many times as long as a new one before it acts alone.
+const RETURN_WAITS: u64 = 12;
 
 impl Engine {
     /// How long a question to a peer may take.
@@ -31,7 +34,7 @@ impl Engine {
     #[must_use]
     pub fn deadline(&self) -> Option<Millis> {
         let stage = match &self.stage {
-            Stage::Starting { since } => Some(since.after(self.config.start_wait_ms)),
+            Stage::Starting { since } => Some(since.after(self.start_wait_ms())),
             Stage::Gathering { until, .. } if !self.own.is_writing() => Some(*until),
             Stage::Resting { until } => Some(*until),
             Stage::Gathering { .. } | Stage::Working(_) | Stage::Idle => None,
@@ -72,10 +75,17 @@ impl Engine {
         rounds > 0 && self.own.last().is_some_and(|own| own.round.0 >= rounds)
     }
 
+    /// How long to wait for a peer before acting alone. Who has published waits longer for the first answer: a home that was
+    /// restored from a backup learns from peers only that its next place is taken, and signing it again would convict it.
+    fn start_wait_ms(&self) -> u64 {
+        let published = self.next_place() != (Incarnation(0), Seq(0));
+        self.config.start_wait_ms.saturating_mul(if published && !self.peers.synced() { RETURN_WAITS } else { 1 })
+    }
+
     /// A member acts when it knows what its peers know of its own feed and, where nothing was published yet, when the others
     /// are up too; after a while it acts alone.
     fn may_start(&self, since: Millis) -> bool {
-        if self.now.since(since) >= self.config.start_wait_ms {
+        if self.now.since(since) >= self.start_wait_ms() {
             return true;
         }
         let others = admit::drawable(self.chain.current());

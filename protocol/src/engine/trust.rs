@@ -103,7 +103,7 @@ impl Engine {
             }
             Ok(_) => {
                 let text = "an evidence record whose bundle convicts somebody else".to_owned();
-                self.refuse_author(&author, Reason { code: "FORK-002", text });
+                self.refuse_author(&author, Reason { code: "EVD-003", text });
             }
             Err(refusal) => {
                 let reason = Reason { code: refusal.code(), text: refusal.to_string() };

@@ -63,9 +63,18 @@ fn every_level_merges_to_the_same_bits() {
                 let (own, others) = (voices.first(), &voices[1..count]);
                 let network = NetworkId([1; 32]);
                 let of = |level| {
-                    let plan = Plan { network, policy: &policy, layout: &layout, own, others, state, threads: 1 };
+                    let plan = Plan {
+                        network,
+                        policy: &policy,
+                        layout: &layout,
+                        own,
+                        others,
+                        state: state.cloned(),
+                        spare: Vec::new(),
+                        threads: 1,
+                    };
                     let merged = perform_at(plan, level).unwrap();
-                    (merged.hash, merged.values, merged.state)
+                    (merged.hash, merged.values, merged.momentum)
                 };
                 let levels = Level::all();
                 let expected = of(levels[0]);

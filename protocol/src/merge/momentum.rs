@@ -5,17 +5,15 @@ use crate::{adapter::simd::Kernel, base::limit::VALUE_Q32};
 /// The largest magnitude of M and v.
 const MOST: i64 = VALUE_Q32 - 1;
 
-/// One step on a tile: `values` comes in as the mean and leaves as M.
+/// One step on a tile.
 pub(super) struct Step<'a> {
     /// μ in units of 2^-16, below 2^16.
     pub(super) momentum: i64,
-    /// X and v of the state before; without one X is the mean and v is 0, and the mean stays.
-    pub(super) before: Option<(&'a [i64], &'a [i64])>,
-    /// Mean in, M out.
-    pub(super) values: &'a mut [i64],
-    /// The new X: M.
+    /// The mean of the publications.
+    pub(super) mean: &'a [i64],
+    /// X of the state before in, M out.
     pub(super) x: &'a mut [i64],
-    /// The new v; comes in as zeros.
+    /// v of the state before in, the new one out.
     pub(super) v: &'a mut [i64],
 }
 
@@ -24,15 +22,11 @@ impl Kernel for Step<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { momentum, before, values, x, v } = self;
-        if let Some((old_x, old_v)) = before {
-            for (((value, new), x), v) in values.iter_mut().zip(v.iter_mut()).zip(old_x).zip(old_v) {
-                let gap = *value - x;
-                *new = hold(scaled(momentum, *v) + gap);
-                *value = hold(x + gap + scaled(momentum, *new));
-            }
+        let Self { momentum, mean, x, v } = self;
+        for ((x, v), mean) in x.iter_mut().zip(v).zip(mean) {
+            *v = hold(scaled(momentum, *v) + mean - *x);
+            *x = hold(mean + scaled(momentum, *v));
         }
-        x.copy_from_slice(values);
     }
 }
 

@@ -2,7 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{State, reach, work::Work};
+use bytes::Bytes;
+
+use super::{
+    State, reach,
+    state::checkpoint,
+    work::{Memory, Work},
+};
 use crate::{
     adapter::{Layout, Payload, ViewHasher, simd::Level},
     base::{
@@ -27,7 +33,7 @@ pub struct Voice {
 }
 
 /// What a merge is made of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Plan<'a> {
     /// The network.
     pub network: NetworkId,
@@ -39,8 +45,11 @@ pub struct Plan<'a> {
     pub own: Option<&'a Voice>,
     /// Others' publications, in draw order, all within the window.
     pub others: &'a [Voice],
-    /// The momentum state after the own last publication's merge; must be there iff `own` is and μ > 0.
-    pub state: Option<&'a State>,
+    /// The momentum state after the own last publication's merge; must be there iff `own` is and μ > 0. It becomes the
+    /// result's, in place: a merge holds no second one.
+    pub state: Option<State>,
+    /// Memory for the values where no state brings it, such as an earlier merge's; what it holds is of no matter.
+    pub spare: Vec<i64>,
     /// Threads to use, at least 1; changes no bit.
     pub threads: usize,
 }
@@ -56,12 +65,26 @@ pub struct Merged {
     pub used: Vec<(RecordId, u64)>,
     /// Who was left out because it lies out of reach, in the order of `others`.
     pub out_of_reach: Vec<MemberId>,
-    /// M in Q.32, layout order.
+    /// M in Q.32, layout order; the momentum state's X.
     pub values: Vec<i64>,
-    /// The momentum state after this merge, its `x` equal to `values`; `None` if μ = 0.
-    pub state: Option<State>,
+    /// The momentum state's v; `None` if μ = 0.
+    pub momentum: Option<Vec<i64>>,
     /// The hash of it all.
     pub hash: MergeHash,
+}
+
+impl Merged {
+    /// The momentum state after this merge; `None` if μ = 0.
+    #[must_use]
+    pub fn into_state(self) -> Option<State> {
+        self.momentum.map(|v| State { x: self.values, v })
+    }
+
+    /// The checkpoint blob of the state; `None` if μ = 0.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<Bytes> {
+        self.momentum.as_ref().map(|v| checkpoint(&self.values, v))
+    }
 }
 
 /// Why nothing could be merged: the plan breaks its own rules.
@@ -157,7 +180,7 @@ pub fn perform(plan: Plan<'_>) -> Result<Merged, MergeError> {
 }
 
 pub(super) fn perform_at(plan: Plan<'_>, level: Level) -> Result<Merged, MergeError> {
-    let Plan { network, policy, layout, own, others, state, threads } = plan;
+    let Plan { network, policy, layout, own, others, threads, .. } = plan;
     let momentum = i64::try_from(policy.momentum)
         .ok()
         .filter(|momentum| *momentum < 1 << 16)
@@ -185,22 +208,23 @@ pub(super) fn perform_at(plan: Plan<'_>, level: Level) -> Result<Merged, MergeEr
 
     let mut hasher = ViewHasher::new(Context::Merge.hasher(), level);
     header(&mut hasher, network, round, policy.merge, &used);
-    let (values, state) = if used.is_empty() {
+    let memory = if used.is_empty() {
         let values = layout.start(policy.adapter.seed);
         hasher.view(&values);
-        let state = (momentum != 0).then(|| State { x: values.clone(), v: vec![0; values.len()] });
-        (values, state)
+        let v = if momentum == 0 { Vec::new() } else { vec![0; values.len()] };
+        Memory { values, v, before: false }
     } else {
         let (voices, sum) = narrow(&used)?;
-        Work { layout, codec: policy.codec, voices: &voices, sum, momentum, state, level }.run(threads, &mut hasher)
+        let memory = Memory::new(layout.len(), momentum != 0, plan.state, plan.spare);
+        Work { layout, codec: policy.codec, voices: &voices, sum, momentum, level }.run(memory, threads, &mut hasher)
     };
     Ok(Merged {
         round,
         phase: policy.lora_rule.phase(round),
         used: used.iter().map(|(voice, weight)| (voice.record, *weight)).collect(),
         out_of_reach,
-        values,
-        state,
+        values: memory.values,
+        momentum: (momentum != 0).then_some(memory.v),
         hash: MergeHash(hasher.finish()),
     })
 }
@@ -222,7 +246,7 @@ fn check_voices(plan: &Plan<'_>) -> Result<(), MergeError> {
 
 fn check_state(plan: &Plan<'_>) -> Result<(), MergeError> {
     let wanted = plan.own.is_some() && plan.policy.momentum != 0;
-    let Some(state) = plan.state else {
+    let Some(state) = &plan.state else {
         return if wanted { Err(MergeError::StateMissing) } else { Ok(()) };
     };
     if !wanted {

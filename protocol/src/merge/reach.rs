@@ -6,19 +6,31 @@ use std::{
 };
 
 use super::Voice;
-use crate::adapter::{Layout, Tile, in_tile, simd::Level, within_bound};
+use crate::adapter::{Layout, Tile, in_tile, most_in_tile, simd::Level, within_bound};
 
 /// Whether each of `others` is within `reach` [2^-16] of the reference: `own`, without it the medoid of three or more.
 pub(super) fn within(own: Option<&Voice>, others: &[Voice], reach: u64, layout: &Layout, threads: usize) -> Vec<bool> {
-    let distances = match own {
+    let near = |distance2: u128| within_bound(distance2, reach);
+    match own {
         Some(own) => {
-            let pairs: Vec<_> = others.iter().map(|other| (own, other)).collect();
-            distances(&pairs, layout, threads)
+            let mut within: Vec<bool> = others.iter().map(|other| near(most(own, other, layout))).collect();
+            // Only those whose exponents leave it open are measured.
+            let open: Vec<_> = others.iter().zip(&within).filter(|(_, near)| !**near).map(|(o, _)| (own, o)).collect();
+            let measured = distances(&open, layout, threads);
+            for (slot, distance2) in within.iter_mut().filter(|near| !**near).zip(measured) {
+                *slot = near(distance2);
+            }
+            within
         }
-        None if others.len() < 3 => return vec![true; others.len()],
-        None => from_medoid(others, layout, threads),
-    };
-    distances.into_iter().map(|distance2| within_bound(distance2, reach)).collect()
+        None if others.len() < 3 => vec![true; others.len()],
+        None => from_medoid(others, layout, threads).into_iter().map(near).collect(),
+    }
+}
+
+/// No less than the squared distance of two.
+fn most(a: &Voice, b: &Voice, layout: &Layout) -> u128 {
+    let tiles = layout.tiles(a.payload.codec());
+    tiles.map(|tile| most_in_tile(&a.payload, &b.payload, &tile)).fold(0, u128::saturating_add)
 }
 
 /// Squared distances of all to the one with the least sum of distances; the smaller member id wins a tie.

@@ -28,11 +28,7 @@ impl State {
     /// The checkpoint blob.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        let mut bytes = vec![0; 8 * (self.x.len() + self.v.len())];
-        for (to, value) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(self.x.iter().chain(&self.v)) {
-            *to = value.to_le_bytes();
-        }
-        bytes.into()
+        checkpoint(&self.x, &self.v)
     }
 
     /// Reads a checkpoint blob; `None` if the length or a magnitude is out of bounds.
@@ -52,6 +48,15 @@ impl State {
         let level = Level::widest();
         self.x.chunks(CHUNK).chain(self.v.chunks(CHUNK)).all(|values| level.run(Bounded(values)))
     }
+}
+
+/// The checkpoint blob of X and v.
+pub(super) fn checkpoint(x: &[i64], v: &[i64]) -> Bytes {
+    let mut bytes = vec![0; 8 * (x.len() + v.len())];
+    for (to, value) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(x.iter().chain(v)) {
+        *to = value.to_le_bytes();
+    }
+    bytes.into()
 }
 
 struct Bounded<'a>(&'a [i64]);

@@ -22,8 +22,27 @@ pub(super) struct Work<'a> {
     pub(super) sum: u32,
     /// μ in units of 2^-16, below 2^16; 0 is off.
     pub(super) momentum: i64,
-    pub(super) state: Option<&'a State>,
     pub(super) level: Level,
+}
+
+/// What the pass works in: as many values as the layout has.
+pub(super) struct Memory {
+    /// M; before, X if there was a state.
+    pub(super) values: Vec<i64>,
+    /// v; empty without momentum.
+    pub(super) v: Vec<i64>,
+    /// Whether X and v of an earlier merge are in it. Without one X is the mean and v is 0: the mean stays.
+    pub(super) before: bool,
+}
+
+impl Memory {
+    pub(super) fn new(count: usize, momentum: bool, state: Option<State>, mut spare: Vec<i64>) -> Self {
+        if let Some(State { x, v }) = state {
+            return Self { values: x, v, before: true };
+        }
+        spare.resize(count, 0);
+        Self { values: spare, v: if momentum { vec![0; count] } else { Vec::new() }, before: false }
+    }
 }
 
 /// A run of tiles and the values that they make.
@@ -32,19 +51,16 @@ struct Span<'a> {
     /// Where the first value lies in the adapter.
     start: usize,
     values: &'a mut [i64],
-    /// As long as `values`; empty without momentum.
-    x: &'a mut [i64],
+    /// As long as `values`; empty without an earlier state.
     v: &'a mut [i64],
 }
 
 impl Work<'_> {
-    /// M, the new state if there is momentum, and the bytes of M's f32 view into `hasher`.
-    pub(super) fn run(self, threads: usize, hasher: &mut ViewHasher) -> (Vec<i64>, Option<State>) {
-        let count = self.layout.len();
-        let kept = if self.momentum == 0 { 0 } else { count };
-        let (mut values, mut x, mut v) = (vec![0; count], vec![0; kept], vec![0; kept]);
+    /// Makes M, and the new v if there is momentum, and hands the bytes of M's f32 view to `hasher`.
+    pub(super) fn run(self, mut memory: Memory, threads: usize, hasher: &mut ViewHasher) -> Memory {
         let tiles: Vec<_> = self.layout.tiles(self.codec).collect();
-        let whole = Span { tiles: &tiles, start: 0, values: &mut values, x: &mut x, v: &mut v };
+        let v = if memory.before { &mut memory.v[..] } else { &mut [] };
+        let whole = Span { tiles: &tiles, start: 0, values: &mut memory.values, v };
         if threads <= 1 {
             self.fill(whole, |values| hasher.view(values));
         } else {
@@ -53,16 +69,15 @@ impl Work<'_> {
                     scope.spawn(move || self.fill(span, |_| ()));
                 }
             });
-            hasher.view(&values);
+            hasher.view(&memory.values);
         }
-        let state = (self.momentum != 0).then_some(State { x, v });
-        (values, state)
+        memory
     }
 
     /// Fills a span, handing each finished tile to `done`.
     fn fill(self, span: Span<'_>, mut done: impl FnMut(&[i64])) {
-        let Span { tiles, start, values, x, v } = span;
-        let mut voices = Vec::with_capacity(self.voices.len());
+        let Span { tiles, start, values, v } = span;
+        let (mut voices, mut mean) = (Vec::with_capacity(self.voices.len()), Vec::new());
         for tile in tiles {
             let place = tile.values.start - start..tile.values.end - start;
             let Some(values) = values.get_mut(place.clone()) else { continue };
@@ -70,12 +85,13 @@ impl Work<'_> {
             voices.extend(
                 self.voices.iter().map(|(voice, weight)| Weighed { part: voice.payload.part(tile), weight: *weight }),
             );
-            self.level.run(Mean { form: Form::of(self.codec), voices: &voices, sum: self.sum, values });
-            if let (Some(x), Some(v)) = (x.get_mut(place.clone()), v.get_mut(place)) {
-                let before = self
-                    .state
-                    .and_then(|state| Some((state.x.get(tile.values.clone())?, state.v.get(tile.values.clone())?)));
-                self.level.run(Step { momentum: self.momentum, before, values, x, v });
+            let (form, sum) = (Form::of(self.codec), self.sum);
+            if let Some(v) = v.get_mut(place) {
+                mean.resize(values.len(), 0);
+                self.level.run(Mean { form, voices: &voices, sum, values: &mut mean });
+                self.level.run(Step { momentum: self.momentum, mean: &mean, x: values, v });
+            } else {
+                self.level.run(Mean { form, voices: &voices, sum, values });
             }
             done(values);
         }
@@ -84,19 +100,13 @@ impl Work<'_> {
 
 /// Cuts a span into about equal ones.
 fn split(span: Span<'_>, parts: usize) -> Vec<Span<'_>> {
-    let Span { tiles, mut start, mut values, mut x, mut v } = span;
+    let Span { tiles, mut start, mut values, mut v } = span;
     let share = tiles.len().div_ceil(parts.max(1)).max(1);
     tiles
         .chunks(share)
         .map(|tiles| {
             let count = tiles.iter().map(|tile| tile.values.len()).sum();
-            let span = Span {
-                tiles,
-                start,
-                values: front(&mut values, count),
-                x: front(&mut x, count),
-                v: front(&mut v, count),
-            };
+            let span = Span { tiles, start, values: front(&mut values, count), v: front(&mut v, count) };
             start += count;
             span
         })

@@ -166,8 +166,8 @@ fn a_checkpoint_that_is_not_the_state_is_found() {
         let mut world = World::play(3, 2, policy.clone(), SEED);
         let mut wrong = Bytes::new();
         world.step_with(1, |draft| {
-            let state = draft.merged.state.clone().unwrap();
-            let state = State { v: state.v.iter().map(|value| value + 1).collect(), ..state };
+            let v = draft.merged.momentum.as_ref().unwrap();
+            let state = State { x: draft.merged.values.clone(), v: v.iter().map(|value| value + 1).collect() };
             wrong = if malformed { Bytes::from_static(&[1; 9]) } else { state.to_bytes() };
             draft.update().state = Some(fixture::body(&wrong));
         });

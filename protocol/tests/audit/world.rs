@@ -103,8 +103,8 @@ impl World {
             *body = fixture::body(&draft.payload);
         }
         let checkpoint = draft.update().state.is_some();
-        if let Some(state) = draft.merged.state.as_ref().filter(|_| checkpoint) {
-            self.builder.blob(state.to_bytes());
+        if let Some(bytes) = draft.merged.checkpoint().filter(|_| checkpoint) {
+            self.builder.blob(bytes);
         }
         let checked = self.authors[who].write(draft.record);
         self.builder.blob(draft.payload.clone());
@@ -114,7 +114,7 @@ impl World {
             let Spec::Update(update) = &checked.record().spec else { panic!("no update") };
             let member = self.authors[who].id;
             let voice = Voice { member, record: checked.id(), round: update.round, payload };
-            self.published[who].push(Published { checked: checked.clone(), voice, state: draft.merged.state });
+            self.published[who].push(Published { checked: checked.clone(), voice, state: draft.merged.into_state() });
         }
         checked
     }
@@ -133,7 +133,8 @@ impl World {
             layout: &self.layout,
             own: own.map(|own| &own.voice),
             others: &others,
-            state: own.and_then(|own| own.state.as_ref()),
+            state: own.and_then(|own| own.state.clone()),
+            spare: Vec::new(),
             threads: 1,
         })
         .unwrap();
@@ -143,8 +144,7 @@ impl World {
         let payload = self.train(&merged, &policy);
         let parents: Vec<Checked> = merged.used.iter().map(|(id, _)| self.record(id)).collect();
         let state = merged
-            .state
-            .as_ref()
+            .checkpoint()
             .filter(|_| policy.checkpoint_every > 0 && merged.round.0.is_multiple_of(policy.checkpoint_every));
         let update = Update {
             round: merged.round,
@@ -152,7 +152,7 @@ impl World {
             weights: merged.used.iter().map(|(_, weight)| *weight).collect(),
             merge: merged.hash,
             skipped: skipped.into_iter().map(|(member, reason)| Skip { member: self.place(&member), reason }).collect(),
-            state: state.map(|state| fixture::body(&state.to_bytes())),
+            state: state.map(|bytes| fixture::body(&bytes)),
             ..fixture::update(&self.chain, 1, 0)
         };
         let parents: Vec<&Checked> = parents.iter().collect();

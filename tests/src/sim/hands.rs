@@ -253,7 +253,8 @@ impl World {
             layout: &layout,
             own: own.as_ref(),
             others: &others,
-            state: before.as_ref().and_then(|saved| saved.momentum.as_ref()),
+            state: before.as_ref().and_then(|saved| saved.momentum.clone()),
+            spare: Vec::new(),
             threads: 1,
         });
         let merged = merged.unwrap_or_else(|error| panic!("a plan that cannot be merged: {error} ({})", self.tag()));
@@ -270,8 +271,8 @@ impl World {
         let trained = Trained {
             round: merged.round,
             phase: merged.phase,
-            used: merged.used,
-            out_of_reach: merged.out_of_reach,
+            used: merged.used.clone(),
+            out_of_reach: merged.out_of_reach.clone(),
             merge: merged.hash,
             payload: Body { hash: blob_hash(&payload), length: payload.len() as u64 },
             state: None,
@@ -283,7 +284,7 @@ impl World {
             dataset: None,
             wall: UnixSeconds(1_700_000_000 + self.clock.now() / 1000),
         };
-        let saved = Saved { residual, momentum: merged.state };
+        let saved = Saved { residual, momentum: merged.into_state() };
         let finished = Box::new(Finished { payload, saved, trained });
         let life = self.nodes[node].life;
         self.clock.after(steps * step_ms, Event::Round { node, life, finished });

@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// Cards of the members
     #[arg(long, required = true, num_args = 1..)]
     cards: Vec<PathBuf>,
-    /// Cards of observers: they read, and never publish
+    /// Cards of observers: the gate lets them connect; they never publish, and `chorale run` does not take their part yet
     #[arg(long, num_args = 1..)]
     observers: Vec<PathBuf>,
     /// Cards of those who may change the manifest; all members if absent

@@ -77,7 +77,7 @@ pub(crate) fn stored_chain(home: &Home) -> Result<Chain> {
         .context("this home has joined no network: chorale network join --home HOME GENESIS")?;
     let mut versions = vec![Bytes::from(bytes)];
     let stored = if home.root().join("store").is_dir() {
-        // A running node holds the store; then the files that it keeps for us tell.
+        // A running node holds the store; then the files beside it tell.
         Store::open(home.root()).and_then(|store| store.manifests()).unwrap_or_default()
     } else {
         Vec::new()
@@ -86,10 +86,8 @@ pub(crate) fn stored_chain(home: &Home) -> Result<Chain> {
         versions = stored;
     } else {
         for version in 1_u64.. {
-            let path = home.manifest(version);
-            if !path.is_file() {
-                break;
-            }
+            let places = [home.stored_manifest(version), home.manifest(version)];
+            let Some(path) = places.into_iter().find(|path| path.is_file()) else { break };
             versions.push(read_bytes(&path, limit::MANIFEST_BYTES as u64)?.into());
         }
     }

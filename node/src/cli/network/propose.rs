@@ -22,7 +22,7 @@ pub(crate) struct Args {
     /// Cards of new members
     #[arg(long, num_args = 1..)]
     add_member: Vec<PathBuf>,
-    /// Cards of new observers
+    /// Cards of new observers (see network create)
     #[arg(long, num_args = 1..)]
     add_observer: Vec<PathBuf>,
     /// Members (label or id) that leave: they and their vote are no more, what they published stands
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// Whether new members get a vote on changes
     #[arg(long)]
     govern: bool,
-    /// How many governors a change takes; more than half of the new governors if absent
+    /// How many governors a change takes; if absent as now, or more than half of the governors if these change
     #[arg(long)]
     threshold: Option<u64>,
     /// A new last round; 0: none

@@ -161,7 +161,6 @@ const UPDATES: &[Code] = &[
         "An update claims a number of local steps outside the policy's bounds.",
         "Steps are claimed, not proved. Ask the member.",
     ),
-    code("UPD-008", Failure, "An update by a participant whose role is not to train.", ASK_AUTHOR),
     code(
         "UPD-009",
         Warning,

@@ -1,9 +1,11 @@
-//! An archive in a tar. Nothing is unpacked: the places of the files are noted, and read from there.
+//! An archive in a tar. Nothing is unpacked: the places of the files are noted, and read from there. What lies between
+//! them must be as a tar writer leaves it, so that no byte of the tar goes unseen.
 
 use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom},
+    ops::Range,
     path::Path,
     sync::{Mutex, PoisonError},
 };
@@ -14,6 +16,8 @@ use tar::EntryType;
 
 /// Entries of a tar that is read.
 const ENTRIES: usize = 4_000_000;
+/// Headers and contents begin at multiples of this.
+const BLOCK: u64 = 512;
 
 pub(crate) struct Tarball {
     file: Mutex<File>,
@@ -25,16 +29,24 @@ impl Tarball {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();
-        let places = places(BufReader::new(&mut file), length)?;
+        let places = places(&mut BufReader::new(&mut file), length)?;
         Ok(Self { file: Mutex::new(file), places })
     }
 }
 
-fn places(reader: impl Read + Seek, length: u64) -> io::Result<BTreeMap<String, (u64, u64)>> {
+fn places(reader: &mut (impl Read + Seek), length: u64) -> io::Result<BTreeMap<String, (u64, u64)>> {
     let mut places = BTreeMap::new();
-    for entry in tar::Archive::new(reader).entries_with_seek()? {
+    let mut gaps = Vec::new();
+    let mut end = 0;
+    for entry in tar::Archive::new(&mut *reader).entries_with_seek()? {
         let entry = entry?;
         let kind = entry.header().entry_type();
+        if !is_whole(entry.header().as_bytes()) {
+            return Err(io::Error::other(format!("the header before byte {} is damaged", entry.raw_file_position())));
+        }
+        let filled = entry.raw_file_position().saturating_add(entry.size());
+        end = filled.checked_next_multiple_of(BLOCK).unwrap_or(length);
+        gaps.push(filled..end.min(length));
         if places.len() >= ENTRIES {
             return Err(io::Error::other(format!("more than {ENTRIES} entries")));
         }
@@ -58,7 +70,36 @@ fn places(reader: impl Read + Seek, length: u64) -> io::Result<BTreeMap<String, 
         }
         places.insert(name, place);
     }
+    gaps.push(end..length);
+    gaps.into_iter().try_for_each(|gap| is_zero(reader, gap))?;
     Ok(places)
+}
+
+/// Whether the checksum field is written as tar writers do: the `tar` crate, which checked its number, overlooks the rest.
+fn is_whole(header: &[u8; 512]) -> bool {
+    match &header[148..156] {
+        [digits @ .., 0, b' '] | [digits @ .., 0] => digits.iter().all(|digit| (b'0'..=b'7').contains(digit)),
+        _ => false,
+    }
+}
+
+/// Reads what lies between two files, or after the last.
+fn is_zero(reader: &mut (impl Read + Seek), gap: Range<u64>) -> io::Result<()> {
+    if gap.is_empty() {
+        return Ok(());
+    }
+    reader.seek(SeekFrom::Start(gap.start))?;
+    let (mut left, mut bytes) = (gap.end - gap.start, [0; 8192]);
+    while left > 0 {
+        let some = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        reader.read_exact(&mut bytes[..some])?;
+        if bytes[..some].iter().any(|byte| *byte != 0) {
+            let text = format!("bytes {} to {} of the tar belong to no file and are not zero", gap.start, gap.end);
+            return Err(io::Error::other(text));
+        }
+        left -= some as u64;
+    }
+    Ok(())
 }
 
 impl Archive for Tarball {
@@ -77,5 +118,38 @@ impl Archive for Tarball {
         file.seek(SeekFrom::Start(start))?;
         file.read_exact(&mut bytes)?;
         Ok(bytes.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn every_changed_byte_outside_the_files_is_seen() {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, content) in [("genesis", &b"some bytes"[..]), ("feeds/one", &[7; 512]), ("blobs/ab", &[1; 700])] {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            header.set_mtime(0);
+            builder.append_data(&mut header, name, content).unwrap();
+        }
+        let tar = builder.into_inner().unwrap();
+        let of = |tar: &[u8]| places(&mut Cursor::new(tar), tar.len() as u64);
+        let honest = of(&tar).unwrap();
+        assert_eq!(honest.len(), 3);
+        for at in 0..tar.len() {
+            if honest.values().any(|(start, length)| (*start..start + length).contains(&(at as u64))) {
+                continue;
+            }
+            for flip in [1, 0x10, 0x20, 0x80, 0xff] {
+                let mut changed = tar.clone();
+                changed[at] ^= flip;
+                assert!(of(&changed).is_err(), "byte {at} ^ {flip:#x} goes unseen");
+            }
+        }
     }
 }
