@@ -68,8 +68,6 @@ fn main() -> Result<()> {
 
 /// What the processes used so far.
 struct Usage {
-    /// Rounds of all members together.
-    rounds: u64,
     cpu_s: f64,
     blob_in: u64,
     total_in: u64,
@@ -78,14 +76,13 @@ struct Usage {
 
 impl Usage {
     fn of(members: &[Member], folder: &Path) -> Result<Self> {
-        let mut usage = Self { rounds: 0, cpu_s: 0.0, blob_in: 0, total_in: 0, peak_bytes: 0 };
+        let mut usage = Self { cpu_s: 0.0, blob_in: 0, total_in: 0, peak_bytes: 0 };
         for member in members {
             let (ticks, peak) = process(member.pid())?;
             usage.cpu_s += ticks as f64 / TICKS;
             usage.peak_bytes = usage.peak_bytes.max(peak);
             let text = fs::read(folder.join(format!("m{}/status.json", member.index())))?;
             let status: chorale::driver::Status = serde_json::from_slice(&text)?;
-            usage.rounds += status.round;
             usage.blob_in += status.blob_in;
             usage.total_in += status.total_in;
         }
@@ -108,7 +105,7 @@ fn process(pid: u32) -> Result<(u64, u64)> {
 
 fn report(args: &Args, members: &mut [Member], window: (u64, u64), before: &Usage, after: &Usage) -> Result<()> {
     let (mut coordination, mut merge, mut keep, mut gather) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut partial = 0;
+    let (mut partial, mut rounds) = (0, 0.0);
     for member in members.iter_mut() {
         let mut last: Option<u64> = None;
         let mut train = 0;
@@ -120,6 +117,8 @@ fn report(args: &Args, members: &mut [Member], window: (u64, u64), before: &Usag
                     keep.push(*keeping);
                 }
                 Line::Round(round) => {
+                    // A member that lands at the frontier passes numbers by: what it did are its lines.
+                    rounds += if round.round > window.0 && round.round <= window.1 { 1.0 } else { 0.0 };
                     if let Some(last) = last.filter(|_| round.round > window.0 && round.round <= window.1) {
                         coordination.push((round.at_us - last).saturating_sub(train));
                         gather.push(round.gather_ms * 1000);
@@ -134,7 +133,6 @@ fn report(args: &Args, members: &mut [Member], window: (u64, u64), before: &Usag
     let trainer = FakeTrainer::new(FakeOptions { values: args.values, ..FakeOptions::default() });
     let layout = Layout::new(trainer.adapter())?;
     let payload = layout.payload_len(Codec::Bfp16);
-    let rounds = (after.rounds - before.rounds) as f64;
     let ideal = (args.nodes as u64 - 1) as f64 * payload as f64;
     println!("nodes {}, values {}, payload {payload} bytes, rounds {}", args.nodes, layout.len(), args.rounds);
     println!(

@@ -1,7 +1,10 @@
 //! Orders for a home's node, as files: `*.manifest`, `release.<label>`, `leave` and `stop`. The node takes them up while it
 //! runs, or when it starts; each is removed once it was handed over.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -32,13 +35,25 @@ pub(crate) fn drop(home: &Home, name: &str, content: &[u8]) -> Result<()> {
     fs::write(&temp, content).and_then(|()| fs::rename(&temp, &path)).with_context(|| path.display().to_string())
 }
 
-/// The orders that wait, by file name, and where each lies. Files that are no order are told and left alone.
+/// The end of the name of what was no order.
+const REFUSED: &str = ".refused";
+
+/// Renames what is no order: it is told once, and kept.
+pub(crate) fn put_aside(path: &Path) {
+    let mut name = path.as_os_str().to_owned();
+    name.push(REFUSED);
+    if let Err(error) = fs::rename(path, &name) {
+        tracing::warn!(%error, file = ?path, "what is no order could not be put aside");
+    }
+}
+
+/// The orders that wait, by file name, and where each lies.
 pub(crate) fn waiting(home: &Home) -> Vec<(PathBuf, Result<Order, String>)> {
     let Ok(entries) = fs::read_dir(home.inbox()) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
-    paths.retain(|path| name(path).is_some_and(|name| !name.starts_with('.')));
+    paths.retain(|path| name(path).is_some_and(|name| !name.starts_with('.') && !name.ends_with(REFUSED)));
     paths
         .into_iter()
         .map(|path| {
@@ -48,7 +63,7 @@ pub(crate) fn waiting(home: &Home) -> Vec<(PathBuf, Result<Order, String>)> {
         .collect()
 }
 
-fn order(path: &std::path::Path, name: &str) -> Result<Order, String> {
+fn order(path: &Path, name: &str) -> Result<Order, String> {
     if let Some(label) = name.strip_prefix("release.") {
         return if label_is_fine(label) { Ok(Order::Release(label.into())) } else { Err("not a release label".into()) };
     }
@@ -75,10 +90,14 @@ mod tests {
         drop(&home, "leave", b"").unwrap();
         drop(&home, "note.txt", b"").unwrap();
         fs::write(home.inbox().join(".half"), b"").unwrap();
-        let orders: Vec<_> = waiting(&home).into_iter().map(|(_, order)| order).collect();
+        let found = waiting(&home);
+        let orders: Vec<_> = found.iter().map(|(_, order)| order).collect();
         assert!(
             matches!(&orders[..], [Ok(Order::Manifest(_)), Ok(Order::Leave), Err(_), Ok(Order::Release(_))]),
             "{orders:?}"
         );
+        put_aside(&found[2].0);
+        assert!(home.inbox().join("note.txt.refused").is_file());
+        assert_eq!(waiting(&home).len(), 3, "it is told once");
     }
 }

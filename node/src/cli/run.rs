@@ -262,7 +262,11 @@ impl Node<'_> {
                 Ok(Order::Release(label)) => running.command(Command::Release(label)).await,
                 Ok(Order::Leave) => running.command(Command::Close).await,
                 Ok(Order::Stop) => stop = true,
-                Err(why) => self.progress.warn("order_refused", &json!({ "file": safe(&name), "why": safe(&why) })),
+                Err(why) => {
+                    self.progress.warn("order_refused", &json!({ "file": safe(&name), "why": safe(&why) }));
+                    inbox::put_aside(&path);
+                    continue;
+                }
             }
             if let Err(error) = std::fs::remove_file(&path) {
                 tracing::warn!(%error, file = ?name, "an order could not be removed");

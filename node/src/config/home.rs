@@ -1,7 +1,9 @@
 //! A member's home folder: where everything of one node lies.
 
 use std::{
+    fs::DirBuilder,
     io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -71,7 +73,8 @@ impl Home {
             Err(source) => return Err(HomeError::Io { path: root.display().to_string(), source }),
         }
         for folder in [home.root.clone(), home.root.join("keys"), home.inbox()] {
-            std::fs::create_dir_all(&folder).map_err(wrap(&folder))?;
+            // What lies here tells about the data (optimiser moments, logs): for this user only.
+            DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(wrap(&folder))?;
         }
         keys::create(&home.author_key())?;
         keys::create(&home.transport_key())?;

@@ -1,21 +1,26 @@
 //! Before a finished node goes: the payloads it passed by, so that its archive holds what its records name.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chorale_protocol::{
     base::{Round, TransportId},
     feed::{Body, Spec, check_stored},
     manifest::Chain,
 };
-use tokio::task;
+use futures::{StreamExt, stream};
+use tokio::{task, time};
 
 use super::{
     DriverError,
     fetch::{self, Kit, Order, Shape},
 };
 
-/// Fetches every payload and checkpoint that a stored update names and that is neither here nor pruned.
-pub(super) async fn run(kit: Kit, chain: Chain, shape: Arc<Shape>, peers: Vec<TransportId>) {
+/// Fetched at once.
+const AT_ONCE: usize = 4;
+
+/// Fetches every payload and checkpoint that a stored update names and that is neither here nor pruned, as far as `patience`
+/// goes: what its author keeps to itself must not keep a finished node from ending.
+pub(super) async fn run(kit: Kit, chain: Chain, shape: Arc<Shape>, peers: Vec<TransportId>, patience: Duration) {
     let store = kit.store.clone();
     let missing = task::spawn_blocking(move || missing(&store, &chain)).await;
     let missing = match missing {
@@ -23,9 +28,13 @@ pub(super) async fn run(kit: Kit, chain: Chain, shape: Arc<Shape>, peers: Vec<Tr
         Ok(Err(error)) => return tracing::warn!(%error, "the records could not be searched for missing payloads"),
         Err(_) => return,
     };
-    for (body, payload) in missing {
-        let shape = payload.then(|| Arc::clone(&shape));
-        fetch::fetch_missing(&kit, Order { body, from: peers.clone(), shape }).await;
+    let (kit, shape, peers) = (&kit, &shape, &peers);
+    let all = stream::iter(missing).for_each_concurrent(AT_ONCE, |(body, payload)| async move {
+        let shape = payload.then(|| Arc::clone(shape));
+        fetch::fetch_missing(kit, Order { body, from: peers.clone(), shape }).await;
+    });
+    if time::timeout(patience, all).await.is_err() {
+        tracing::warn!("not everything that was passed by could be fetched; the archive will lack it");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use chorale_protocol::{
@@ -21,10 +22,14 @@ use super::{
     fetch::{Fetches, Kit, Order, Shape},
     home,
     linger::{Linger, Next},
+    log::Refusals,
     post::Letter,
     round::{Job, RoundError},
     trainer::Ended,
 };
+
+/// The longest that a finished node goes on fetching what it passed by.
+const BACKFILL: Duration = Duration::from_secs(300);
 
 /// Everything that a job is started with.
 pub(super) struct Hands {
@@ -41,6 +46,7 @@ pub(super) struct Hands {
     pub(super) peers: BTreeSet<TransportId>,
     pub(super) fetches: Fetches,
     pub(super) linger: Linger,
+    pub(super) refusals: Refusals,
     /// Inputs that need no waiting for.
     pub(super) pending: VecDeque<Input>,
     pub(super) faces: Faces,
@@ -72,6 +78,11 @@ impl Hands {
     /// Whether every queue takes one more; else outputs stay with the engine for a while.
     pub(super) fn room(&self) -> bool {
         self.post.capacity() > 0 && self.disk.capacity() > 0
+    }
+
+    /// Until there is room, or the queues are gone.
+    pub(super) async fn wait_for_room(&self) {
+        let _ = (self.post.reserve().await, self.disk.reserve().await);
     }
 
     /// Starts what the engine orders.
@@ -174,7 +185,7 @@ impl Hands {
             Next::Backfill => {
                 let peers = self.peers.iter().cloned().collect();
                 let (kit, chain, shape) = (self.kit.clone(), engine.chain().clone(), Arc::clone(&self.shape));
-                self.linger.backfill = Some(tokio::spawn(backfill::run(kit, chain, shape, peers)));
+                self.linger.backfill = Some(tokio::spawn(backfill::run(kit, chain, shape, peers, BACKFILL)));
                 None
             }
         }
@@ -248,6 +259,9 @@ impl Hands {
     }
 
     fn event(&mut self, engine: &Engine, event: Event) {
+        if matches!(event, Event::Refused { .. }) && !self.refusals.tell(self.clock.now()) {
+            return self.faces.status.event(&event, engine.chain());
+        }
         super::log::event(engine.chain(), &event);
         self.faces.status.event(&event, engine.chain());
         if let Event::Admitted { member, round, .. } = &event {

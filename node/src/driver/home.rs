@@ -84,15 +84,17 @@ fn difference(ours: &AdapterSpec, theirs: &AdapterSpec) -> String {
     differs.map_or_else(String::new, |(ours, theirs)| format!("it adapts {ours:?}, the network {theirs:?}"))
 }
 
-/// What the engine goes on from.
-pub(super) fn stored(store: &Store, chain: &Chain, me: MemberId, shape: &Shape) -> Result<Stored, DriverError> {
+/// What the engine goes on from, and whether a record of ours is among it.
+pub(super) fn stored(store: &Store, chain: &Chain, me: MemberId, shape: &Shape) -> Result<(Stored, bool), DriverError> {
     let records = store.records()?;
     let mut newest: Option<((Incarnation, Seq), BlobHash)> = None;
     let mut own = Vec::new();
+    let mut any = false;
     let mut others = Vec::new();
     for bytes in &records {
         let Ok(checked) = check_stored(bytes.clone(), chain) else { continue };
         let record = checked.record();
+        any |= record.member == me;
         let (Spec::Update(_), Some(body)) = (&record.spec, record.body) else { continue };
         if record.member != me {
             others.push(body.hash);
@@ -110,7 +112,10 @@ pub(super) fn stored(store: &Store, chain: &Chain, me: MemberId, shape: &Shape) 
     payloads.retain(|hash| !own.contains(hash));
     if let Some((_, hash)) = newest {
         match store.load_state(&hash, shape.layout.len()) {
-            Ok(Some(_)) if blobs.binary_search(&hash).is_ok() => payloads.push(hash),
+            Ok(Some(_)) if blobs.binary_search(&hash).is_ok() => {
+                store.keep_state(&hash);
+                payloads.push(hash);
+            }
             Ok(_) => tracing::warn!(
                 "the training state of the newest record is not on disk: going on as after a long absence"
             ),
@@ -120,7 +125,7 @@ pub(super) fn stored(store: &Store, chain: &Chain, me: MemberId, shape: &Shape) 
     payloads.sort_unstable();
     payloads.dedup();
     let evidence = store.evidence()?.into_iter().map(|(_, bytes)| bytes).collect();
-    Ok(Stored { records, evidence, payloads })
+    Ok((Stored { records, evidence, payloads }, any))
 }
 
 /// A record with its place, and its payload's hash if it is an update.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use chorale_protocol::{
-    base::{MemberId, TransportId},
+    base::{MemberId, NetworkId, TransportId},
     code::AuthorKey,
     engine::Verdict,
     manifest::Chain,
@@ -13,6 +13,7 @@ use chorale_protocol::{
 use libp2p::Multiaddr;
 use tokio::{
     sync::{broadcast, mpsc},
+    task::JoinSet,
     time,
 };
 use tokio_util::sync::CancellationToken;
@@ -57,6 +58,7 @@ pub(super) async fn wait(
     let Door { key, store, net, notices, stop } = door;
     let (mut peers, mut listening) = (BTreeSet::new(), Vec::new());
     let mut tick = time::interval(ASK);
+    let mut asks = JoinSet::new();
     loop {
         if let Some(me) = home::member(&chain, key) {
             return Ok(Joined { chain, me: Some(me), peers, listening });
@@ -78,17 +80,17 @@ pub(super) async fn wait(
                     listening.push(address);
                 }
             },
-            _ = tick.tick() => for peer in peers.clone() {
-                let found = ask(net, peer, &chain).await;
-                extend(&mut chain, found, store, net).await?;
+            Some(found) = asks.join_next() => extend(&mut chain, found.unwrap_or_default(), store, net).await?,
+            _ = tick.tick(), if asks.is_empty() => for peer in &peers {
+                asks.spawn(ask(net.clone(), peer.clone(), chain.network(), chain.current().version));
             },
         }
     }
 }
 
 /// The manifests that a peer has beyond ours; none if it does not answer.
-async fn ask(net: &Net, peer: TransportId, chain: &Chain) -> Vec<Bytes> {
-    let request = SyncRequest { network: chain.network(), manifest_version: chain.current().version, have: Vec::new() };
+async fn ask(net: Net, peer: TransportId, network: NetworkId, manifest_version: u64) -> Vec<Bytes> {
+    let request = SyncRequest { network, manifest_version, have: Vec::new() };
     let (sender, mut frames) = mpsc::channel(1);
     let manifests = async {
         let mut found = Vec::new();

@@ -8,7 +8,7 @@ use std::{
 use chorale_protocol::{adapter::Payload, base::BlobHash};
 
 /// Bytes kept; what does not fit is read from disk again.
-const BYTES: usize = 64 << 20;
+const BYTES: usize = 96 << 20;
 
 /// The payloads at hand.
 #[derive(Debug, Default)]

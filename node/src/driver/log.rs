@@ -1,8 +1,34 @@
 //! The engine's events in the log.
 
-use chorale_protocol::{engine::Event, manifest::Chain};
+use chorale_protocol::{base::Millis, engine::Event, manifest::Chain};
 
 use super::status::{label, reason};
+
+/// Refusals that are told in one second; the rest are counted.
+const TOLD: u64 = 20;
+
+/// Keeps a peer that sends rubbish from filling the log.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    second: u64,
+    count: u64,
+}
+
+impl Refusals {
+    /// Whether one more is told.
+    pub(super) fn tell(&mut self, now: Millis) -> bool {
+        let second = now.0 / 1000;
+        if second != self.second {
+            let untold = self.count.saturating_sub(TOLD);
+            if untold > 0 {
+                tracing::warn!(untold, "more was refused than is told");
+            }
+            *self = Self { second, count: 0 };
+        }
+        self.count += 1;
+        self.count <= TOLD
+    }
+}
 
 pub(super) fn event(chain: &Chain, event: &Event) {
     match event {
@@ -52,5 +78,19 @@ pub(super) fn event(chain: &Chain, event: &Event) {
         }
         Event::RoundFailed { why, retry_ms } => tracing::error!(why, retry_ms, "a round failed"),
         Event::Expelled => tracing::error!("this node is no longer a member of the network"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_refusals_are_told_in_a_second() {
+        let mut refusals = Refusals::default();
+        let told = |refusals: &mut Refusals, at: u64| (0..100).filter(|_| refusals.tell(Millis(at))).count() as u64;
+        assert_eq!(told(&mut refusals, 5_000), TOLD);
+        assert_eq!(told(&mut refusals, 5_999), 0);
+        assert_eq!(told(&mut refusals, 6_000), TOLD);
     }
 }

@@ -34,6 +34,7 @@ use super::{
     join::{self, Door},
     larder::Larder,
     linger::Linger,
+    log::Refusals,
     post::{self, Herald},
     round::Desk,
     run::{self, Ears},
@@ -45,6 +46,8 @@ use crate::{
     train::Trainer,
 };
 
+/// So long that somebody will have looked: a month.
+const NEVER_MS: u64 = 30 * 24 * 3_600_000;
 /// Blob fetches at once.
 const FETCHES: usize = 8;
 /// Ends of jobs that may wait for the loop.
@@ -202,8 +205,12 @@ impl Node {
         let (newest, watched) = watch::channel(status.clone());
         let writer = status::start(self.store.clone(), watched);
         let faces = Faces { notices, status, newest: newest.clone(), changed: true };
-        let (store, net) = (self.store.clone(), self.net.clone());
+        let (store, net, notices) = (self.store.clone(), self.net.clone(), faces.notices.clone());
         let result = self.work(faces).await;
+        if result.is_err() {
+            // Whoever listens would wait for ever: the node's handle keeps the channel open.
+            let _ = notices.send(Notice::State(State::Failed));
+        }
         newest.send_modify(|status| match &result {
             Ok(summary) => status.state = summary.state,
             Err(error) => (status.state, status.error) = (State::Failed, Some(error.to_string())),
@@ -226,6 +233,7 @@ impl Node {
         };
         let joined = join::wait(self.chain, door, &mut self.events, &mut self.commands).await?;
         let Some(me) = joined.me else {
+            faces.tell(Notice::State(State::Stopped));
             return Ok(Summary { state: State::Stopped, head: None, round: Default::default() });
         };
         self.chain = joined.chain;
@@ -237,9 +245,16 @@ impl Node {
         faces.status.listening.extend(joined.listening.iter().map(ToString::to_string));
         let (store, chain, shape) = (self.store.clone(), self.chain.clone(), Arc::clone(&self.shape));
         let stored = task::spawn_blocking(move || home::stored(&store, &chain, me, &shape));
-        let stored = stored.await.map_err(|_| DriverError::Ended("the disk"))??;
-        let mut engine = Engine::new(self.engine_config(me), self.chain.clone(), stored, self.clock.now())
-            .map_err(DriverError::Stored)?;
+        let (stored, own) = stored.await.map_err(|_| DriverError::Ended("the disk"))??;
+        let mut config = self.engine_config(me);
+        if self.store.has_published() && !own {
+            tracing::warn!(
+                "this home has published before, and its store is gone: nothing is signed until a peer has told how far our feed got"
+            );
+            config.start_wait_ms = NEVER_MS;
+        }
+        let mut engine =
+            Engine::new(config, self.chain.clone(), stored, self.clock.now()).map_err(DriverError::Stored)?;
         let (mut hands, mut ears, disk) = self.build(me, faces)?;
         for peer in joined.peers {
             hands.peer(&engine, &peer, true);
@@ -314,6 +329,7 @@ impl Node {
             adapter,
             peers: Default::default(),
             fetches: Fetches::default(),
+            refusals: Refusals::default(),
             linger: Linger::new(chain.current().policy.rounds, setup.timing.linger_ms, setup.stay),
             pending: VecDeque::new(),
             faces,

@@ -115,7 +115,11 @@ impl Desk {
         let lost = |why: String| RoundError::State { payload, why };
         let state = self.store()?.load_state(&payload, values).map_err(|error| lost(error.to_string()))?;
         let state = state.ok_or_else(|| lost("its file is not there".into()))?;
-        self.trainer.load(&state.trainer).map_err(|error| lost(error.to_string()))?;
+        if let Err(error) = self.trainer.load(&state.trainer) {
+            // The rest of the state is what merges depend on; a trainer finds its pace again.
+            tracing::warn!(%error, "the optimiser's part of the training state cannot be used: it starts afresh");
+            self.trainer.reset();
+        }
         Ok(Carried { payload, momentum: state.momentum, spare: Vec::new(), residual: state.residual })
     }
 
@@ -148,7 +152,8 @@ impl Desk {
         let payload = match self.larder.take(&hash) {
             Some(payload) => payload,
             None => {
-                let bytes = store.read_blob(&planned.payload).map_err(|error| lost(error.to_string()))?;
+                // Hashed again: a disk that forgets would have us sign a merge that nobody can recompute.
+                let bytes = store.read_verified(&hash).map_err(|error| lost(error.to_string()))?;
                 Payload::check(&job.shape.layout, job.shape.codec, bytes).map_err(|error| lost(error.to_string()))?
             }
         };
@@ -171,7 +176,8 @@ impl Desk {
             Some(v) => (Some(merge::State { x: values, v }), Vec::new()),
             None => (None, values),
         };
-        let state = TrainState { round, momentum, residual, trainer: self.trainer.save() };
+        let trainer = self.trainer.save().map_err(|error| RoundError::Failed(error.to_string()))?;
+        let state = TrainState { round, momentum, residual, trainer };
         let failed = |error: StoreError| RoundError::Failed(error.to_string());
         let (body, written) = thread::scope(|scope| {
             let writing = scope.spawn(|| store.put_state(&hash, &state));

@@ -63,19 +63,35 @@ pub(super) async fn run(engine: &mut Engine, hands: &mut Hands, ears: &mut Ears)
                 }
                 continue;
             }
-            Some(input) = ears.done.recv() => input,
-            event = ears.events.recv() => {
-                match heard(engine, hands, event.ok_or(DriverError::Ended("the network"))?) {
+            // What the engine makes of the world goes through bounded queues: nothing more is heard while they are full.
+            () = hands.wait_for_room(), if !hands.room() => continue,
+            heard = either(&mut ears.done, &mut ears.events), if hands.room() => match heard {
+                Heard::Done(input) => input,
+                Heard::Event(event) => match self::heard(engine, hands, event.ok_or(DriverError::Ended("the network"))?) {
                     Some(input) => input,
                     None => continue,
-                }
-            }
+                },
+            },
             _ = refresh.tick() => {
                 hands.faces.changed = true;
                 continue;
             }
         };
         engine.handle(hands.clock.now(), input);
+    }
+}
+
+/// What came from outside.
+enum Heard {
+    Done(Input),
+    Event(Option<Event>),
+}
+
+/// Ends of jobs and news of the network in turn, as chance will have it: neither can keep the other waiting for ever.
+async fn either(done: &mut mpsc::Receiver<Input>, events: &mut mpsc::Receiver<Event>) -> Heard {
+    tokio::select! {
+        Some(input) = done.recv() => Heard::Done(input),
+        event = events.recv() => Heard::Event(event),
     }
 }
 

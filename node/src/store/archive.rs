@@ -46,7 +46,12 @@ impl Store {
         let heads = self.heads()?;
         let files = self.contents(&heads)?;
         let mut bytes = 0;
-        let mut out = Target::make(target)?;
+        // Under another name until it is whole: half an archive must not look like one.
+        let mut partial = target.as_os_str().to_owned();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        let tar = target.extension().is_some_and(|end| end == "tar");
+        let mut out = Target::make(&partial, tar)?;
         for (name, source) in &files {
             let content = match source {
                 Source::Memory(bytes) => bytes.clone(),
@@ -56,6 +61,7 @@ impl Store {
             out.put(name, &content)?;
         }
         out.finish()?;
+        fs::rename(&partial, target).map_err(StoreError::io(target, "rename into place"))?;
         Ok(Summary { files: files.len(), bytes, heads })
     }
 
@@ -87,14 +93,14 @@ enum Target {
 }
 
 impl Target {
-    fn make(path: &Path) -> Result<Self, StoreError> {
-        if path.extension().is_some_and(|end| end == "tar") {
+    fn make(path: &Path, tar: bool) -> Result<Self, StoreError> {
+        if tar {
             let file = File::create_new(path).map_err(StoreError::io(path, "make the archive"))?;
             let mut builder = tar::Builder::new(BufWriter::with_capacity(1 << 20, file));
             builder.mode(tar::HeaderMode::Deterministic);
             return Ok(Self::Tar(path.to_owned(), Box::new(builder)));
         }
-        fs::create_dir_all(path).map_err(StoreError::io(path, "make the folder"))?;
+        fs::create_dir(path).map_err(StoreError::io(path, "make the folder"))?;
         Ok(Self::Folder(path.to_owned()))
     }
 

@@ -156,6 +156,22 @@ impl Blobs {
         Ok(damaged)
     }
 
+    /// Deletes all but the newest `keep` partial blobs: most of them nobody will ask for again.
+    pub(super) fn sweep_partials(&self, keep: usize) -> Result<(), StoreError> {
+        let modified = |path: &PathBuf| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+        let is_blob =
+            |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.parse::<BlobHash>().ok()).is_some();
+        let mut partials: Vec<PathBuf> = entries(&self.partial)?.into_iter().filter(is_blob).collect();
+        if partials.len() <= keep {
+            return Ok(());
+        }
+        partials.sort_by_cached_key(|path| std::cmp::Reverse(modified(path)));
+        for path in partials.iter().skip(keep) {
+            fs::remove_file(path).map_err(StoreError::io(path, "delete"))?;
+        }
+        Ok(())
+    }
+
     /// Deletes temporary files of an earlier process; partial blobs stay, they are resumed.
     fn sweep(&self) -> Result<(), StoreError> {
         for path in entries(&self.partial)? {

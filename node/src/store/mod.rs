@@ -62,6 +62,11 @@ impl WeakStore {
     }
 }
 
+/// Partial blobs that are kept for a later fetch.
+const PARTIALS: usize = 64;
+/// In the home: it has signed records.
+const PUBLISHED: &str = "published";
+
 #[derive(Debug)]
 struct Inner {
     index: Index,
@@ -141,16 +146,38 @@ impl Store {
         if got == network { Ok(()) } else { Err(StoreError::Network { got: got.to_string(), want: network }) }
     }
 
-    /// Makes our own record durable, with every record stored before it, and drops training states but that of `payload`.
+    /// Makes our own record durable, with every record stored before it; from now on the training state of `payload` is kept.
     ///
     /// # Errors
     /// The disk, or another record in its place.
     pub fn put_own(&self, entry: Entry, payload: Option<&BlobHash>) -> Result<(), StoreError> {
         let id = entry.head.id;
+        self.mark_published()?;
         if !self.inner.index.put_records(&[entry], true)?.is_empty() {
             return Err(StoreError::Occupied { id });
         }
-        payload.map_or(Ok(()), |payload| self.inner.states.keep_only(payload))
+        payload.into_iter().for_each(|payload| self.inner.states.keep(payload));
+        self.inner.blobs.sweep_partials(PARTIALS)
+    }
+
+    /// Whether this home has ever published, as a file outside of the store knows: a store that was lost or moved away does not.
+    #[must_use]
+    pub fn has_published(&self) -> bool {
+        self.inner.home.join(PUBLISHED).exists()
+    }
+
+    /// Before our first record is durable.
+    fn mark_published(&self) -> Result<(), StoreError> {
+        if self.has_published() {
+            return Ok(());
+        }
+        let temp = self.inner.folder.join("partial").join("published.temp");
+        atomic::write(&self.inner.home.join(PUBLISHED), &temp, Durable::Yes, |out| {
+            std::io::Write::write_all(
+                out,
+                b"This home has signed records. Leave this file: without its store the node asks its peers first.\n",
+            )
+        })
     }
 
     /// Stores other members' records in one transaction, durable with our own next one. Returns those whose place was taken.
@@ -297,7 +324,8 @@ impl Store {
         self.inner.blobs.delete(hash)
     }
 
-    /// Writes the training state that belongs to our publication `payload`: it outlives the process, and once flushed a
+    /// Writes the training state that belongs to our publication `payload`, in the place of that of any publication but our
+    /// newest durable one: it outlives the process, and once flushed a
     /// power cut.
     ///
     /// # Errors
@@ -316,10 +344,17 @@ impl Store {
 
     /// The training state that belongs to our publication `payload`, of an adapter of `values` values.
     ///
+    /// Whoever goes on from it calls [`Self::keep_state`] first.
+    ///
     /// # Errors
     /// Damaged, of another shape, or the disk.
     pub fn load_state(&self, payload: &BlobHash, values: usize) -> Result<Option<TrainState>, StoreError> {
         self.inner.states.load(payload, values)
+    }
+
+    /// Keeps the training state of our newest publication from being written over, after a restart.
+    pub fn keep_state(&self, payload: &BlobHash) {
+        self.inner.states.keep(payload);
     }
 
     /// Keeps an evidence bundle, durably.

@@ -46,7 +46,10 @@ pub trait Trainer: Send {
     fn step_ms(&self) -> Option<f64>;
 
     /// Optimiser moments, random state and data position: everything that a restart needs.
-    fn save(&self) -> Vec<u8>;
+    ///
+    /// # Errors
+    /// It cannot be read, from an accelerator say.
+    fn save(&self) -> Result<Vec<u8>, TrainError>;
 
     /// Takes up a saved state.
     ///

@@ -28,11 +28,12 @@ impl Args {
         ensure!(version > 0, "this is a genesis; a home takes it up with: chorale network join");
         let mut chain = file::stored_chain(&home)?;
         let held = chain.current().version;
-        if version == held + 1 {
-            chain.extend(signed.to_bytes()).with_context(|| format!("version {version} does not follow"))?;
-        } else {
-            ensure!(version > held, "this home holds version {held} already, the file is version {version}");
-        }
+        ensure!(version > held, "this home holds version {held} already, the file is version {version}");
+        ensure!(
+            version == held + 1,
+            "this home holds version {held}, the file is version {version}: apply those between first"
+        );
+        chain.extend(signed.to_bytes()).with_context(|| format!("version {version} does not follow"))?;
         inbox::drop(&home, &format!("{version:06}.manifest"), &signed.to_bytes())?;
         out.result(
             &json!({ "version": version, "handed": true }),

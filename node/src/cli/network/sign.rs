@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use chorale::config::{Home, keys};
-use chorale_protocol::{code::AuthorKey, manifest::SignedManifest};
+use chorale_protocol::{
+    code::{AuthorKey, PublicKey},
+    manifest::SignedManifest,
+};
 use serde_json::json;
 
 use super::file;
@@ -36,7 +39,13 @@ impl SignArgs {
         let home = Home::open(&self.home)?;
         let key = keys::author(&home.author_key())?;
         let mut signed = file::read_manifest(&self.file)?;
-        add_vote(&mut signed, &key)?;
+        // A later version takes votes of the governors before it too.
+        let before = if signed.manifest.version > 0 {
+            file::stored_chain(&home)?.current().governors.clone()
+        } else {
+            Vec::new()
+        };
+        add_vote(&mut signed, &before, &key)?;
         file::replace(&self.file, &signed.to_bytes())?;
         report(out, &self.file, &signed);
         Ok(())
@@ -66,14 +75,15 @@ impl CombineArgs {
     }
 }
 
-/// Adds the vote of `key`, which must be a governor's.
-pub(crate) fn add_vote(signed: &mut SignedManifest, key: &AuthorKey) -> Result<()> {
+/// Adds the vote of `key`, which must be a governor's of this version or of the one `before`: one vote of anybody else spoils
+/// the file for all.
+pub(crate) fn add_vote(signed: &mut SignedManifest, before: &[PublicKey], key: &AuthorKey) -> Result<()> {
     let public = key.public();
-    // A cut or dropped governor's old vote may still be wanted, but only the governors of this version are known here.
+    let governors = || signed.manifest.governors.iter().chain(before);
     ensure!(
-        signed.manifest.governors.contains(&public) || signed.manifest.version > 0,
+        governors().any(|governor| *governor == public),
         "key {public} is none of the governors of this manifest; they are: {}",
-        signed.manifest.governors.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        governors().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     );
     signed.vote(key);
     Ok(())

@@ -44,7 +44,7 @@ pub(crate) fn make(folder: &Path, locals: &[Local], shape: &Shape) -> Result<Vec
     let policy = network::shape(shape, members.len())?;
     let mut signed = network::unsigned(Plan { members, governors: Vec::new(), threshold: None, policy })?;
     for (home, _) in &homes {
-        network::add_vote(&mut signed, &keys::author(&home.author_key())?)?;
+        network::add_vote(&mut signed, &[], &keys::author(&home.author_key())?)?;
     }
     let genesis = signed.to_bytes();
     std::fs::write(folder.join("genesis"), &genesis)?;

@@ -216,14 +216,8 @@ impl Trainer for LoraTrainer {
         self.step_ms
     }
 
-    fn save(&self) -> Vec<u8> {
-        match self.state() {
-            Ok(state) => state.encode(&self.spec),
-            Err(error) => {
-                tracing::error!(%error, "optimiser state could not be read");
-                Vec::new()
-            }
-        }
+    fn save(&self) -> Result<Vec<u8>, TrainError> {
+        Ok(self.state()?.encode(&self.spec))
     }
 
     fn load(&mut self, state: &[u8]) -> Result<(), TrainError> {
