@@ -1,4 +1,4 @@
-use chorale_tests::fleet::{Line, Options, Shape};
+use chorale_tests::fleet::{Line, Options, PEER_TIMEOUT_MS, Shape};
 
 use crate::common::{Fleet, one_feed_each};
 
@@ -16,6 +16,10 @@ fn a_killed_member_stops_nobody_and_goes_on_in_its_feed() {
     for member in &mut members {
         let from = member.rounds().last().unwrap().round;
         member.round("ten rounds without the first", |round| round.round >= from + 10 && round.contributors.len() == 3);
+        // Nobody is waited for longer than the peer timeout, the one that is gone included.
+        let waits = member.rounds().into_iter().filter(|round| round.round > from).map(|round| round.gather_ms);
+        let longest = waits.max().unwrap();
+        assert!(longest <= PEER_TIMEOUT_MS, "waited {longest} ms of at most {PEER_TIMEOUT_MS}");
     }
     let mut first = fleet.member(0, &Options { bootstrap: vec![members[1].listening()], ..options });
     first.round("full round after its restart", |round| round.contributors.len() == 4);

@@ -9,6 +9,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, Result};
 use chorale::driver::{self, Command, Setup, Timing};
 use chorale_protocol::code::AuthorKey;
+use chorale_tests::fleet::PEER_TIMEOUT_MS;
 use clap::Parser;
 use libp2p::{Multiaddr, identity::Keypair};
 use tokio::signal::unix::{SignalKind, signal};
@@ -91,7 +92,7 @@ async fn run(args: Args) -> Result<driver::Summary> {
         mdns: false,
         timing: Timing {
             start_wait_ms: args.start_wait_ms,
-            gather_max_ms: 5_000,
+            gather_max_ms: PEER_TIMEOUT_MS,
             fetch_ms: 10_000,
             presence_ms: 1_000,
             ..Timing::default()

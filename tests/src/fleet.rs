@@ -8,6 +8,9 @@ pub use line::{Line, Round};
 pub use network::{Network, Shape};
 pub use process::{Member, Options};
 
+/// The longest that a member of a test network waits for another, in milliseconds.
+pub const PEER_TIMEOUT_MS: u64 = 5_000;
+
 /// Options of a small LoRA trainer, the same for every member of a test network.
 #[must_use]
 pub fn lora(model: &std::path::Path, data: &std::path::Path) -> chorale::train::Options {

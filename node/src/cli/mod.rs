@@ -21,6 +21,7 @@ mod init;
 mod model;
 mod network;
 mod out;
+mod program;
 mod progress;
 mod release;
 mod run;

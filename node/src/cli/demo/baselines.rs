@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{RunArgs, material::Material};
-use crate::cli::out::Out;
+use crate::cli::{out::Out, program::program};
 
 /// One lone run.
 #[derive(Debug, Clone)]
@@ -91,7 +91,7 @@ pub(crate) async fn run(args: &RunArgs, material: &Material, out: &Out) -> Resul
 }
 
 fn command(args: &RunArgs, material: &Material, job: &Job) -> Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = Command::new(program()?);
     command.args(["train-alone", "--json", "--threads", "1"]).arg("--model").arg(&material.model);
     command.arg("--data").arg(&job.data).arg("--test").arg(&material.test);
     let mut option = |name: &str, value: String| {

@@ -19,6 +19,7 @@ pub(crate) use supervise::{Supervisor, Told};
 use super::{
     network::Shape,
     out::{Out, bytes, safe},
+    program::program,
     progress::read_status,
     status::{age_s, state},
 };
@@ -155,7 +156,7 @@ impl UpArgs {
         use std::os::unix::process::CommandExt as _;
         let log = self.dir.join("testnet.log");
         let file = std::fs::File::create(&log).with_context(|| log.display().to_string())?;
-        let child = std::process::Command::new(std::env::current_exe()?)
+        let child = std::process::Command::new(program()?)
             .args(["testnet", "up", "--json", "--dir"])
             .arg(&self.dir)
             .stdin(Stdio::null())

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::cli::program::program;
 use anyhow::{Context as _, Result};
 use chorale::config::Home;
 use serde_json::{Value, json};
@@ -63,7 +64,7 @@ impl Supervisor {
             Ok(Node { home, child: None, started: Instant::now(), crashes: 0, again: None, done: false })
         };
         let nodes = homes.iter().map(node).collect::<Result<_>>()?;
-        Ok(Self { program: std::env::current_exe().context("this program's own path")?, nodes, tell, told })
+        Ok(Self { program: program()?, nodes, tell, told })
     }
 
     /// Starts all nodes: the first, and when it has said where it listens, the others.
