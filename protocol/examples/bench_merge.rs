@@ -47,9 +47,10 @@ fn bench(millions: u64, count: u8, codec: Codec) -> Result<(), Fail> {
     timed("to_f32", f32_bytes, || payload.to_f32(&layout));
     timed("to_q32", f32_bytes, || payload.to_q32(&layout));
     timed("distance2_q32", f32_bytes, || payload.distance2_q32(&start, &layout));
-    let mut residual = vec![0.0; layout.len()];
+    let (mut residual, mut spare) = (vec![0.0; layout.len()], Vec::new());
     timed("publish", f32_bytes, || {
-        publish(&layout, codec, Phase::Both, 1 << 40, &start, &trained, &mut residual).map(|published| published.norm)
+        publish(&layout, codec, Phase::Both, 1 << 40, &start, &trained, &mut residual, &mut spare)
+            .map(|published| published.norm)
     })?;
 
     let voices = (1..=count)

@@ -53,7 +53,7 @@ pub(super) struct Desk {
     pub(super) threads: usize,
     /// State after our own last publication; `None`: on disk.
     pub(super) carried: Option<Carried>,
-    /// What training starts from; memory that every round uses again.
+    /// What training starts from, and then room to encode in: memory that every round uses again.
     pub(super) start: Vec<f32>,
 }
 
@@ -88,7 +88,7 @@ impl Desk {
         self.start = start;
         let trained_at = self.clock.micros();
         let outcome = outcome.map_err(|error| RoundError::Failed(error.to_string()))?;
-        let payload = encode(job, phase, &base.merged.values, &outcome, &mut residual)?;
+        let payload = encode(job, phase, &base.merged.values, &outcome, &mut residual, &mut self.start)?;
         let trained = self.keep(base, residual, &outcome, &payload)?;
         let work = Work {
             round,
@@ -218,10 +218,11 @@ fn encode(
     phase: Phase,
     merged: &[i64],
     outcome: &Outcome,
-    residual: &mut [f32],
+    residual: &mut Vec<f32>,
+    spare: &mut Vec<f32>,
 ) -> Result<Payload, RoundError> {
     let (layout, policy) = (&job.shape.layout, &job.policy);
-    let published = publish(layout, policy.codec, phase, policy.norm_bound, merged, &outcome.values, residual)
+    let published = publish(layout, policy.codec, phase, policy.norm_bound, merged, &outcome.values, residual, spare)
         .map_err(|error| RoundError::Failed(error.to_string()))?;
     tracing::debug!(norm = published.norm, shrink = published.shrink, "encoded");
     Ok(published.payload)

@@ -21,15 +21,13 @@ use chorale_protocol::{
 
 use super::{
     StoreError,
-    pack::{BLOCK, pack, unpack},
+    pack::{PIECE, pack, unpack},
 };
 
-const MAGIC: &[u8; 16] = b"chorale state 3\n";
+const MAGIC: &[u8; 16] = b"chorale state 4\n";
 /// Magic and payload hash.
 const NAME: usize = 16 + 32;
 const HEAD: usize = NAME + 3 * 8;
-/// Values written at a time.
-const PIECE: usize = 512 * BLOCK;
 
 /// Everything that a restart needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -153,10 +151,9 @@ fn write(out: &mut File, payload: &BlobHash, state: &TrainState) -> io::Result<u
     let numbers = [state.round.0, state.residual.len() as u64, u64::from(state.momentum.is_some())];
     let head = [&MAGIC[..], &payload.0, numbers.map(u64::to_le_bytes).as_flattened()].concat();
     put(&head)?;
-    let mut piece = Vec::with_capacity(4 * PIECE + PIECE / BLOCK);
+    let mut piece = Vec::new();
     for values in state.momentum.iter().flat_map(|momentum| [&momentum.x, &momentum.v]) {
         for values in values.chunks(PIECE) {
-            piece.clear();
             pack(values, &mut piece);
             put(&piece)?;
         }

@@ -7,6 +7,7 @@ use super::{
     payload::Part,
     simd::{Kernel, Level},
 };
+use crate::manifest::Codec;
 
 /// Whether a squared distance [2⁻⁶⁴] is at most the square of `bound` [2⁻¹⁶].
 #[must_use]
@@ -45,9 +46,14 @@ pub(super) fn to_values(a: &Payload, values: &[i64], layout: &Layout, level: Lev
         .tiles(a.codec())
         .map(|tile| {
             let values = values.get(tile.values.clone()).unwrap_or_default();
-            level.run(ToValues { a: a.part(&tile), form: Form::of(a.codec()), values })
+            from_values(a.part(&tile), a.codec(), values, level)
         })
         .fold(0, u128::saturating_add)
+}
+
+/// The squared distance of a tile's part from its Q.32 `values`.
+pub(super) fn from_values(part: Part<'_>, codec: Codec, values: &[i64], level: Level) -> u128 {
+    level.run(ToValues { a: part, form: Form::of(codec), values })
 }
 
 struct Between<'a> {

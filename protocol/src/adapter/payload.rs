@@ -96,26 +96,34 @@ impl Payload {
     /// The bytes of `tile`; empty if it lies outside, which it does not for the layout that the payload was checked with.
     #[inline]
     pub(crate) fn part(&self, tile: &Tile) -> Part<'_> {
-        Part {
-            exponents: self.bytes.get(tile.exponents.clone()).unwrap_or_default(),
-            mantissas: self.bytes.get(tile.mantissas.clone()).unwrap_or_default(),
-        }
+        Part::of(&self.bytes, tile)
     }
 
     pub(super) fn decode<V: Decoded>(&self, layout: &Layout, level: Level) -> Vec<V> {
         let mut values = vec![V::default(); layout.len()];
         for tile in layout.tiles(self.codec) {
             if let Some(values) = values.get_mut(tile.values.clone()) {
-                self.decode_tile(&tile, values, level);
+                decode_part(self.part(&tile), self.codec, values, level);
             }
         }
         values
     }
+}
 
-    /// The values of `tile`.
-    pub(super) fn decode_tile<V: Decoded>(&self, tile: &Tile, values: &mut [V], level: Level) {
-        level.run(Decode { form: Form::of(self.codec), part: self.part(tile), values });
+impl<'a> Part<'a> {
+    /// The part of `tile` in a payload's bytes; empty if it lies outside.
+    #[inline]
+    pub(super) fn of(bytes: &'a [u8], tile: &Tile) -> Self {
+        Self {
+            exponents: bytes.get(tile.exponents.clone()).unwrap_or_default(),
+            mantissas: bytes.get(tile.mantissas.clone()).unwrap_or_default(),
+        }
     }
+}
+
+/// The values of a part.
+pub(super) fn decode_part<V: Decoded>(part: Part<'_>, codec: Codec, values: &mut [V], level: Level) {
+    level.run(Decode { form: Form::of(codec), part, values });
 }
 
 /// What a block broke.

@@ -1,5 +1,7 @@
 //! What a member may publish after training: encoded, bounded in norm, frozen factors untouched.
 
+use std::mem;
+
 use super::{
     Layout, Payload, PayloadError, encode_q32,
     simd::Level,
@@ -58,8 +60,9 @@ pub struct Published {
 /// carried over). Shrinks until the decoded ‖P − M‖² ≤ C² holds in integers.
 ///
 /// `merged` [Q.32] is M, `trained` y, `residual` e; all in layout order. `norm_bound` is C in units of 2^-16. Of
-/// `trained` and `residual` only the trained factors are read, and only theirs of `residual` written. Where C leaves no
-/// room for e beside the update, e is dropped; where it leaves none for the update, `shrink` is 0.
+/// `trained` and `residual` only the trained factors are read, and only theirs of `residual` changed; `spare` is memory to work
+/// in, whatever it holds. Where C leaves no room for e beside the update, e is dropped; where it leaves none for the update,
+/// `shrink` is 0.
 ///
 /// # Errors
 /// A trained value is not finite, a length is wrong, or nothing can be encoded; `residual` stays as it was.
@@ -71,7 +74,8 @@ pub fn publish(
     norm_bound: u64,
     merged: &[i64],
     trained: &[f32],
-    residual: &mut [f32],
+    residual: &mut Vec<f32>,
+    spare: &mut Vec<f32>,
 ) -> Result<Published, PublishError> {
     let lengths = [("merge result", merged.len()), ("trained adapter", trained.len()), ("residual", residual.len())];
     for (what, got) in lengths {
@@ -81,28 +85,43 @@ pub fn publish(
     }
     // Beyond this range nothing can be encoded; within it all below is exact or small.
     check_range(layout, merged)?;
-    let mut update = Update { layout, codec, phase, merged, trained, residual, level: Level::widest() };
-    let length = update.length()?;
+    spare.resize(layout.len(), 0.0);
     let bound = real(norm_bound) / 65_536.0;
-    let mut share = Share { shrink: if length > bound { bound / length } else { 1.0 }, carry: true };
-    for attempt in 0..=2 * TRIES {
-        if attempt == TRIES {
-            share.carry = false;
-        }
-        if attempt == 2 * TRIES {
-            share.shrink = 0.0;
-        }
-        let payload = Payload::check(layout, codec, update.encode(share)?.into())?;
-        let distance2 = payload.distance2_q32(merged, layout);
-        let norm = square_root(distance2);
-        if within_bound(distance2, norm_bound) {
-            update.keep_lost(share, &payload);
+    let mut share = Share { shrink: 1.0, carry: true };
+    for attempt in 0..=2 * TRIES + 1 {
+        let update = Update { layout, codec, phase, merged, trained, residual, level: Level::widest() };
+        let encoded = match update.encode(share, spare) {
+            // What trained far out may not encode before it is shortened.
+            Err(error @ PublishError::Encode(_)) if attempt == 0 => {
+                let length = update.length()?;
+                if length <= bound {
+                    return Err(error);
+                }
+                share.shrink = bound / length;
+                continue;
+            }
+            encoded => encoded?,
+        };
+        let norm = square_root(encoded.distance2);
+        if within_bound(encoded.distance2, norm_bound) && share.shrink * encoded.length <= bound * (1.0 + 1e-9) {
+            let payload = Payload::check(layout, codec, encoded.bytes.into())?;
+            mem::swap(residual, spare);
             return Ok(Published { payload, norm, shrink: share.shrink });
         }
-        // A little more than it takes, so that a second rounding rarely needs a third.
-        share.shrink *= (bound / norm).min(1.0) * (1.0 - 1.0 / 1024.0);
+        share = shorter(share, attempt, bound, encoded.length, norm);
     }
     Err(PublishError::Bound)
+}
+
+/// The next share to try: first the update cut to the bound, then a little less each time; then without e; at last nothing.
+fn shorter(share: Share, attempt: u32, bound: f64, length: f64, norm: f64) -> Share {
+    let shrink = match attempt {
+        0 if length > bound => bound / length,
+        // A little more than it takes, so that a second rounding rarely needs a third.
+        _ if attempt < 2 * TRIES => share.shrink * (bound / norm).min(1.0) * (1.0 - 1.0 / 1024.0),
+        _ => 0.0,
+    };
+    Share { shrink, carry: attempt < TRIES }
 }
 
 /// Whether what was frozen in `phase` is in `payload` exactly the encoding of `merged` [Q.32, layout order].
@@ -153,6 +172,20 @@ mod tests {
     };
 
     const WIDE: u64 = 1 << 40;
+
+    #[allow(clippy::too_many_arguments)]
+    fn publish(
+        layout: &Layout,
+        codec: Codec,
+        phase: Phase,
+        norm_bound: u64,
+        merged: &[i64],
+        trained: &[f32],
+        residual: &mut Vec<f32>,
+    ) -> Result<Published, PublishError> {
+        let mut spare = vec![f32::NAN; 3];
+        super::publish(layout, codec, phase, norm_bound, merged, trained, residual, &mut spare)
+    }
 
     fn layout() -> Layout {
         let tensors = [("a", Factor::A, 4, 50), ("b", Factor::B, 30, 4)]

@@ -1,9 +1,10 @@
 //! The arithmetic of a publication: how long an update is, what to encode, what rounding lost. Private to a member, so f64.
 
 use super::{
-    Layout, Payload, PayloadError, PublishError,
+    Layout, PublishError, distance,
     encode::encode_tile,
     layout::Tile,
+    payload::{Part, decode_part},
     simd::{Kernel, Level},
     view::{MAGIC, whole},
 };
@@ -17,13 +18,14 @@ const FAR: f64 = 1_125_899_906_842_624.0;
 const LANES: usize = 8;
 
 /// A merge result M [Q.32], what was trained from it, y, and what rounding lost before, e.
+#[derive(Clone, Copy)]
 pub(super) struct Update<'a> {
     pub(super) layout: &'a Layout,
     pub(super) codec: Codec,
     pub(super) phase: Phase,
     pub(super) merged: &'a [i64],
     pub(super) trained: &'a [f32],
-    pub(super) residual: &'a mut [f32],
+    pub(super) residual: &'a [f32],
     pub(super) level: Level,
 }
 
@@ -36,57 +38,69 @@ pub(super) struct Share {
     pub(super) carry: bool,
 }
 
+/// An encoded share of an update.
+pub(super) struct Encoded {
+    /// The payload's bytes, P.
+    pub(super) bytes: Vec<u8>,
+    /// ‖P − M‖² [2⁻⁶⁴], exactly.
+    pub(super) distance2: u128,
+    /// ‖y − M‖ over what trained, of the whole update.
+    pub(super) length: f64,
+}
+
 impl Update<'_> {
-    /// ‖y − M‖₂ over what trained.
+    /// Encodes M + shrink · (y − M) + e on what trained and M on what did not, and writes what that loses to `lost` (of what
+    /// did not train: e as it was). One pass, tile by tile: at no time more of it is in memory.
+    pub(super) fn encode(&self, share: Share, lost: &mut [f32]) -> Result<Encoded, PublishError> {
+        let Self { layout, codec, level, .. } = *self;
+        let (mut bytes, mut square, mut distance2) = (vec![0; layout.bytes(codec)], 0.0, 0_u128);
+        let (mut target, mut published) = (Vec::new(), Vec::new());
+        for tile in layout.tiles(codec) {
+            let (merged, _, residual) = self.parts(&tile);
+            let gap2 = self.target(&tile, share, &mut target);
+            if !gap2.is_finite() {
+                return Err(PublishError::NotFinite { tensor: layout.name(tile.slot) });
+            }
+            square += gap2;
+            encode_tile(layout, codec, &tile, &target, &mut bytes, level)?;
+            let part = Part::of(&bytes, &tile);
+            distance2 = distance2.saturating_add(distance::from_values(part, codec, merged, level));
+            let Some(lost) = lost.get_mut(tile.values.clone()) else { continue };
+            if self.trains(&tile) {
+                published.resize(target.len(), 0);
+                decode_part(part, codec, &mut published, level);
+                level.run(Lost { target: &target, published: &published, residual: lost });
+            } else {
+                lost.copy_from_slice(residual);
+            }
+        }
+        Ok(Encoded { bytes, distance2, length: square.sqrt() })
+    }
+
+    /// ‖y − M‖ over what trained.
     pub(super) fn length(&self) -> Result<f64, PublishError> {
-        let mut sum = 0.0;
-        for tile in self.layout.tiles(self.codec).filter(|tile| self.trains(tile)) {
-            let (merged, trained, _) = self.parts(&tile);
-            let part = self.level.run(Length { merged, trained });
-            if !part.is_finite() {
+        let (mut square, mut target) = (0.0, Vec::new());
+        for tile in self.layout.tiles(self.codec) {
+            let gap2 = self.target(&tile, Share { shrink: 0.0, carry: false }, &mut target);
+            if !gap2.is_finite() {
                 return Err(PublishError::NotFinite { tensor: self.layout.name(tile.slot) });
             }
-            sum += part;
+            square += gap2;
         }
-        Ok(sum.sqrt())
+        Ok(square.sqrt())
     }
 
-    /// The encoding of the [target](Self::target), tile by tile: it is never in memory as a whole.
-    pub(super) fn encode(&self, share: Share) -> Result<Vec<u8>, PayloadError> {
-        let (mut bytes, mut target) = (vec![0; self.layout.bytes(self.codec)], Vec::new());
-        for tile in self.layout.tiles(self.codec) {
-            self.target(&tile, share, &mut target);
-            encode_tile(self.layout, self.codec, &tile, &target, &mut bytes, self.level)?;
-        }
-        Ok(bytes)
-    }
-
-    /// e ← target − published, on what trained.
-    pub(super) fn keep_lost(&mut self, share: Share, published: &Payload) {
-        let (layout, level) = (self.layout, self.level);
-        let (mut target, mut decoded) = (Vec::new(), Vec::new());
-        for tile in layout.tiles(self.codec) {
-            if self.trains(&tile) {
-                self.target(&tile, share, &mut target);
-                decoded.resize(target.len(), 0);
-                published.decode_tile(&tile, &mut decoded, level);
-                let residual = self.residual.get_mut(tile.values).unwrap_or_default();
-                level.run(Lost { target: &target, published: &decoded, residual });
-            }
-        }
-    }
-
-    /// M + shrink · (y − M) + e on what trained, M on what did not; Q.32.
-    fn target(&self, tile: &Tile, share: Share, target: &mut Vec<i64>) {
+    /// What is to be encoded of a tile, Q.32; and ‖y − M‖² if it trained, else 0. Not finite if y is not.
+    fn target(&self, tile: &Tile, share: Share, target: &mut Vec<i64>) -> f64 {
         let (merged, trained, residual) = self.parts(tile);
-        if self.trains(tile) {
-            let carry = if share.carry { 1.0 } else { 0.0 };
-            target.resize(merged.len(), 0);
-            self.level.run(Target { merged, trained, residual, shrink: share.shrink, carry, target });
-        } else {
+        if !self.trains(tile) {
             target.clear();
             target.extend_from_slice(merged);
+            return 0.0;
         }
+        let carry = if share.carry { 1.0 } else { 0.0 };
+        target.resize(merged.len(), 0);
+        self.level.run(Target { merged, trained, residual, shrink: share.shrink, carry, target })
     }
 
     fn trains(&self, tile: &Tile) -> bool {
@@ -102,27 +116,6 @@ impl Update<'_> {
     }
 }
 
-struct Length<'a> {
-    merged: &'a [i64],
-    trained: &'a [f32],
-}
-
-impl Kernel for Length<'_> {
-    type Output = f64;
-
-    #[inline(always)]
-    fn run(self) -> f64 {
-        let mut sums = [0.0; LANES];
-        for (merged, trained) in self.merged.chunks(LANES).zip(self.trained.chunks(LANES)) {
-            for (sum, (m, y)) in sums.iter_mut().zip(merged.iter().zip(trained)) {
-                let gap = f64::from(*y) - whole(*m) / ONE;
-                *sum += gap * gap;
-            }
-        }
-        sums.iter().sum()
-    }
-}
-
 struct Target<'a> {
     merged: &'a [i64],
     trained: &'a [f32],
@@ -134,20 +127,28 @@ struct Target<'a> {
 }
 
 impl Kernel for Target<'_> {
-    type Output = ();
+    type Output = f64;
 
     #[inline(always)]
-    fn run(self) {
+    fn run(self) -> f64 {
         let Self { merged, trained, residual, shrink, carry, target } = self;
-        for ((to, m), (y, e)) in target.iter_mut().zip(merged).zip(trained.iter().zip(residual)) {
-            // A residual that was damaged on disk must not stop the member: it is only what rounding lost.
-            let e = if e.abs() < f32::MAX { f64::from(*e) } else { 0.0 };
-            let step = (shrink * (f64::from(*y) - whole(*m) / ONE) + carry * e) * ONE;
-            let step = if step > FAR { FAR } else { step };
-            let step = if step < -FAR { -FAR } else { step };
-            let step = (step + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()).cast_signed();
-            *to = m.wrapping_add(step); // Both are below 2^51.
+        let mut sums = [0.0; LANES];
+        let inputs = merged.chunks(LANES).zip(trained.chunks(LANES).zip(residual.chunks(LANES)));
+        for (target, (merged, (trained, residual))) in target.chunks_mut(LANES).zip(inputs) {
+            let values = merged.iter().zip(trained.iter().zip(residual));
+            for ((sum, to), (m, (y, e))) in sums.iter_mut().zip(target).zip(values) {
+                let gap = f64::from(*y) - whole(*m) / ONE;
+                *sum += gap * gap;
+                // A residual that was damaged on disk must not stop the member: it is only what rounding lost.
+                let e = if e.abs() < f32::MAX { f64::from(*e) } else { 0.0 };
+                let step = (shrink * gap + carry * e) * ONE;
+                let step = if step > FAR { FAR } else { step };
+                let step = if step < -FAR { -FAR } else { step };
+                let step = (step + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()).cast_signed();
+                *to = m.wrapping_add(step); // Both are below 2^51.
+            }
         }
+        sums.iter().sum()
     }
 }
 

@@ -18,23 +18,29 @@ pub(super) struct Step<'a> {
 }
 
 impl Kernel for Step<'_> {
-    type Output = ();
+    /// Whether X and v were below 2^46 in magnitude, as those of every merge are.
+    type Output = bool;
 
     #[inline(always)]
-    fn run(self) {
+    fn run(self) -> bool {
         let Self { momentum, mean, x, v } = self;
+        // Without an early end, so that registers can work on many at a time.
+        let mut beyond = false;
         for ((x, v), mean) in x.iter_mut().zip(v).zip(mean) {
-            *v = hold(scaled(momentum, *v) + mean - *x);
+            beyond |= (*x > MOST) | (*x < -MOST) | (*v > MOST) | (*v < -MOST);
+            *v = hold(scaled(momentum, *v).wrapping_add(mean.wrapping_sub(*x)));
             *x = hold(mean + scaled(momentum, *v));
         }
+        !beyond
     }
 }
 
 /// momentum · v / 2^16, half to even; below 2^62 before the shift.
 #[inline(always)]
 fn scaled(momentum: i64, v: i64) -> i64 {
-    let product = momentum * v;
-    (product + 0x7fff + ((product >> 16) & 1)) >> 16
+    // Out of bounds the result is of no matter.
+    let product = momentum.wrapping_mul(v);
+    product.wrapping_add(0x7fff + ((product >> 16) & 1)) >> 16
 }
 
 #[inline(always)]

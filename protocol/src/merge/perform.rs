@@ -216,7 +216,9 @@ pub(super) fn perform_at(plan: Plan<'_>, level: Level) -> Result<Merged, MergeEr
     } else {
         let (voices, sum) = narrow(&used)?;
         let memory = Memory::new(layout.len(), momentum != 0, plan.state, plan.spare);
-        Work { layout, codec: policy.codec, voices: &voices, sum, momentum, level }.run(memory, threads, &mut hasher)
+        let work = Work { layout, codec: policy.codec, voices: &voices, sum, momentum, level };
+        let (x, v) = (memory.values.len(), memory.v.len());
+        work.run(memory, threads, &mut hasher).ok_or(MergeError::State { x, v, want: layout.len() })?
     };
     Ok(Merged {
         round,
@@ -253,7 +255,7 @@ fn check_state(plan: &Plan<'_>) -> Result<(), MergeError> {
         return Err(MergeError::StateSuperfluous);
     }
     let (x, v, want) = (state.x.len(), state.v.len(), plan.layout.len());
-    if x != want || v != want || !state.is_bounded() {
+    if x != want || v != want {
         return Err(MergeError::State { x, v, want });
     }
     Ok(())

@@ -44,7 +44,7 @@ impl State {
     }
 
     /// Whether all magnitudes are below 2^46, as those of every merge are.
-    pub(super) fn is_bounded(&self) -> bool {
+    fn is_bounded(&self) -> bool {
         let level = Level::widest();
         self.x.chunks(CHUNK).chain(self.v.chunks(CHUNK)).all(|values| level.run(Bounded(values)))
     }

@@ -1,6 +1,6 @@
 //! The merge's one pass over the values: tile by tile, on one thread or several.
 
-use std::{mem, thread};
+use std::{mem, panic::resume_unwind, thread};
 
 use super::{
     State, Voice,
@@ -56,27 +56,30 @@ struct Span<'a> {
 }
 
 impl Work<'_> {
-    /// Makes M, and the new v if there is momentum, and hands the bytes of M's f32 view to `hasher`.
-    pub(super) fn run(self, mut memory: Memory, threads: usize, hasher: &mut ViewHasher) -> Memory {
+    /// Makes M, and the new v if there is momentum, and hands the bytes of M's f32 view to `hasher`. `None` if the state before
+    /// holds values that no merge yields.
+    pub(super) fn run(self, mut memory: Memory, threads: usize, hasher: &mut ViewHasher) -> Option<Memory> {
         let tiles: Vec<_> = self.layout.tiles(self.codec).collect();
         let v = if memory.before { &mut memory.v[..] } else { &mut [] };
         let whole = Span { tiles: &tiles, start: 0, values: &mut memory.values, v };
-        if threads <= 1 {
-            self.fill(whole, |values| hasher.view(values));
+        let bounded = if threads <= 1 {
+            self.fill(whole, |values| hasher.view(values))
         } else {
-            thread::scope(|scope| {
-                for span in split(whole, threads) {
-                    scope.spawn(move || self.fill(span, |_| ()));
-                }
+            let bounded = thread::scope(|scope| {
+                let spans = split(whole, threads).into_iter();
+                let running: Vec<_> = spans.map(|span| scope.spawn(move || self.fill(span, |_| ()))).collect();
+                running.into_iter().all(|span| span.join().unwrap_or_else(|panic| resume_unwind(panic)))
             });
             hasher.view(&memory.values);
-        }
-        memory
+            bounded
+        };
+        bounded.then_some(memory)
     }
 
-    /// Fills a span, handing each finished tile to `done`.
-    fn fill(self, span: Span<'_>, mut done: impl FnMut(&[i64])) {
+    /// Fills a span, handing each finished tile to `done`. Whether the state before was within bounds.
+    fn fill(self, span: Span<'_>, mut done: impl FnMut(&[i64])) -> bool {
         let Span { tiles, start, values, v } = span;
+        let mut bounded = true;
         let (mut voices, mut mean) = (Vec::with_capacity(self.voices.len()), Vec::new());
         for tile in tiles {
             let place = tile.values.start - start..tile.values.end - start;
@@ -89,12 +92,13 @@ impl Work<'_> {
             if let Some(v) = v.get_mut(place) {
                 mean.resize(values.len(), 0);
                 self.level.run(Mean { form, voices: &voices, sum, values: &mut mean });
-                self.level.run(Step { momentum: self.momentum, mean: &mean, x: values, v });
+                bounded &= self.level.run(Step { momentum: self.momentum, mean: &mean, x: values, v });
             } else {
                 self.level.run(Mean { form, voices: &voices, sum, values });
             }
             done(values);
         }
+        bounded
     }
 }
 

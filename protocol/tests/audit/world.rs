@@ -195,7 +195,8 @@ impl World {
         let mut residual = vec![0.0; trained.len()];
         let (codec, bound) = (policy.codec, policy.norm_bound);
         let published =
-            publish(&self.layout, codec, merged.phase, bound, &merged.values, &trained, &mut residual).unwrap();
+            publish(&self.layout, codec, merged.phase, bound, &merged.values, &trained, &mut residual, &mut Vec::new())
+                .unwrap();
         published.payload.bytes().clone()
     }
 

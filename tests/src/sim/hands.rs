@@ -262,8 +262,16 @@ impl World {
         let first = plan.own.is_none() && plan.others.is_empty();
         let values = self.training.train(self.seed, node, first, &base);
         let mut residual = before.map_or_else(|| vec![0.0; layout.len()], |saved| saved.residual);
-        let published =
-            publish(&layout, policy.codec, merged.phase, policy.norm_bound, &merged.values, &values, &mut residual);
+        let published = publish(
+            &layout,
+            policy.codec,
+            merged.phase,
+            policy.norm_bound,
+            &merged.values,
+            &values,
+            &mut residual,
+            &mut Vec::new(),
+        );
         let payload = published.expect("finite values").payload.bytes().clone();
         let step_ms = self.nodes[node].step_ms.max(1);
         let fitted = if policy.round_ms == 0 { policy.steps.max } else { policy.round_ms / step_ms };
