@@ -72,15 +72,18 @@ struct Usage {
     blob_in: u64,
     total_in: u64,
     peak_bytes: u64,
+    /// Of these, what lies in files: program and libraries, libtorch above all.
+    mapped_bytes: u64,
 }
 
 impl Usage {
     fn of(members: &[Member], folder: &Path) -> Result<Self> {
-        let mut usage = Self { cpu_s: 0.0, blob_in: 0, total_in: 0, peak_bytes: 0 };
+        let mut usage = Self { cpu_s: 0.0, blob_in: 0, total_in: 0, peak_bytes: 0, mapped_bytes: 0 };
         for member in members {
-            let (ticks, peak) = process(member.pid())?;
+            let (ticks, peak, mapped) = process(member.pid())?;
             usage.cpu_s += ticks as f64 / TICKS;
             usage.peak_bytes = usage.peak_bytes.max(peak);
+            usage.mapped_bytes = usage.mapped_bytes.max(mapped);
             let text = fs::read(folder.join(format!("m{}/status.json", member.index())))?;
             let status: chorale::driver::Status = serde_json::from_slice(&text)?;
             usage.blob_in += status.blob_in;
@@ -90,17 +93,19 @@ impl Usage {
     }
 }
 
-/// CPU ticks and peak resident bytes of a process.
-fn process(pid: u32) -> Result<(u64, u64)> {
+/// CPU ticks, peak resident bytes and mapped resident bytes of a process.
+fn process(pid: u32) -> Result<(u64, u64, u64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name in brackets may hold spaces; fields are counted after it. utime and stime are fields 14 and 15.
     let (_, fields) = stat.rsplit_once(')').context("a stat line")?;
     let fields: Vec<&str> = fields.split_whitespace().collect();
     let ticks = fields.get(11).context("utime")?.parse::<u64>()? + fields.get(12).context("stime")?.parse::<u64>()?;
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
-    let kib: u64 = peak.trim().trim_end_matches(" kB").parse()?;
-    Ok((ticks, kib * 1024))
+    let bytes = |key: &str| -> Result<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).with_context(|| key.to_owned())?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+    };
+    Ok((ticks, bytes("VmHWM:")?, bytes("RssFile:")?))
 }
 
 fn report(args: &Args, members: &mut [Member], window: (u64, u64), before: &Usage, after: &Usage) -> Result<()> {
@@ -153,8 +158,9 @@ fn report(args: &Args, members: &mut [Member], window: (u64, u64), before: &Usag
         (after.total_in - before.total_in) as f64 / rounds / ideal
     );
     println!(
-        "peak memory of a process: {:.0} MB; rounds that did not merge everyone: {partial}",
-        after.peak_bytes as f64 / 1e6
+        "peak memory of a process: {:.0} MB, of which program and libraries {:.0} MB; rounds that did not merge everyone: {partial}",
+        after.peak_bytes as f64 / 1e6,
+        after.mapped_bytes as f64 / 1e6
     );
     Ok(())
 }
