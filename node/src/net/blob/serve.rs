@@ -46,7 +46,8 @@ pub(in crate::net) fn serve(
     admitted: bool,
 ) -> BoxFuture<'static, ()> {
     async move {
-        let result = if admitted { answer(&server, stream).await } else { refuse(&server, stream, Status::Busy).await };
+        let result =
+            if admitted { answer(&server, peer, stream).await } else { refuse(&server, stream, Status::Busy).await };
         match result {
             Ok(()) => {}
             Err(why @ (Why::Tree(_) | Why::Disk(_))) => tracing::error!(%peer, %why, "a blob could not be sent"),
@@ -62,7 +63,7 @@ async fn refuse(server: &Server, mut stream: Stream, status: Status) -> Result<(
     Ok(pace.close(&mut stream).await?)
 }
 
-async fn answer(server: &Server, mut stream: Stream) -> Result<(), Why> {
+async fn answer(server: &Server, peer: PeerId, mut stream: Stream) -> Result<(), Why> {
     let mut bytes = [0; Question::BYTES];
     server.pace.exact(&mut stream, &mut bytes).await?;
     let question = Question::parse(&bytes);
@@ -73,7 +74,7 @@ async fn answer(server: &Server, mut stream: Stream) -> Result<(), Why> {
         return refuse(server, stream, Status::Range).await;
     };
     // Whoever waits for its turn is not told so: its own stall time bounds the wait.
-    let Ok(Ok(_turn)) = timeout(server.pace.0 / 2, server.sends.acquire()).await else {
+    let Ok(Some(_turn)) = timeout(server.pace.0 / 2, server.sends.turn(peer)).await else {
         return refuse(server, stream, Status::Busy).await;
     };
     let tree = match server.outboards.tree(question.hash, &path, length).await {

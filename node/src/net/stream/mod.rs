@@ -3,6 +3,7 @@
 mod budget;
 mod client;
 mod paced;
+mod sends;
 mod server;
 
 pub(super) use budget::{Budget, Limits};

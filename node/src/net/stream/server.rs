@@ -8,16 +8,14 @@ use std::{
 use futures::{StreamExt, future::BoxFuture};
 use libp2p::{PeerId, Stream, StreamProtocol};
 use libp2p_stream::IncomingStreams;
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Budget, Limits, Pace};
+use super::{Budget, Limits, Pace, sends::Sends};
 use crate::net::{BlobFiles, FeedSource, Tap, blob::Outboards, traffic::Counters};
 
 /// Questions of one protocol at once, from all peers, waiting ones included.
 const AT_ONCE: usize = 512;
-/// Blobs that are sent at once; more wait their turn.
-const SENDS: usize = 16;
 
 /// How a protocol answers. `admitted`: the peer is within its budget; else it is told so and no more.
 pub(in crate::net) type Serve = fn(Arc<Server>, PeerId, Stream, bool) -> BoxFuture<'static, ()>;
@@ -28,7 +26,7 @@ pub(in crate::net) struct Server {
     pub(in crate::net) feeds: Arc<dyn FeedSource>,
     pub(in crate::net) counters: Arc<Counters>,
     pub(in crate::net) outboards: Outboards,
-    pub(in crate::net) sends: Semaphore,
+    pub(in crate::net) sends: Sends,
     pub(in crate::net) pace: Pace,
     tap: Option<Arc<dyn Tap>>,
 }
@@ -41,7 +39,7 @@ impl Server {
         stall: Duration,
         tap: Option<Arc<dyn Tap>>,
     ) -> Self {
-        let (outboards, sends) = (Outboards::default(), Semaphore::new(SENDS));
+        let (outboards, sends) = (Outboards::default(), Sends::default());
         Self { blobs, feeds, counters, outboards, sends, pace: Pace(stall), tap }
     }
 
