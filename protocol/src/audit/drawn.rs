@@ -10,7 +10,7 @@ use crate::{
 
 /// Checks the peers `used` and `skipped` against `order`, the draw. Each member of the order, from the first on, was used or is
 /// listed as skipped, in the order; nobody else was used. Those used and those left out for their distance were fetched, and
-/// count: at most `draw` of them. With fewer, the whole order is accounted for, as far as the list of the skipped reaches.
+/// count: at most `draw` of them. With fewer, the whole order is accounted for, or as much of it as the list of the skipped holds.
 ///
 /// # Errors
 /// A code and what was found.
@@ -21,7 +21,6 @@ pub(super) fn check(
     manifest: &Manifest,
     draw: u64,
 ) -> Result<(), (&'static str, String)> {
-    let full = skipped.len() >= limit::SKIPPED;
     let (mut merged, mut fetched, mut walked) = (0_usize, 0_u64, 0_usize);
     let mut skips = skipped.iter().peekable();
     for member in order {
@@ -30,7 +29,7 @@ pub(super) fn check(
             fetched += 1;
         } else if let Some(skip) = skips.next_if(|skip| who(manifest, skip) == Some(*member)) {
             fetched += u64::from(skip.reason == SkipReason::Distance);
-        } else if !full || skips.peek().is_some() {
+        } else {
             break;
         }
         walked += 1;
@@ -48,7 +47,7 @@ pub(super) fn check(
     if fetched > draw {
         return Err(("DRW-002", format!("{fetched} peers were drawn, the policy draws {draw}")));
     }
-    if fetched < draw && walked < order.len() && !full {
+    if fetched < draw && walked < order.len().min(limit::SKIPPED) {
         return Err(("DRW-003", format!("{fetched} of {draw} peers were drawn; {}", next())));
     }
     Ok(())

@@ -66,7 +66,7 @@ pub struct Update {
     pub weights: Vec<u64>,
     /// The merge that training started from.
     pub merge: MergeHash,
-    /// Whom the draw named before its last used member and who was not merged, in draw order.
+    /// Whom the draw named before the last one fetched and who was not merged, in draw order.
     pub skipped: Vec<Skip>,
     /// Local optimiser steps.
     pub steps: u64,

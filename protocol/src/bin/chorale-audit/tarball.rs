@@ -38,7 +38,7 @@ fn places(reader: &mut (impl Read + Seek), length: u64) -> io::Result<BTreeMap<S
     let mut places = BTreeMap::new();
     let mut gaps = Vec::new();
     let mut end = 0;
-    for entry in tar::Archive::new(&mut *reader).entries_with_seek()? {
+    for (number, entry) in tar::Archive::new(&mut *reader).entries_with_seek()?.enumerate() {
         let entry = entry?;
         let kind = entry.header().entry_type();
         if !is_whole(entry.header().as_bytes()) {
@@ -65,10 +65,12 @@ fn places(reader: &mut (impl Read + Seek), length: u64) -> io::Result<BTreeMap<S
             EntryType::Symlink | EntryType::Link => format!("{name} (a link)"),
             _ => format!("{name} (no plain file)"),
         };
-        while places.contains_key(&name) {
-            name.push_str(" (again)");
+        if places.contains_key(&name) {
+            name = format!("{name} (again, entry {number})");
         }
-        places.insert(name, place);
+        if places.insert(name.clone(), place).is_some() {
+            return Err(io::Error::other(format!("two entries are called {name}")));
+        }
     }
     gaps.push(end..length);
     gaps.into_iter().try_for_each(|gap| is_zero(reader, gap))?;
