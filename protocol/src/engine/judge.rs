@@ -101,7 +101,8 @@ impl Engine {
 
     /// Whether a merge of ours can use it.
     pub(super) fn is_in_span(&self, span: &Span, known: &Known) -> bool {
-        !span.is_beyond(known.round) && merge::weight(&self.chain.current().policy.ages, span.base, known.round).is_some()
+        !span.is_beyond(known.round)
+            && merge::weight(&self.chain.current().policy.ages, span.base, known.round).is_some()
     }
 
     /// Whether those who are there have fallen so far behind that they do not use what we publish.

@@ -98,7 +98,7 @@ pub struct Skip {
 pub enum SkipReason {
     /// No publication of it is known (0).
     Absent,
-    /// Its newest publication is older than the window (1).
+    /// Its newest publication is older than the window, or far ahead of the others (1).
     Stale,
     /// Its payload could not be fetched in time (2).
     Unreachable,

@@ -154,4 +154,22 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_name_that_comes_often_stays_short() {
+        let tar = |names: &[&str]| {
+            let mut builder = tar::Builder::new(Vec::new());
+            for name in names {
+                let mut header = tar::Header::new_ustar();
+                header.set_size(0);
+                builder.append_data(&mut header, name, &[][..]).unwrap();
+            }
+            builder.into_inner().unwrap()
+        };
+        let of = |tar: Vec<u8>| places(&mut Cursor::new(&tar), tar.len() as u64);
+        let places = of(tar(&["blobs/ab"; 3_000])).unwrap();
+        assert_eq!(places.len(), 3_000);
+        assert!(places.keys().all(|name| name.len() < 40));
+        assert!(of(tar(&["a (again, entry 2)", "a", "a"])).is_err(), "no entry goes unseen");
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    engine::FetchError,
     base::{Incarnation, Seq},
+    engine::FetchError,
     feed::{Evidence, EvidenceSpec, SkipReason, sign},
 };
 
