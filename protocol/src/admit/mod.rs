@@ -248,7 +248,7 @@ fn check_update(
         return Err(RuleError::Round { got: update.round, want });
     }
     let own = parents.iter().flatten().find(|parent| parent.member == record.member).and_then(|parent| parent.round);
-    if let Some(base) = own.or(newest.filter(|_| complete)) {
+    if let Some(base) = own.or_else(|| newest.filter(|_| complete)) {
         for (place, round) in rounds.iter().enumerate().filter_map(|(place, round)| Some((place, (*round)?))) {
             let want = merge::weight(&policy.ages, base, round).ok_or(RuleError::Window { round, base })?;
             let got = update.weights.get(place).copied();
