@@ -118,3 +118,34 @@ impl List {
         lost
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_fills_the_list_with_what_does_not_exist() {
+        let (one, other) = (MemberId([1; 32]), MemberId([2; 32]));
+        let mut list = List::default();
+        for n in 0..200 {
+            list.insert(RecordId([n; 32]), Want::Head(one), None, Millis(0));
+        }
+        assert_eq!(list.values().count(), 1, "the newest head alone");
+        for n in 0..200 {
+            list.insert(RecordId([n; 32]), Want::Held(one), None, Millis(0));
+        }
+        assert_eq!(list.values().count(), MISSING_OF_ONE + 1);
+        list.insert(RecordId([250; 32]), Want::Held(other), None, Millis(0));
+        assert_eq!(list.values().count(), MISSING_OF_ONE + 2);
+    }
+
+    #[test]
+    fn what_a_record_waits_for_does_not_go_with_the_next_head() {
+        let one = MemberId([1; 32]);
+        let mut list = List::default();
+        list.insert(RecordId([1; 32]), Want::Head(one), None, Millis(0));
+        list.insert(RecordId([1; 32]), Want::Held(one), None, Millis(0));
+        list.insert(RecordId([2; 32]), Want::Head(one), None, Millis(0));
+        assert_eq!(list.values().count(), 2);
+    }
+}
