@@ -133,23 +133,35 @@ impl Kernel for Target<'_> {
     fn run(self) -> f64 {
         let Self { merged, trained, residual, shrink, carry, target } = self;
         let mut sums = [0.0; LANES];
-        let inputs = merged.chunks(LANES).zip(trained.chunks(LANES).zip(residual.chunks(LANES)));
-        for (target, (merged, (trained, residual))) in target.chunks_mut(LANES).zip(inputs) {
-            let values = merged.iter().zip(trained.iter().zip(residual));
-            for ((sum, to), (m, (y, e))) in sums.iter_mut().zip(target).zip(values) {
-                let gap = f64::from(*y) - whole(*m) / ONE;
-                *sum += gap * gap;
-                // A residual that was damaged on disk must not stop the member: it is only what rounding lost.
-                let e = if e.abs() < f32::MAX { f64::from(*e) } else { 0.0 };
-                let step = (shrink * gap + carry * e) * ONE;
-                let step = if step > FAR { FAR } else { step };
-                let step = if step < -FAR { -FAR } else { step };
-                let step = (step + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()).cast_signed();
-                *to = m.wrapping_add(step); // Both are below 2^51.
+        let (targets, last) = target.as_chunks_mut::<LANES>();
+        let (merged, merged_last) = merged.as_chunks::<LANES>();
+        let (trained, trained_last) = trained.as_chunks::<LANES>();
+        let (residual, residual_last) = residual.as_chunks::<LANES>();
+        for ((to, m), (y, e)) in targets.iter_mut().zip(merged).zip(trained.iter().zip(residual)) {
+            for lane in 0..LANES {
+                sums[lane] += one(&mut to[lane], m[lane], y[lane], e[lane], shrink, carry);
             }
+        }
+        let values = merged_last.iter().zip(trained_last.iter().zip(residual_last));
+        for (to, (m, (y, e))) in last.iter_mut().zip(values) {
+            sums[0] += one(to, *m, *y, *e, shrink, carry);
         }
         sums.iter().sum()
     }
+}
+
+/// One value's target; (y − M)².
+#[inline(always)]
+fn one(to: &mut i64, m: i64, y: f32, e: f32, shrink: f64, carry: f64) -> f64 {
+    let gap = f64::from(y) - whole(m) / ONE;
+    // A residual that was damaged on disk must not stop the member: it is only what rounding lost.
+    let e = if e.abs() < f32::MAX { f64::from(e) } else { 0.0 };
+    let step = (shrink * gap + carry * e) * ONE;
+    let step = if step > FAR { FAR } else { step };
+    let step = if step < -FAR { -FAR } else { step };
+    let step = (step + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()).cast_signed();
+    *to = m.wrapping_add(step); // Both are below 2^51.
+    gap * gap
 }
 
 struct Lost<'a> {
