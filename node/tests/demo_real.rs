@@ -45,7 +45,7 @@ fn four_real_silos_together_are_better_than_each_alone_and_close_most_of_the_gap
     command.arg("--test").args(short(&shared, "test", 24, dir.path()));
     command.args([
         "--rounds",
-        "6",
+        "10",
         "--steps",
         "8",
         "--batch",

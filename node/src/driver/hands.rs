@@ -259,10 +259,9 @@ impl Hands {
     }
 
     fn event(&mut self, engine: &Engine, event: Event) {
-        if matches!(event, Event::Refused { .. }) && !self.refusals.tell(self.clock.now()) {
-            return self.faces.status.event(&event, engine.chain());
+        if !matches!(event, Event::Refused { .. }) || self.refusals.tell(self.clock.now()) {
+            super::log::event(engine.chain(), &event);
         }
-        super::log::event(engine.chain(), &event);
         self.faces.status.event(&event, engine.chain());
         if let Event::Admitted { member, round, .. } = &event {
             self.linger.published(*member, *round);

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, thread};
 
 use bytes::Bytes;
 use chorale_protocol::{
-    audit::{MemoryArchive, Options, Verdict, layout::Name},
+    audit::{MemoryArchive, Options, Verdict},
     base::{Incarnation, Seq},
     feed::{Evidence, EvidenceSpec, Release, Spec},
     fixture,
@@ -59,7 +59,7 @@ fn every_changed_byte_changes_the_verdict_or_lies_in_a_file_reported_as_unrefere
     let mut kinds = BTreeSet::new();
     let mut places: Vec<(&str, usize, u8)> = Vec::new();
     for (name, bytes) in archive.iter() {
-        kinds.insert(std::mem::discriminant(&Name::parse(name).unwrap()));
+        kinds.insert(name.split('/').next());
         places.extend((0..bytes.len()).map(|at| (name, at, u8::try_from(world.number() % 255 + 1).unwrap())));
     }
     assert_eq!(kinds.len(), 5, "a file of every kind");
