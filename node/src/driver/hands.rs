@@ -80,11 +80,6 @@ impl Hands {
         self.post.capacity() > 0 && self.disk.capacity() > 0
     }
 
-    /// Until there is room, or the queues are gone.
-    pub(super) async fn wait_for_room(&self) {
-        let _ = (self.post.reserve().await, self.disk.reserve().await);
-    }
-
     /// Starts what the engine orders.
     pub(super) fn start(&mut self, engine: &Engine, output: Output) -> Result<(), DriverError> {
         match output {

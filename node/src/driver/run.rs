@@ -63,37 +63,19 @@ pub(super) async fn run(engine: &mut Engine, hands: &mut Hands, ears: &mut Ears)
                 }
                 continue;
             }
-            () = hands.wait_for_room(), if !hands.room() => continue,
-            heard = either(&mut ears.done, &mut ears.events, hands.room()) => match heard {
-                Heard::Done(input) => input,
-                Heard::Event(event) => match self::heard(engine, hands, event.ok_or(DriverError::Ended("the network"))?) {
+            Some(input) = ears.done.recv() => input,
+            event = ears.events.recv() => {
+                match heard(engine, hands, event.ok_or(DriverError::Ended("the network"))?) {
                     Some(input) => input,
                     None => continue,
-                },
-            },
+                }
+            }
             _ = refresh.tick() => {
                 hands.faces.changed = true;
                 continue;
             }
         };
         engine.handle(hands.clock.now(), input);
-    }
-}
-
-/// What came from outside.
-enum Heard {
-    Done(Input),
-    Event(Option<Event>),
-}
-
-/// Ends of jobs and news of the network in turn, as chance will have it: neither can keep the other waiting for ever.
-///
-/// What jobs bring, answers of peers among it, waits while the queues are full that the engine's outputs go through. News of
-/// the network do not: those queues empty into the network's task, which waits for nothing but us.
-async fn either(done: &mut mpsc::Receiver<Input>, events: &mut mpsc::Receiver<Event>, room: bool) -> Heard {
-    tokio::select! {
-        Some(input) = done.recv(), if room => Heard::Done(input),
-        event = events.recv() => Heard::Event(event),
     }
 }
 
