@@ -176,6 +176,13 @@ fn a_successor_admits_a_member_and_is_handed_to_the_node() {
     bench.json(&["network", "join", "--home", "d", "signed", "two-votes"]);
     let said = bench.fails(1, &["network", "propose", "--home", "a", "--remove", "nobody", "--out", "v2"]);
     assert!(said.contains("\"nobody\" is no member"), "{said}");
+    // A node that does not run takes versions one after the other, and none with a gap before it.
+    bench.json(&["network", "propose", "--home", "d", "--rounds", "40", "--out", "v2"]);
+    bench.signed("v2", &["a", "b"], "v2-signed");
+    let said = bench.fails(1, &["network", "apply", "--home", "b", "v2-signed"]);
+    assert!(said.contains("apply version 1 first"), "{said}");
+    bench.json(&["network", "apply", "--home", "a", "v2-signed"]);
+    assert!(bench.path("a/inbox/000002.manifest").is_file());
 }
 
 #[test]

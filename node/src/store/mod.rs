@@ -325,8 +325,7 @@ impl Store {
     }
 
     /// Writes the training state that belongs to our publication `payload`, in the place of that of any publication but our
-    /// newest durable one: it outlives the process, and once flushed a
-    /// power cut.
+    /// newest durable one: it outlives the process, and once flushed a power cut.
     ///
     /// # Errors
     /// The disk.

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use chorale::config::Home;
-use chorale_protocol::manifest::SignedManifest;
+use chorale_protocol::{base::limit::MANIFEST_BYTES, manifest::SignedManifest};
 use serde_json::json;
 
 use super::file;
-use crate::cli::{inbox, out::Out};
+use crate::cli::{card::read_bytes, inbox, out::Out};
 
 /// Hand a signed later version of the manifest to this home's node, running or next to run; it spreads from there
 #[derive(Debug, clap::Args)]
@@ -29,12 +29,16 @@ impl Args {
         let mut chain = file::stored_chain(&home)?;
         let held = chain.current().version;
         ensure!(version > held, "this home holds version {held} already, the file is version {version}");
-        ensure!(
-            version == held + 1,
-            "this home holds version {held}, the file is version {version}: apply those between first"
-        );
+        // Those between may wait in the inbox of a node that does not run.
+        for between in held + 1..version {
+            let path = home.inbox().join(order(between));
+            let bytes = read_bytes(&path, MANIFEST_BYTES as u64).with_context(|| {
+                format!("this home holds version {held}, the file is version {version}: apply version {between} first")
+            })?;
+            chain.extend(bytes.into()).with_context(|| path.display().to_string())?;
+        }
         chain.extend(signed.to_bytes()).with_context(|| format!("version {version} does not follow"))?;
-        inbox::drop(&home, &format!("{version:06}.manifest"), &signed.to_bytes())?;
+        inbox::drop(&home, &order(version), &signed.to_bytes())?;
         out.result(
             &json!({ "version": version, "handed": true }),
             format!(
@@ -44,4 +48,9 @@ impl Args {
         );
         Ok(())
     }
+}
+
+/// The name of the order that hands over a version.
+fn order(version: u64) -> String {
+    format!("{version:06}.manifest")
 }
