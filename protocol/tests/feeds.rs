@@ -3,7 +3,9 @@
 
 use chorale_protocol::{
     base::{Incarnation, Seq, UnixSeconds},
-    feed::{Checked, Close, Evidence, EvidenceForm, EvidenceSpec, Feed, Linked, Spec, check, check_stored, sign},
+    feed::{
+        Checked, Close, Evidence, EvidenceForm, EvidenceSpec, Feed, Linked, Spec, check, check_stored, peek_id, sign,
+    },
     fixture::{self, Author},
     manifest::Chain,
 };
@@ -30,6 +32,30 @@ fn a_record_checks_out_with_its_own_bytes_and_id() {
     let checked = check(second.bytes().clone(), &chain).unwrap();
     assert_eq!((checked.id(), checked.record()), (second.id(), second.record()));
     assert_eq!(check_stored(second.bytes().clone(), &chain).unwrap().id(), second.id());
+}
+
+#[test]
+fn an_id_is_seen_without_a_look_at_the_signature() {
+    let chain = fixture::chain(1, fixture::policy());
+    let record = Author::new(0).update(&chain, 1, &[]);
+    assert_eq!(peek_id(record.bytes()), Some(record.id()));
+    let mut other = record.bytes().to_vec();
+    *other.last_mut().unwrap() ^= 1;
+    assert_eq!(peek_id(&other.clone().into()), Some(record.id()));
+    other.pop();
+    assert_eq!(peek_id(&other.into()), None);
+}
+
+#[test]
+fn a_member_has_sixty_four_incarnations() {
+    let chain = fixture::chain(1, fixture::policy());
+    let author = Author::new(0);
+    let mut record = author.draft(&chain, &[], Spec::Close(Close::Left));
+    record.prev = Some(chorale_protocol::base::RecordId([1; 32]));
+    for (incarnation, code) in [(63, None), (64, Some("REC-028")), (1 << 52, Some("REC-028"))] {
+        record.incarnation = Incarnation(incarnation);
+        assert_eq!(sign(record.clone(), &fixture::author(0)).err().map(|refusal| refusal.code()), code);
+    }
 }
 
 #[test]

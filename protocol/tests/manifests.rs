@@ -5,7 +5,7 @@ use chorale_protocol::{
     base::{Incarnation, MemberId, RecordId, Seq},
     feed::{Blame, check},
     fixture::{self, Author},
-    manifest::{Chain, Cut, Role, SignedManifest, Standing},
+    manifest::{Chain, Cut, Policy, Role, SignedManifest, Standing},
 };
 
 /// Version 1: member 2 is cut after its first record, and member 3 joins.
@@ -90,12 +90,28 @@ fn a_refused_version_leaves_the_chain_as_it_was() {
     let error = chain.extend(fixture::signed(next.clone(), &[0])).unwrap_err();
     assert_eq!((error.code(), error.is_untimely()), ("MAN-010", false));
     next = fixture::next(&chain);
+    next.policy.momentum = 0;
+    let error = chain.extend(fixture::signed(next.clone(), &[0])).unwrap_err();
+    assert_eq!((error.code(), error.to_string().contains("momentum")), ("MAN-010", true));
+    next = fixture::next(&chain);
     next.version = 2;
     let error = chain.extend(fixture::signed(next, &[0])).unwrap_err();
     assert_eq!((error.code(), error.is_untimely()), ("MAN-019", true));
     let genesis = chain.signed().remove(0);
     assert_eq!(chain.extend(genesis).unwrap_err().code(), "MAN-017");
     assert_eq!((chain.current_hash(), chain.signed().len()), (hash, 1));
+}
+
+#[test]
+fn momentum_may_change_as_long_as_there_is_some() {
+    let mut chain = fixture::chain(3, fixture::policy());
+    let mut next = fixture::next(&chain);
+    next.policy.momentum = 1;
+    chain.extend(fixture::signed(next, &[0])).unwrap();
+    let mut without = fixture::chain(3, Policy { momentum: 0, ..fixture::policy() });
+    let mut next = fixture::next(&without);
+    next.policy.momentum = 1;
+    assert_eq!(without.extend(fixture::signed(next, &[0])).unwrap_err().code(), "MAN-010");
 }
 
 #[test]

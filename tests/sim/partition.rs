@@ -50,4 +50,9 @@ fn a_member_cut_off_goes_on_from_its_own_publication_when_it_is_back() {
         let own = report.contributors.iter().any(|(member, _)| *member == me);
         assert!(own, "at {at} the own publication was dropped: {}", world.tag());
     }
+    // Alone it ran ahead; the others caught up, and all mix again.
+    for node in world.nodes() {
+        let last = node.rounds().last().unwrap().1;
+        assert_eq!(last.contributors.len(), 4, "{last:?} {}", world.tag());
+    }
 }

@@ -4,13 +4,13 @@
 //! comes to the same verdict.
 
 use crate::{
-    base::{Incarnation, Lamport, MemberId, RecordId, Round, Seq},
+    base::{Incarnation, Lamport, MemberId, RecordId, Round, Seq, limit},
     feed::{Body, Record, Spec, Update},
     manifest::{Codec, Manifest, Phase, Policy, Role},
     merge,
 };
 
-/// What the rules need to know about an update that a record builds on.
+/// What the rules need to know about a record that another builds on, or follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parent {
     /// Whose.
@@ -46,13 +46,33 @@ pub enum RuleError {
         /** which */
         parent: RecordId,
     },
-    /// The Lamport clock does not exceed a parent's.
-    #[error("clock {got}, but a parent has {parent}; it must be greater")]
+    /// The Lamport clock does not exceed that of a record it builds on.
+    #[error("clock {got}, but a record it builds on has {parent}; it must be greater")]
     Clock {
         /** the record's */
         got: Lamport,
-        /** the parent's */
+        /** the other's */
         parent: Lamport,
+    },
+    /// The Lamport clock leaps: whoever merged it would have no numbers left.
+    #[error("clock {got}, at most {most} follows from the records it builds on")]
+    ClockLeap {
+        /** the record's */
+        got: Lamport,
+        /** what follows at most */
+        most: Lamport,
+    },
+    /// The first record of a later incarnation does not name an earlier record of its author.
+    #[error("incarnation {incarnation} of {member} begins behind a record of {got_member}.{got}")]
+    Incarnation {
+        /** the author */
+        member: MemberId,
+        /** the incarnation that begins */
+        incarnation: Incarnation,
+        /** whose record it names */
+        got_member: MemberId,
+        /** of which incarnation */
+        got: Incarnation,
     },
     /// Not 1 + the largest round among the parents.
     #[error("round {got}, the parents make it {want}")]
@@ -104,6 +124,16 @@ pub enum RuleError {
         /** the layout's */
         want: u64,
     },
+    /// A momentum checkpoint where none belongs, or of another length.
+    #[error("a checkpoint of {got} bytes in round {round}, the policy wants {want:?}")]
+    State {
+        /** its length */
+        got: u64,
+        /** the record's round */
+        round: Round,
+        /** bytes of a checkpoint in this round; `None`: none belongs there */
+        want: Option<u64>,
+    },
     /// A release of something that is not the named round.
     #[error("the release names round {got}, its parent is of round {want:?}")]
     Release {
@@ -130,6 +160,9 @@ impl RuleError {
             Self::Codec { .. } => "RULE-009",
             Self::Length { .. } => "RULE-010",
             Self::Release { .. } => "RULE-011",
+            Self::ClockLeap { .. } => "RULE-013",
+            Self::State { .. } => "RULE-014",
+            Self::Incarnation { .. } => "INC-002",
         }
     }
 }
@@ -142,47 +175,85 @@ pub fn drawable(manifest: &Manifest) -> Vec<MemberId> {
     members.map(|member| member.id).filter(|id| !cut(id)).collect()
 }
 
-/// Checks a record against the records it builds on. `parents` are those of `record.parents`, in that order; `policy` is
-/// the one of the manifest version that the record names; `payload_len` [bytes] is that of its layout and codec.
+/// Checks the first record of a later incarnation against `prev`, the record that it names as the one before.
+///
+/// # Errors
+/// That one is by somebody else, or not of an earlier incarnation.
+pub fn check_opening(member: MemberId, incarnation: Incarnation, prev: &Parent) -> Result<(), RuleError> {
+    if prev.member == member && prev.incarnation < incarnation {
+        return Ok(());
+    }
+    Err(RuleError::Incarnation { member, incarnation, got_member: prev.member, got: prev.incarnation })
+}
+
+/// Checks a record against the records it builds on. `prev` is the one it names as the one before; `parents` are those of
+/// `record.parents`, in that order; `policy` is the one of the manifest version that the record names; `payload_len` [bytes]
+/// is that of its layout and codec. `None` where one is not known: what cannot be said without it is left out.
 ///
 /// # Errors
 /// The first rule that it breaks.
-pub fn check(record: &Record, parents: &[Parent], policy: &Policy, payload_len: u64) -> Result<(), RuleError> {
-    for parent in parents {
-        if record.clock <= parent.clock {
-            return Err(RuleError::Clock { got: record.clock, parent: parent.clock });
-        }
-    }
+pub fn check(
+    record: &Record,
+    prev: Option<Parent>,
+    parents: &[Option<Parent>],
+    policy: &Policy,
+    payload_len: u64,
+) -> Result<(), RuleError> {
+    check_clock(record, prev, parents)?;
     match &record.spec {
         Spec::Update(update) => check_update(record, update, parents, policy, payload_len),
-        Spec::Release(release) => {
-            let want = parents.first().and_then(|parent| parent.round);
-            if want == Some(release.round) { Ok(()) } else { Err(RuleError::Release { got: release.round, want }) }
-        }
+        Spec::Release(release) => match parents.first() {
+            Some(Some(parent)) if parent.round != Some(release.round) => {
+                Err(RuleError::Release { got: release.round, want: parent.round })
+            }
+            _ => Ok(()),
+        },
         Spec::Evidence(_) | Spec::Close(_) => Ok(()),
     }
+}
+
+/// The clock exceeds those of the records it builds on, and not by much. Within a feed the lower bound is the feed's own rule.
+fn check_clock(record: &Record, prev: Option<Parent>, parents: &[Option<Parent>]) -> Result<(), RuleError> {
+    let got = record.clock;
+    let before = prev.iter().filter(|_| record.seq == Seq(0)).chain(parents.iter().flatten());
+    if let Some(parent) = before.map(|one| one.clock).find(|clock| got <= *clock) {
+        return Err(RuleError::Clock { got, parent });
+    }
+    if record.prev.is_some() != prev.is_some() || parents.iter().any(Option::is_none) {
+        return Ok(());
+    }
+    let most = most_clock(prev.iter().chain(parents.iter().flatten()).map(|one| one.clock).max().unwrap_or_default());
+    if got > most { Err(RuleError::ClockLeap { got, most }) } else { Ok(()) }
+}
+
+/// The largest clock of a record that builds on records of at most `newest`.
+#[must_use]
+pub const fn most_clock(newest: Lamport) -> Lamport {
+    Lamport(newest.0.saturating_add(1 + limit::CLOCK_STEP))
 }
 
 fn check_update(
     record: &Record,
     update: &Update,
-    parents: &[Parent],
+    parents: &[Option<Parent>],
     policy: &Policy,
     payload_len: u64,
 ) -> Result<(), RuleError> {
     let rounds = rounds(record, parents)?;
-    let newest = rounds.iter().max().copied();
+    let complete = parents.iter().all(Option::is_some);
+    let newest = rounds.iter().flatten().max().copied();
     let want = policy.round_after(newest);
-    if update.round != want {
+    // An unknown parent can make it later, never earlier.
+    if update.round < want || (complete && update.round != want) {
         return Err(RuleError::Round { got: update.round, want });
     }
-    let own = parents.iter().zip(&rounds).find(|(parent, _)| parent.member == record.member);
-    if let Some(base) = own.map(|(_, round)| *round).or(newest) {
-        for (place, round) in rounds.iter().enumerate() {
-            let want = merge::weight(&policy.ages, base, *round).ok_or(RuleError::Window { round: *round, base })?;
+    let own = parents.iter().flatten().find(|parent| parent.member == record.member).and_then(|parent| parent.round);
+    if let Some(base) = own.or_else(|| newest.filter(|_| complete)) {
+        for (place, round) in rounds.iter().enumerate().filter_map(|(place, round)| Some((place, (*round)?))) {
+            let want = merge::weight(&policy.ages, base, round).ok_or(RuleError::Window { round, base })?;
             let got = update.weights.get(place).copied();
             if got != Some(want) {
-                return Err(RuleError::Weight { got, round: *round, want });
+                return Err(RuleError::Weight { got, round, want });
             }
         }
     }
@@ -197,23 +268,34 @@ fn check_update(
     if got != Some(payload_len) {
         return Err(RuleError::Length { got, want: payload_len });
     }
-    Ok(())
+    check_state(update, policy)
 }
 
-/// The parents' rounds, in order; all updates, by distinct members, an own one before the record.
-fn rounds(record: &Record, parents: &[Parent]) -> Result<Vec<Round>, RuleError> {
-    let mut members: Vec<MemberId> = parents.iter().map(|parent| parent.member).collect();
+/// A checkpoint stands only where the policy wants one, and holds two numbers of 8 bytes for each value.
+fn check_state(update: &Update, policy: &Policy) -> Result<(), RuleError> {
+    let Some(Body { length: got, .. }) = update.state else { return Ok(()) };
+    let want = policy.wants_checkpoint(update.round).then(|| policy.adapter.values().saturating_mul(16));
+    if want == Some(got) { Ok(()) } else { Err(RuleError::State { got, round: update.round, want }) }
+}
+
+/// The known parents' rounds, in order; all updates, by distinct members, an own one before the record.
+fn rounds(record: &Record, parents: &[Option<Parent>]) -> Result<Vec<Option<Round>>, RuleError> {
+    let mut members: Vec<MemberId> = parents.iter().flatten().map(|parent| parent.member).collect();
     members.sort_unstable();
     if let Some(twice) = members.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(RuleError::TwiceOneMember { member: twice[0] });
     }
     let mut rounds = Vec::with_capacity(parents.len());
     for (parent, id) in parents.iter().zip(&record.parents) {
+        let Some(parent) = parent else {
+            rounds.push(None);
+            continue;
+        };
         let before = (parent.incarnation, parent.seq) < (record.incarnation, record.seq);
         if parent.member == record.member && !before {
             return Err(RuleError::OwnParent { parent: *id });
         }
-        rounds.push(parent.round.ok_or(RuleError::NotUpdate { parent: *id })?);
+        rounds.push(Some(parent.round.ok_or(RuleError::NotUpdate { parent: *id })?));
     }
     Ok(rounds)
 }

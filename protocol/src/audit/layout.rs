@@ -22,6 +22,9 @@ pub enum Name {
     Evidence(BlobHash),
 }
 
+/// The folders of the layout.
+pub(super) const FOLDERS: [&str; 4] = ["manifests/", "feeds/", "blobs/", "evidence/"];
+
 impl Name {
     /// Reads a name; `None` if it is not written exactly as this type writes it.
     #[must_use]

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, io};
 use bytes::Bytes;
 
 use super::{
-    Archive,
+    Archive, Severity,
     finding::{Notes, Place},
-    layout::Name,
+    layout::{FOLDERS, Name},
 };
 use crate::base::{BlobHash, Incarnation, MemberId};
 
@@ -26,7 +26,12 @@ impl<'a> Source<'a> {
                 Some(name) => {
                     lengths.insert(name, length);
                 }
-                None => notes.add("ARC-001", &Place::file(text), "this name is not of the archive layout"),
+                None => {
+                    // Within the layout's folders it may be what is missing elsewhere.
+                    let inside = FOLDERS.iter().any(|folder| text.starts_with(folder));
+                    let severity = if inside { Severity::Incomplete } else { Severity::Warning };
+                    notes.add_as(severity, "ARC-001", &Place::file(text), "this name is not of the archive layout");
+                }
             }
         }
         Ok(Self { archive, lengths })

@@ -86,25 +86,23 @@ impl<'a> Walker<'a> {
         let Some(record) = self.decode(light)? else { return Ok(()) };
         let Some((manifest, drawable)) = self.audit.rules.at(record.manifest_version) else { return Ok(()) };
         let parents: Vec<&Light> = record.parents.iter().filter_map(|id| self.audit.index.by_id(id)).collect();
-        let mut sound = true;
-        if parents.len() < record.parents.len() {
+        let sound = parents.len() == record.parents.len();
+        if !sound {
             let lacking = record.parents.len() - parents.len();
             self.walk.notes.run("DAG-001", &light.place(), format!("{lacking} of its parents are not in the archive"));
-            sound = false;
-        } else {
-            let facts: Vec<_> = parents.iter().map(|parent| parent.parent()).collect();
-            let length = self.audit.rules.payload_bytes();
-            if let Err(error) = admit::check(&record, &facts, &manifest.policy, length) {
-                self.fail(light, error.code(), error.to_string());
-            }
+        }
+        let fact = |id: &RecordId| self.audit.index.by_id(id).map(Light::parent);
+        let facts: Vec<_> = record.parents.iter().map(fact).collect();
+        let (prev, length) = (record.prev.as_ref().and_then(fact), self.audit.rules.payload_bytes());
+        if let Err(error) = admit::check(&record, prev, &facts, &manifest.policy, length) {
+            self.fail(light, error.code(), error.to_string());
         }
         if let Spec::Update(update) = &record.spec {
             let order = draw::order(&self.audit.network, &light.member, light.incarnation, light.seq, drawable);
             if sound {
                 self.rules(light, update, &parents, &order, manifest);
             }
-            let complete = sound;
-            self.merge(light, update, (&parents, complete), &order, manifest, payload.as_ref())?;
+            self.merge(light, update, (&parents, sound), &order, manifest, payload.as_ref())?;
             for parent in parents.iter().filter(|parent| parent.member != light.member) {
                 *self.walk.merged.entry(parent.member).or_default() += 1;
             }
@@ -124,13 +122,11 @@ impl<'a> Walker<'a> {
         let text = format!("incarnation {} begins here", light.incarnation);
         self.walk.notes.add("INC-001", &place, text);
         let Some(prev) = light.prev else { return };
-        match self.audit.index.by_id(&prev) {
-            None => self.walk.notes.add("INC-003", &place, format!("record {prev} is not in the archive")),
-            Some(old) if old.member != light.member || old.incarnation >= light.incarnation => {
-                let text = format!("it names {prev}, a record of {}.{}", old.member, old.incarnation);
-                self.walk.notes.add("INC-002", &place, text);
-            }
-            Some(_) => {}
+        let Some(prev) = self.audit.index.by_id(&prev) else {
+            return self.walk.notes.add("INC-003", &place, format!("record {prev} is not in the archive"));
+        };
+        if let Err(error) = admit::check_opening(light.member, light.incarnation, &prev.parent()) {
+            self.walk.notes.add(error.code(), &place, error.to_string());
         }
     }
 

@@ -26,6 +26,11 @@ pub const TEXT_CHARS: usize = 128;
 pub const PARENTS: usize = 64;
 /// Members that an update may name as skipped.
 pub const SKIPPED: usize = 64;
+/// How far a clock may exceed those of the records it builds on, beyond the one step that it must. At 2^20 a record, a clock
+/// outlasts 2^33 records of nothing but such leaps.
+pub const CLOCK_STEP: u64 = 1 << 20;
+/// Incarnations of a member.
+pub const INCARNATIONS: u64 = 64;
 /// Members of a network.
 pub const MEMBERS: usize = 4096;
 /// Addresses in a presence message.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Engine, Event, FetchError, Output, Reason, index::Known};
+use super::{Engine, Event, FetchError, Output, Reason, index::Known, judge::Span};
 use crate::{
     base::{BlobHash, MemberId, Millis, Round, Seq, TransportId},
     feed::{Body, EvidenceSpec},
@@ -12,6 +12,12 @@ use crate::{
 const HOLDERS: usize = 8;
 /// Evidence bundles wanted at once.
 const EVIDENCE: usize = 64;
+/// Those that records of one author name; one of them is looked for at a time.
+const EVIDENCE_OF_ONE: usize = 4;
+/// Evidence bundles under way at once: what nobody has must not keep payloads waiting.
+const EVIDENCE_FETCHES: usize = 2;
+/// How often a bundle is looked for.
+const EVIDENCE_TRIES: u32 = 6;
 /// Between tries of a fetch that failed: this, doubling, at most a minute.
 const RETRY_MS: u64 = 100;
 
@@ -63,7 +69,8 @@ impl Fetches {
     }
 
     pub(super) fn want_evidence(&mut self, body: Body, spec: EvidenceSpec, author: MemberId) {
-        if self.evidence.len() < EVIDENCE {
+        let of_author = self.evidence.values().filter(|(_, other, _)| *other == author).count();
+        if self.evidence.len() < EVIDENCE && of_author < EVIDENCE_OF_ONE {
             self.evidence.insert(body.hash, (spec, author, body));
             self.dirty = true;
         }
@@ -86,12 +93,36 @@ impl Fetches {
         self.active.values().filter(|active| active.since.is_some()).count()
     }
 
+    /// Whether another evidence bundle would be one too many.
+    fn enough_evidence(&self) -> bool {
+        let running = self.active.values().filter(|active| !active.payload && active.since.is_some());
+        running.count() >= EVIDENCE_FETCHES
+    }
+
+    /// Forgets bundles that were looked for often enough, and names one of each author.
+    fn open_evidence(&mut self) -> Vec<(BlobHash, MemberId, Body)> {
+        let tries = |hash: &BlobHash| self.active.get(hash).map_or(0, |active| active.tries);
+        let lost: Vec<BlobHash> = self.evidence.keys().filter(|hash| tries(hash) >= EVIDENCE_TRIES).copied().collect();
+        for hash in &lost {
+            self.evidence.remove(hash);
+            self.active.remove(hash);
+        }
+        let mut open: BTreeMap<MemberId, (BlobHash, Body)> = BTreeMap::new();
+        for (hash, (_, author, body)) in &self.evidence {
+            let begun = self.active.contains_key(hash);
+            if begun || !open.contains_key(author) {
+                open.insert(*author, (*hash, *body));
+            }
+        }
+        open.into_iter().map(|(author, (hash, body))| (hash, author, body)).collect()
+    }
+
     /// When a fetch stalls or, if `most` are not under way already, may be tried again.
     pub(super) fn deadline(&self, fetch_ms: u64, most: usize) -> Option<Millis> {
-        let full = self.running() >= most;
+        let (full, enough) = (self.running() >= most, self.enough_evidence());
         let due = |active: &Active| match active.since {
             Some(since) => Some(since.after(fetch_ms)),
-            None => (!full).then_some(active.not_before),
+            None => (!full && (active.payload || !enough)).then_some(active.not_before),
         };
         self.active.values().filter_map(due).min()
     }
@@ -159,13 +190,13 @@ impl Engine {
             active.not_before = now;
         }
         self.choose_fetches();
-        let waiting: Vec<BlobHash> = {
+        let waiting: Vec<(BlobHash, bool)> = {
             let mut all: Vec<_> = self.fetches.active.iter().filter(|(_, active)| waiting(active)).collect();
-            all.sort_by_key(|(_, active)| (active.payload, active.tries));
-            all.into_iter().map(|(hash, _)| *hash).collect()
+            all.sort_by_key(|(_, active)| (!active.payload, active.tries));
+            all.into_iter().map(|(hash, active)| (*hash, active.payload)).collect()
         };
-        for hash in waiting {
-            if self.fetches.running() >= self.config.fetches.max(1) {
+        for (hash, payload) in waiting {
+            if self.fetches.running() >= self.config.fetches.max(1) || (!payload && self.fetches.enough_evidence()) {
                 break;
             }
             self.order_fetch(&hash);
@@ -207,9 +238,8 @@ impl Engine {
             let active = || fresh(known.payload, known.member, true);
             self.fetches.active.entry(known.payload.hash).or_insert_with(active);
         }
-        let Fetches { evidence, active, .. } = &mut self.fetches;
-        for (hash, (_, author, body)) in evidence {
-            active.entry(*hash).or_insert_with(|| fresh(*body, *author, false));
+        for (hash, author, body) in self.fetches.open_evidence() {
+            self.fetches.active.entry(hash).or_insert_with(|| fresh(body, author, false));
         }
     }
 
@@ -257,7 +287,7 @@ impl Engine {
         }
         let order = self.draw_for(self.seq_to_gather_for());
         let draw = self.draw_size();
-        let base = self.window_base();
+        let span = self.span();
         let mut wanted = Vec::new();
         let mut counted = 0;
         for member in order.iter() {
@@ -269,9 +299,10 @@ impl Engine {
             }
             let newest = self.index.newest(member);
             let usable =
-                newest.filter(|known| self.is_in_window(base, known) && !self.fetches.is_bad(&known.payload.hash));
+                newest.filter(|known| self.is_in_span(&span, known) && !self.fetches.is_bad(&known.payload.hash));
             let Some(usable) = usable else {
-                counted += u64::from(self.is_waitable(member));
+                let beyond = newest.is_some_and(|known| span.is_beyond(known.round));
+                counted += u64::from(!beyond && self.is_waitable(member));
                 continue;
             };
             counted += 1;
@@ -284,16 +315,16 @@ impl Engine {
                 theirs.map(|(hash, _)| *hash).next()
             });
             let usable = usable.clone();
-            wanted.push(running.and_then(|hash| self.update_of(base, member, &hash)).unwrap_or(usable));
+            wanted.push(running.and_then(|hash| self.update_of(&span, member, &hash)).unwrap_or(usable));
         }
         wanted
     }
 
     /// An update of a member by its payload, if it is recent.
-    fn update_of(&self, base: Round, member: &MemberId, payload: &BlobHash) -> Option<Known> {
+    fn update_of(&self, span: &Span, member: &MemberId, payload: &BlobHash) -> Option<Known> {
         let recent = self.index.updates_below(Round(u64::MAX));
         let mut theirs = recent.filter(|known| known.member == *member && known.payload.hash == *payload);
-        theirs.find(|known| self.is_in_window(base, known)).cloned()
+        theirs.find(|known| self.is_in_span(span, known)).cloned()
     }
 
     /// The place of the publication that payloads are gathered for now: while a round runs, the one after it.

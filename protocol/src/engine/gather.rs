@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Engine, Stage, index::Known};
+use super::{Engine, Stage, index::Known, judge::Span};
 use crate::{
     admit,
-    base::{MemberId, Millis, Round, Seq},
+    base::{MemberId, Millis, Round, Seq, limit},
     draw,
     feed::SkipReason,
-    merge,
 };
 
 /// What the engine knows of a member's pace.
@@ -66,16 +65,6 @@ impl Engine {
         self.chain.current().policy.draw
     }
 
-    /// The round that ages count from: our own last publication's, without one the frontier.
-    pub(super) fn window_base(&self) -> Round {
-        let own = self.own_voice().map(|known| known.round);
-        own.or_else(|| self.frontier()).unwrap_or_default()
-    }
-
-    pub(super) fn is_in_window(&self, base: Round, known: &Known) -> bool {
-        merge::weight(&self.chain.current().policy.ages, base, known.round).is_some()
-    }
-
     /// Whether a member is up and has kept pace.
     pub(super) fn is_waitable(&self, member: &MemberId) -> bool {
         let Some(standing) = self.standings.get(member) else { return false };
@@ -84,9 +73,13 @@ impl Engine {
 
     /// Connected, or heard of lately.
     pub(super) fn is_alive(&self, member: &MemberId) -> bool {
-        let recent = self.config.presence_ms.saturating_mul(3);
         let heard = self.standings.get(member).and_then(|standing| standing.heard);
-        heard.is_some_and(|heard| self.now.since(heard) <= recent) || self.is_connected(member)
+        heard.is_some_and(|heard| self.now.since(heard) <= self.silence_ms()) || self.is_connected(member)
+    }
+
+    /// Who was not heard of for so long is not there.
+    pub(super) fn silence_ms(&self) -> u64 {
+        self.config.presence_ms.saturating_mul(3)
     }
 
     pub(super) fn is_connected(&self, member: &MemberId) -> bool {
@@ -97,17 +90,18 @@ impl Engine {
         self.standings.entry(*member).or_default()
     }
 
-    /// Walks the draw until enough members can be used or are waited for. `last_call`: nobody is waited for.
+    /// Walks the draw until enough members can be used or are waited for, or as far as a record can account for. `last_call`:
+    /// nobody is waited for.
     pub(super) fn survey(&mut self, last_call: bool) -> Survey {
         let order = self.draw_for(self.next_place().1);
         let draw = usize::try_from(self.draw_size()).unwrap_or(usize::MAX);
-        let base = self.window_base();
+        let span = self.span();
         let mut survey = Survey::default();
-        for member in order.iter() {
+        for member in order.iter().take(limit::SKIPPED) {
             if survey.voices.len() + survey.waiting.len() >= draw {
                 break;
             }
-            match self.status(member, base, last_call) {
+            match self.status(member, &span, last_call) {
                 Status::Ready(known) => survey.voices.push(known),
                 Status::Await => survey.waiting.push(*member),
                 Status::Skip(reason) => survey.skipped.push((*member, reason)),
@@ -116,7 +110,7 @@ impl Engine {
         survey
     }
 
-    fn status(&self, member: &MemberId, base: Round, last_call: bool) -> Status {
+    fn status(&self, member: &MemberId, span: &Span, last_call: bool) -> Status {
         if self.trust.is_barred(member) {
             return Status::Skip(SkipReason::Banned);
         }
@@ -128,7 +122,7 @@ impl Engine {
         };
         let bad = self.fetches.is_bad(&newest.payload.hash);
         let ready = self.fetches.is_ready(&newest.payload.hash);
-        let usable = self.is_in_window(base, newest) && !bad;
+        let usable = self.is_in_span(span, newest) && !bad;
         let at_frontier = own.is_none_or(|own| newest.round >= own);
         if ready && usable && (at_frontier || !waitable) {
             return Status::Ready(newest.clone());
@@ -137,7 +131,7 @@ impl Engine {
             return Status::Await;
         }
         let older = self.standings.get(member).and_then(|standing| standing.ready.as_ref());
-        if let Some(older) = older.filter(|older| self.is_in_window(base, older) && !bad) {
+        if let Some(older) = older.filter(|older| self.is_in_span(span, older) && !bad) {
             return Status::Ready(older.clone());
         }
         Status::Skip(match (bad, usable) {
@@ -191,6 +185,9 @@ impl Engine {
 
     /// Ends the wait when everybody waited for is there, or the deadline passed.
     pub(super) fn run_gather(&mut self, since: Millis, until: Millis) {
+        if self.now < self.patience_for_others(since) && self.is_ahead() {
+            return;
+        }
         let mut survey = self.survey(false);
         if !survey.waiting.is_empty() {
             if self.now < until {

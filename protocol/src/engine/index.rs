@@ -1,15 +1,18 @@
 //! Every record that was admitted, by id, by feed and by what it says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use bytes::Bytes;
 
 use crate::{
-    admit::Parent,
+    admit::{Parent, most_clock},
     base::{BlobHash, Incarnation, Lamport, MemberId, RecordId, Round, Seq},
     feed::{Body, Checked, Feed, Head, Linked, Refusal, Spec, check_stored},
     manifest::Chain,
-    wire::Have,
+    wire::{Have, SyncRequest},
 };
 
 /// An admitted update, as much of it as the engine plans with.
@@ -63,12 +66,17 @@ pub(super) struct Index {
     pinned: BTreeSet<BlobHash>,
     rounds: BTreeMap<Round, Vec<Known>>,
     evidence: BTreeSet<(MemberId, Incarnation)>,
-    /// Records that never count but that admitted ones may build on: those of convicted members.
+    /// Records that never count but that admitted ones may build on or follow: of convicted members, and of broken feeds.
     strays: BTreeMap<RecordId, Parent>,
+    strays_of: BTreeMap<MemberId, usize>,
+    /// The largest clock of all that counts.
+    clock: Lamport,
 }
 
-/// Records of convicted members that are remembered as possible parents.
-const STRAYS: usize = 4096;
+/// Records that do not count and are remembered as possible parents.
+const STRAYS: usize = 16_384;
+/// Of one member.
+const STRAYS_OF_ONE: usize = 256;
 
 fn parent_of(checked: &Checked) -> Parent {
     let record = checked.record();
@@ -124,6 +132,7 @@ impl Index {
             bytes: checked.bytes().clone(),
         };
         self.entries.insert(checked.id(), entry);
+        self.clock = self.clock.max(record.clock);
         match &record.spec {
             Spec::Update(_) => self.insert_update(checked),
             Spec::Release(_) => {
@@ -149,11 +158,21 @@ impl Index {
         }
     }
 
-    /// Remembers a record that does not count, as a possible parent.
+    /// Remembers a record that does not count, as a possible parent. No honest record builds on one whose clock leaps; with
+    /// such a parent it could leap too.
     pub(super) fn insert_stray(&mut self, checked: &Checked) {
-        if self.strays.len() < STRAYS {
+        let member = checked.record().member;
+        let of_member = self.strays_of.get(&member).copied().unwrap_or(0);
+        let room = self.strays.len() < STRAYS && of_member < STRAYS_OF_ONE;
+        if room && checked.record().clock <= self.most_clock() && !self.strays.contains_key(&checked.id()) {
             self.strays.insert(checked.id(), parent_of(checked));
+            self.strays_of.insert(member, of_member + 1);
         }
+    }
+
+    /// The largest clock that a record may have which builds on what is known here.
+    pub(super) fn most_clock(&self) -> Lamport {
+        most_clock(self.clock)
     }
 
     /// The newest update of a member.
@@ -195,9 +214,20 @@ impl Index {
         self.rounds.retain(|_, updates| !updates.is_empty());
     }
 
-    /// How far every feed is held; ascending.
+    /// How far every feed is held; ascending. If there are more than a question holds, each member's newest feed comes first,
+    /// then the longest of the others: what is not named comes whole again, and the shortest cost the least.
     pub(super) fn have(&self) -> Vec<Have> {
         let heads = self.feeds.values().filter_map(Feed::head);
-        heads.map(|head| Have { member: head.member, incarnation: head.incarnation, next: head.seq.next() }).collect()
+        let mut have: Vec<Have> = heads
+            .map(|head| Have { member: head.member, incarnation: head.incarnation, next: head.seq.next() })
+            .collect();
+        if have.len() <= SyncRequest::HAVES {
+            return have;
+        }
+        let newest: BTreeMap<MemberId, Incarnation> = have.iter().map(|one| (one.member, one.incarnation)).collect();
+        have.sort_by_key(|one| (newest.get(&one.member) != Some(&one.incarnation), Reverse(one.next)));
+        have.truncate(SyncRequest::HAVES);
+        have.sort_unstable();
+        have
     }
 }

@@ -8,7 +8,9 @@ mod fetch;
 mod gather;
 mod index;
 mod input;
+mod judge;
 mod lag;
+mod missing;
 mod output;
 mod own;
 mod peers;
@@ -99,6 +101,7 @@ pub struct Engine {
     config: Config,
     chain: Chain,
     now: Millis,
+    started: Millis,
     out: VecDeque<Output>,
     index: index::Index,
     pending: pending::Pending,
@@ -117,8 +120,8 @@ pub struct Engine {
     /// `None` until the first peer comes up.
     presence_due: Option<Millis>,
     expelled: bool,
-    /// Bytes that came in sync answers since the last one ended.
-    synced_bytes: usize,
+    /// Records of others that were taken in so far: admitted, or held.
+    news: u64,
 }
 
 impl Engine {
@@ -135,6 +138,7 @@ impl Engine {
             config,
             chain,
             now,
+            started: now,
             out: VecDeque::new(),
             index: index::Index::default(),
             pending: pending::Pending::default(),
@@ -150,7 +154,7 @@ impl Engine {
             lengths: BTreeMap::new(),
             presence_due: None,
             expelled: false,
-            synced_bytes: 0,
+            news: 0,
         }
     }
 
@@ -158,12 +162,7 @@ impl Engine {
     pub fn handle(&mut self, now: Millis, input: Input) {
         self.now = self.now.max(now);
         match input {
-            Input::Record { bytes, from, ticket } => {
-                if ticket.is_none() {
-                    self.synced_bytes = self.synced_bytes.saturating_add(bytes.len());
-                }
-                self.on_record(bytes, from, ticket);
-            }
+            Input::Record { bytes, from, ticket } => self.on_record(bytes, from, ticket),
             Input::Presence { bytes, from, ticket } => self.on_presence(&bytes, from, ticket),
             Input::Manifest { bytes, from } => self.on_manifest(bytes, from),
             Input::Synced { peer, complete } => self.on_synced(&peer, complete),
@@ -203,7 +202,7 @@ impl Engine {
         self.index.head_before(&self.config.me, Incarnation(u64::MAX))
     }
 
-    /// How far every feed is held, for a sync request; ascending.
+    /// How far feeds are held, for a sync request; ascending, and as many as one holds.
     #[must_use]
     pub fn have(&self) -> Vec<Have> {
         self.index.have()

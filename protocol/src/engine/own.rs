@@ -178,6 +178,12 @@ impl Engine {
     }
 
     pub(super) fn open_incarnation(&mut self, incarnation: Incarnation) {
+        if incarnation.0 >= limit::INCARNATIONS {
+            let text = format!("all {} incarnations of this member are used up: it can publish no more", incarnation.0);
+            let reason = super::Reason { code: "OWN-003", text };
+            self.emit(Output::Event(Event::Refused { from: None, reason }));
+            return self.halt();
+        }
         self.own.incarnation = incarnation;
         self.emit(Output::Event(Event::NewIncarnation { incarnation }));
         self.fetches.touch();
@@ -304,10 +310,15 @@ impl Engine {
         self.retry_ready();
     }
 
-    /// Nothing of ours follows; what others ask is still answered.
-    pub(super) fn finish(&mut self) {
+    /// We write no more; nothing is waited for either.
+    pub(super) fn halt(&mut self) {
         self.own.halt();
         self.stage = Stage::Idle;
+    }
+
+    /// Nothing of ours follows; what others ask is still answered.
+    pub(super) fn finish(&mut self) {
+        self.halt();
         self.emit(Output::Finished);
     }
 

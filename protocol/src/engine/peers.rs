@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{Millis, RecordId, TransportId};
+use super::missing::{List, Missing, Want};
+use crate::{
+    base::{Millis, RecordId, TransportId},
+    wire::SyncRequest,
+};
 
 /// Questions under way at once.
 const IN_FLIGHT: usize = 16;
-/// How long a record may be missing before it is asked for: gossip reorders.
-const GRACE_MS: u64 = 250;
-/// How often a missing record is asked for before it is given up.
-const TRIES: u32 = 7;
-/// Missing records remembered.
-const MISSING: usize = 1024;
 /// Between two dials of one peer.
 const DIAL_MS: u64 = 5_000;
 
@@ -26,23 +24,42 @@ struct Peer {
     /// When it was asked last.
     last: Option<Millis>,
     fails: u32,
+    /// Answers with something in them that no honest peer keeps, less the useful ones since. Outlasts connections.
+    faults: u32,
     not_before: Millis,
     dialled: Option<Millis>,
+    answer: Answer,
 }
 
-/// Something that we know exists and do not have.
-#[derive(Debug)]
-struct Missing {
-    from: Option<TransportId>,
-    due: Millis,
-    tries: u32,
+/// What the answer under way brought.
+#[derive(Debug, Default)]
+struct Answer {
+    bytes: usize,
+    /// Something that was new.
+    news: bool,
+    /// Something that no honest peer keeps.
+    junk: bool,
+}
+
+impl Peer {
+    fn ask(&mut self, now: Millis) {
+        self.asked = Some(now);
+        self.last = Some(now);
+        self.answer = Answer::default();
+    }
+
+    fn failed(&mut self, now: Millis) {
+        self.fails = self.fails.saturating_add(1);
+        let wait = (250 << self.fails.min(7)).max(if self.faults > 0 { 1_000 << self.faults.min(10) } else { 0 });
+        self.not_before = now.after(wait);
+    }
 }
 
 /// Connections and open questions.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     peers: BTreeMap<TransportId, Peer>,
-    missing: BTreeMap<RecordId, Missing>,
+    missing: List,
     /// A newer manifest version was heard of.
     version: Option<(u64, Missing)>,
     synced: bool,
@@ -55,7 +72,9 @@ impl Peers {
         entry.answered = false;
         entry.asked = None;
         entry.fails = 0;
-        entry.not_before = now;
+        if entry.faults == 0 {
+            entry.not_before = now;
+        }
     }
 
     pub(super) fn down(&mut self, peer: &TransportId) {
@@ -80,31 +99,55 @@ impl Peers {
 
     /// Whether every connected peer has answered, or failed to.
     pub(super) fn all_answered(&self) -> bool {
-        self.peers.values().filter(|entry| entry.up).all(|entry| entry.answered || entry.fails > 0)
+        self.peers.values().filter(|entry| entry.up).all(|entry| entry.answered || entry.fails > 0 || entry.faults > 0)
     }
 
-    /// A question ended. `more`: the answer was so long that there may be more.
-    pub(super) fn ended(&mut self, peer: &TransportId, complete: bool, more: bool, now: Millis) {
-        self.synced |= complete;
-        let Some(entry) = self.peers.get_mut(peer) else { return };
-        entry.asked = None;
-        if complete {
-            entry.answered = !more;
-            entry.fails = 0;
-            entry.not_before = now;
-        } else {
-            entry.fails = entry.fails.saturating_add(1);
-            entry.not_before = now.after(250 << entry.fails.min(7));
+    /// So many bytes of a peer's answer came. No: the answer is spoilt, and the rest of it is not worth a look.
+    pub(super) fn takes_answer(&mut self, peer: &TransportId, bytes: usize) -> bool {
+        let Some(entry) = self.peers.get_mut(peer) else { return true };
+        entry.answer.bytes = entry.answer.bytes.saturating_add(bytes);
+        !entry.answer.junk
+    }
+
+    /// A peer's answer brought something new.
+    pub(super) fn brought_news(&mut self, peer: &TransportId) {
+        if let Some(entry) = self.peers.get_mut(peer) {
+            entry.answer.news = true;
         }
+    }
+
+    /// A peer's answer holds something that no honest peer keeps.
+    pub(super) fn brought_junk(&mut self, peer: &TransportId) {
+        if let Some(entry) = self.peers.get_mut(peer) {
+            entry.answer.junk = true;
+        }
+    }
+
+    /// A question ended. Who brought half of what an answer holds, and something new in it, may have more.
+    pub(super) fn ended(&mut self, peer: &TransportId, complete: bool, now: Millis) {
+        let Some(entry) = self.peers.get_mut(peer) else {
+            self.synced |= complete;
+            return;
+        };
+        entry.asked = None;
+        let Answer { bytes, news, junk } = std::mem::take(&mut entry.answer);
+        if junk {
+            entry.faults = entry.faults.saturating_add(1);
+        } else if complete && news {
+            entry.faults = entry.faults.saturating_sub(1);
+        }
+        if !complete || junk {
+            return entry.failed(now);
+        }
+        entry.answered = !(news && bytes >= SyncRequest::ANSWER_BYTES / 2);
+        entry.fails = 0;
+        entry.not_before = now;
+        self.synced = true;
     }
 
     /// A record is known to exist; `from` should have it.
-    pub(super) fn lacks(&mut self, id: RecordId, from: Option<TransportId>, grace: bool, now: Millis) {
-        if self.missing.len() >= MISSING || self.missing.contains_key(&id) {
-            return;
-        }
-        let due = if grace { now.after(GRACE_MS) } else { now };
-        self.missing.insert(id, Missing { from, due, tries: 0 });
+    pub(super) fn lacks(&mut self, id: RecordId, want: Want, from: Option<TransportId>, now: Millis) {
+        self.missing.insert(id, want, from, now);
     }
 
     /// It came.
@@ -115,7 +158,7 @@ impl Peers {
     /// A manifest version is known to exist; `from` should have it.
     pub(super) fn lacks_version(&mut self, version: u64, from: Option<TransportId>, now: Millis) {
         if self.version.as_ref().is_none_or(|(known, _)| *known < version) {
-            self.version = Some((version, Missing { from, due: now, tries: 0 }));
+            self.version = Some((version, Missing::new(from, now)));
         }
     }
 
@@ -142,16 +185,14 @@ impl Peers {
         for entry in self.peers.values_mut() {
             if entry.asked.is_some_and(|since| now.since(since) >= patience_ms) {
                 entry.asked = None;
-                entry.fails = entry.fails.saturating_add(1);
-                entry.not_before = now.after(250 << entry.fails.min(7));
+                entry.failed(now);
             }
         }
         let mut room = IN_FLIGHT.saturating_sub(self.peers.values().filter(|entry| entry.asked.is_some()).count());
         let mut asked = Vec::new();
         for (peer, entry) in &mut self.peers {
             if room > 0 && entry.up && !entry.answered && entry.asked.is_none() && entry.not_before <= now {
-                entry.asked = Some(now);
-                entry.last = Some(now);
+                entry.ask(now);
                 asked.push(peer.clone());
                 room -= 1;
             }
@@ -161,8 +202,7 @@ impl Peers {
             && let Some(peer) = self.whom(now)
         {
             if let Some(entry) = self.peers.get_mut(&peer) {
-                entry.asked = Some(now);
-                entry.last = Some(now);
+                entry.ask(now);
             }
             self.postpone(now);
             asked.push(peer);
@@ -195,20 +235,13 @@ impl Peers {
     fn postpone(&mut self, now: Millis) {
         let version = self.version.iter_mut().map(|(_, missing)| missing);
         for missing in self.missing.values_mut().chain(version).filter(|missing| missing.due <= now) {
-            missing.tries += 1;
-            missing.due = now.after(500 << missing.tries.min(7));
+            missing.postpone(now);
         }
     }
 
     /// Removes and returns what was asked for often enough, `tries` times for instance.
     pub(super) fn give_up(&mut self, now: Millis, impatient: bool) -> Vec<RecordId> {
-        let tries = if impatient { 3 } else { TRIES };
-        let lost = self.missing.iter().filter(|(_, missing)| missing.tries >= tries && missing.due <= now);
-        let lost: Vec<RecordId> = lost.map(|(id, _)| *id).collect();
-        for id in &lost {
-            self.missing.remove(id);
-        }
-        lost
+        self.missing.give_up(now, impatient)
     }
 
     /// When [`Self::questions`] may have something to say.

@@ -1,6 +1,6 @@
 //! Records that cannot be judged yet: one before them in the feed, or one that they build on, is not known.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::{
     base::{Lamport, MemberId, RecordId, TransportId},
@@ -8,7 +8,11 @@ use crate::{
 };
 
 /// Records held at once.
-const HELD: usize = 1024;
+const HELD: usize = 2048;
+/// Of one author.
+const HELD_OF_ONE: usize = 256;
+/// Records held at once for which it is too early.
+const EARLY: usize = 64;
 
 /// A checked record and who handed it over.
 #[derive(Debug, Clone)]
@@ -17,74 +21,125 @@ pub(super) struct Held {
     pub(super) from: Option<TransportId>,
 }
 
+impl Held {
+    fn place(&self) -> (Lamport, RecordId) {
+        (self.checked.record().clock, self.checked.id())
+    }
+}
+
+/// A record that had to go, and what it waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gone {
+    pub(super) id: RecordId,
+    pub(super) missing: RecordId,
+}
+
 /// Records that wait for others.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    held: BTreeMap<RecordId, Held>,
-    by_clock: BTreeMap<(Lamport, RecordId), RecordId>,
-    waits: BTreeMap<RecordId, Vec<RecordId>>,
+    /// What is held, and what it waits for.
+    held: BTreeMap<RecordId, (Held, RecordId)>,
+    by_author: BTreeMap<MemberId, BTreeSet<(Lamport, RecordId)>>,
+    waits: BTreeMap<RecordId, BTreeSet<RecordId>>,
+    /// Without some of their parents, and ahead of what is known.
+    early: BTreeMap<RecordId, Held>,
     ready: VecDeque<Held>,
 }
 
 impl Pending {
     pub(super) fn contains(&self, id: &RecordId) -> bool {
-        self.held.contains_key(id)
+        self.held.contains_key(id) || self.early.contains_key(id)
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty()
     }
 
-    /// Holds a record until `missing` is known. When full, the one with the largest clock goes: the others do not need it.
-    pub(super) fn hold(&mut self, held: Held, missing: RecordId) {
-        let id = held.checked.id();
-        self.waits.entry(missing).or_default().push(id);
-        self.by_clock.insert((held.checked.record().clock, id), missing);
-        self.held.insert(id, held);
-        if self.held.len() > HELD
-            && let Some((&(_, last), _)) = self.by_clock.last_key_value()
-        {
-            self.remove(&last);
+    /// Whether something waits for `id`.
+    pub(super) fn awaits(&self, id: &RecordId) -> bool {
+        self.waits.contains_key(id)
+    }
+
+    /// Who wrote a held record, and what it waits for.
+    pub(super) fn waits_for(&self, id: &RecordId) -> Option<(MemberId, RecordId)> {
+        self.held.get(id).map(|(held, missing)| (held.checked.record().member, *missing))
+    }
+
+    /// Holds a record until `missing` is known. When there is no room, a record of the author goes that has most of it, the one
+    /// with the largest clock: the others do not need it.
+    pub(super) fn hold(&mut self, held: Held, missing: RecordId) -> Option<Gone> {
+        let (id, author) = (held.checked.id(), held.checked.record().member);
+        self.waits.entry(missing).or_default().insert(id);
+        let of_author = self.by_author.entry(author).or_default();
+        of_author.insert(held.place());
+        let crowded = of_author.len() > HELD_OF_ONE;
+        self.held.insert(id, (held, missing));
+        let most = || self.by_author.iter().max_by_key(|(_, places)| places.len()).map(|(author, _)| *author);
+        let whose = if crowded { Some(author) } else { (self.held.len() > HELD).then(most).flatten() };
+        let (_, last) = *self.by_author.get(&whose?)?.last()?;
+        let missing = self.remove(&last)?.1;
+        Some(Gone { id: last, missing })
+    }
+
+    /// Holds a record until [`Self::release_early`]; without room it is dropped, and will be handed over again.
+    pub(super) fn hold_early(&mut self, held: Held) {
+        if self.early.len() < EARLY {
+            self.early.insert(held.checked.id(), held);
         }
     }
 
-    fn remove(&mut self, id: &RecordId) -> Option<Held> {
-        let held = self.held.remove(id)?;
-        let missing = self.by_clock.remove(&(held.checked.record().clock, *id))?;
+    /// What came too early can be judged again.
+    pub(super) fn release_early(&mut self) {
+        self.ready.extend(std::mem::take(&mut self.early).into_values());
+    }
+
+    fn remove(&mut self, id: &RecordId) -> Option<(Held, RecordId)> {
+        let (held, missing) = self.held.remove(id)?;
+        let author = held.checked.record().member;
+        if let Some(places) = self.by_author.get_mut(&author) {
+            places.remove(&held.place());
+            if places.is_empty() {
+                self.by_author.remove(&author);
+            }
+        }
         if let Some(waiting) = self.waits.get_mut(&missing) {
-            waiting.retain(|other| other != id);
+            waiting.remove(id);
             if waiting.is_empty() {
                 self.waits.remove(&missing);
             }
         }
-        Some(held)
+        Some((held, missing))
     }
 
     /// `id` became known: what waited for it can be judged again.
     pub(super) fn release(&mut self, id: &RecordId) {
         let mut released = self.take_waiting(id);
-        released.sort_by_key(|held| (held.checked.record().clock, held.checked.id()));
+        released.sort_by_key(Held::place);
         self.ready.extend(released);
     }
 
     /// Removes and returns what waits for `id`.
     pub(super) fn take_waiting(&mut self, id: &RecordId) -> Vec<Held> {
-        let waiting = self.waits.remove(id).unwrap_or_default();
-        let mut taken = Vec::with_capacity(waiting.len());
-        for one in waiting {
-            if let Some(held) = self.held.remove(&one) {
-                self.by_clock.remove(&(held.checked.record().clock, one));
-                taken.push(held);
-            }
+        let waiting = self.waits.get(id).cloned().unwrap_or_default();
+        waiting.iter().filter_map(|one| self.remove(one)).map(|(held, _)| held).collect()
+    }
+
+    /// Drops what waits for a record that was dropped, and what waits for that.
+    pub(super) fn drop_waiting(&mut self, id: RecordId) {
+        let mut dropped = vec![id];
+        while let Some(id) = dropped.pop() {
+            dropped.extend(self.take_waiting(&id).iter().map(|held| held.checked.id()));
         }
-        taken
     }
 
     /// Removes what a member wrote.
     pub(super) fn take_member(&mut self, member: &MemberId) -> Vec<Held> {
-        let theirs = self.held.values().filter(|held| held.checked.record().member == *member);
-        let ids: Vec<RecordId> = theirs.map(|held| held.checked.id()).collect();
-        ids.iter().filter_map(|id| self.remove(id)).collect()
+        let places = self.by_author.get(member).cloned().unwrap_or_default();
+        let mut taken: Vec<Held> = places.iter().filter_map(|(_, id)| self.remove(id)).map(|(held, _)| held).collect();
+        let theirs = self.early.iter().filter(|(_, held)| held.checked.record().member == *member);
+        let early: Vec<RecordId> = theirs.map(|(id, _)| *id).collect();
+        taken.extend(early.iter().filter_map(|id| self.early.remove(id)));
+        taken
     }
 
     /// The next record that can be judged again.
@@ -96,9 +151,10 @@ impl Pending {
     pub(super) fn retry_all(&mut self) {
         let held = std::mem::take(&mut self.held);
         self.waits.clear();
-        self.by_clock.clear();
-        let mut all: Vec<Held> = held.into_values().collect();
-        all.sort_by_key(|held| (held.checked.record().clock, held.checked.id()));
+        self.by_author.clear();
+        let mut all: Vec<Held> = held.into_values().map(|(held, _)| held).collect();
+        all.sort_by_key(Held::place);
         self.ready.extend(all);
+        self.release_early();
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Engine, Event, Output, Reason, Ticket, Verdict};
+use super::{Engine, Event, Output, Reason, Ticket, Verdict, missing::Want};
 use crate::{
     base::{MemberId, TransportId},
     feed::{Blame, Head},
@@ -60,7 +60,7 @@ impl Engine {
         if let Some((incarnation, seq, id)) = presence.head {
             let head = Head { member: presence.member, incarnation, seq, id };
             if self.is_news(&head) {
-                self.peers.lacks(id, Some(asked), true, now);
+                self.peers.lacks(id, Want::Head(presence.member), Some(asked), now);
             }
         }
         if !presence.addresses.is_empty() && self.wants_connection(&presence.member, &presence.peer) {

@@ -2,24 +2,61 @@
 
 use bytes::Bytes;
 
-use super::{Engine, Event, Output, Reason, Ticket, Verdict, pending::Held};
-use crate::{
-    admit::{self, Parent},
-    base::{MemberId, RecordId, Round, Seq, TransportId},
-    feed::{Blame, Checked, Linked, Refusal, Spec, check},
+use super::{
+    Engine, Event, Output, Reason, Ticket, Verdict,
+    judge::Doubt,
+    missing::Want,
+    pending::{Gone, Held},
 };
+use crate::{
+    base::{MemberId, RecordId, Seq, TransportId},
+    feed::{Blame, Checked, Linked, Refusal, Spec, check, peek_id},
+};
+
+/// What became of a record that came.
+pub(super) enum Taken {
+    /// It was understood.
+    Judged(Verdict),
+    /// No honest peer keeps or forwards it.
+    Junk,
+}
 
 impl Engine {
     /// A record came, by gossip or in a sync answer.
     pub(super) fn on_record(&mut self, bytes: Bytes, from: TransportId, ticket: Option<Ticket>) {
-        let verdict = match check(bytes.clone(), &self.chain) {
-            Ok(checked) => self.admit(checked, Some(from)),
-            Err(refusal) => self.refused_at_check(bytes, &refusal, from),
-        };
-        if let Some(ticket) = ticket {
-            self.emit(Output::Verdict { ticket, verdict });
+        if ticket.is_none() && !self.peers.takes_answer(&from, bytes.len()) {
+            return;
+        }
+        let before = self.news;
+        let taken = self.take_record(bytes, &from);
+        match (ticket, taken) {
+            (Some(ticket), Taken::Judged(verdict)) => self.emit(Output::Verdict { ticket, verdict }),
+            (Some(ticket), Taken::Junk) => self.emit(Output::Verdict { ticket, verdict: Verdict::Reject }),
+            (None, Taken::Junk) => self.peers.brought_junk(&from),
+            (None, Taken::Judged(_)) if self.news != before => self.peers.brought_news(&from),
+            (None, Taken::Judged(_)) => {}
         }
         self.retry_ready();
+    }
+
+    /// Takes a record in. What is known by its id is not verified again.
+    pub(super) fn take_record(&mut self, bytes: Bytes, from: &TransportId) -> Taken {
+        if let Some(id) = peek_id(&bytes)
+            && self.has(&id)
+        {
+            if let Some((author, missing)) = self.pending.waits_for(&id) {
+                self.lacks_for(author, missing, Some(from.clone()));
+            }
+            return Taken::Judged(Verdict::Ignore);
+        }
+        match check(bytes.clone(), &self.chain) {
+            Ok(checked) => Taken::Judged(self.admit(checked, Some(from.clone()))),
+            Err(refusal) => self.refused_at_check(bytes, &refusal, from),
+        }
+    }
+
+    fn has(&self, id: &RecordId) -> bool {
+        self.index.contains(id) || self.pending.contains(id) || self.own.is_persisting(id)
     }
 
     /// Judges again what waited for something that is known now.
@@ -30,19 +67,19 @@ impl Engine {
     }
 
     /// Whoever hands a record over has checked it by itself, or should have.
-    fn refused_at_check(&mut self, bytes: Bytes, refusal: &Refusal, from: TransportId) -> Verdict {
+    fn refused_at_check(&mut self, bytes: Bytes, refusal: &Refusal, from: &TransportId) -> Taken {
         if let Some(version) = refusal.needs_version() {
-            self.own.hold_unversioned(bytes, &from);
-            self.peers.lacks_version(version, Some(from), self.now);
-            return Verdict::Ignore;
+            self.own.hold_unversioned(bytes, from);
+            self.peers.lacks_version(version, Some(from.clone()), self.now);
+            return Taken::Judged(Verdict::Ignore);
         }
         let reason = Reason { code: refusal.code(), text: refusal.to_string() };
         self.emit(Output::Event(Event::Refused { from: Some(from.clone()), reason }));
         match refusal.blame() {
-            Blame::Nobody => Verdict::Ignore,
+            Blame::Nobody => Taken::Judged(Verdict::Ignore),
             Blame::Sender | Blame::Author => {
-                self.emit(Output::Penalise { peer: from, code: refusal.code() });
-                Verdict::Reject
+                self.emit(Output::Penalise { peer: from.clone(), code: refusal.code() });
+                Taken::Junk
             }
         }
     }
@@ -52,7 +89,7 @@ impl Engine {
         let id = checked.id();
         let (member, incarnation) = (checked.record().member, checked.record().incarnation);
         self.hear(&member);
-        if self.index.contains(&id) || self.pending.contains(&id) || self.own.is_persisting(&id) {
+        if self.has(&id) {
             return Verdict::Ignore;
         }
         if self.trust.is_convicted(&member) {
@@ -62,6 +99,7 @@ impl Engine {
             return Verdict::Ignore;
         }
         if self.trust.is_excluded(&member, incarnation) {
+            self.index.insert_stray(&checked);
             self.peers.found(&id);
             return Verdict::Ignore;
         }
@@ -70,11 +108,33 @@ impl Engine {
         }
         if let Some(missing) = self.missing_before(&checked) {
             self.peers.found(&id);
-            self.peers.lacks(missing, from.clone(), true, self.now);
-            self.pending.hold(Held { checked, from }, missing);
+            self.hold(Held { checked, from }, missing);
             return Verdict::Ignore;
         }
-        self.place(&checked, from)
+        self.place(checked, from)
+    }
+
+    /// Holds a record until `missing` is known, and asks for that.
+    fn hold(&mut self, held: Held, missing: RecordId) {
+        let (id, author, from) = (held.checked.id(), held.checked.record().member, held.from.clone());
+        self.lacks_for(author, missing, from);
+        let gone = self.pending.hold(held, missing);
+        if let Some(Gone { id, missing }) = gone {
+            if !self.pending.awaits(&missing) {
+                self.peers.found(&missing);
+            }
+            if self.pending.awaits(&id) {
+                self.lacks_for(author, id, None);
+            }
+        }
+        self.news += u64::from(gone.is_none_or(|gone| gone.id != id));
+    }
+
+    /// A held record of `author` waits for `missing`; what is held itself is not asked for.
+    fn lacks_for(&mut self, author: MemberId, missing: RecordId, from: Option<TransportId>) {
+        if !self.pending.contains(&missing) {
+            self.peers.lacks(missing, Want::Held(author), from, self.now);
+        }
     }
 
     /// A record that must be known before this one can be judged: the one before it, or a parent.
@@ -85,6 +145,10 @@ impl Engine {
         if record.seq > next {
             return record.prev;
         }
+        // Where an incarnation begins, the record before it stands in another feed.
+        if let Some(prev) = record.prev.filter(|prev| head.is_none() && self.index.parent(prev).is_none()) {
+            return Some(prev);
+        }
         let follows = record.seq == next && (next == Seq(0) || record.prev == head.map(|head| head.id));
         if !follows || self.forgiven.contains(&checked.id()) {
             return None;
@@ -92,19 +156,31 @@ impl Engine {
         record.parents.iter().find(|parent| self.index.parent(parent).is_none()).copied()
     }
 
-    fn place(&mut self, checked: &Checked, from: Option<TransportId>) -> Verdict {
+    fn place(&mut self, checked: Checked, from: Option<TransportId>) -> Verdict {
         let record = checked.record();
         let head = self.index.head(&record.member, record.incarnation);
         let follows = match head {
             None => record.seq == Seq(0),
             Some(head) => record.seq == head.seq.next() && record.prev == Some(head.id),
         };
-        if follows && let Err(reason) = self.judge(checked) {
-            return self.broke_rule(checked, from, reason);
+        if follows && let Err(doubt) = self.judge(record) {
+            return match doubt {
+                Doubt::Broken(reason) => self.broke_rule(&checked, from, reason),
+                Doubt::Early => {
+                    self.peers.found(&checked.id());
+                    self.pending.hold_early(Held { checked, from });
+                    Verdict::Ignore
+                }
+            };
         }
+        self.link(&checked, from)
+    }
+
+    fn link(&mut self, checked: &Checked, from: Option<TransportId>) -> Verdict {
         match self.index.offer(checked, &self.chain) {
             Ok(Linked::Appended) => {
                 self.emit(Output::Store { id: checked.id(), bytes: checked.bytes().clone() });
+                self.news += 1;
                 self.enter(checked);
                 Verdict::Accept
             }
@@ -126,36 +202,10 @@ impl Engine {
         }
     }
 
-    /// The rules that need the records it builds on.
-    fn judge(&self, checked: &Checked) -> Result<(), Reason> {
-        let record = checked.record();
-        if self.forgiven.contains(&checked.id()) {
-            return self.judge_forgiven(checked);
-        }
-        let parents: Vec<Parent> = record.parents.iter().filter_map(|id| self.index.parent(id)).collect();
-        let Some((manifest, _)) = self.chain.at(record.manifest_version) else {
-            return Err(Reason { code: "MAN-000", text: "a manifest version that is not held".to_owned() });
-        };
-        let length = self.payload_len(record.manifest_version);
-        admit::check(record, &parents, &manifest.policy, length)
-            .map_err(|rule| Reason { code: rule.code(), text: rule.to_string() })
-    }
-
-    /// A parent will never come, and somebody's history has two branches or was cut off: the record may honestly build on what
-    /// we cannot have. What it can do at most is to claim the next round.
-    fn judge_forgiven(&self, checked: &Checked) -> Result<(), Reason> {
-        let Spec::Update(update) = &checked.record().spec else { return Ok(()) };
-        let limit = self.frontier().unwrap_or_default().next();
-        if update.round <= limit {
-            return Ok(());
-        }
-        let text = format!("round {}, at most {limit} may follow without its parents", update.round);
-        Err(Reason { code: "RULE-012", text })
-    }
-
     fn broke_rule(&mut self, checked: &Checked, from: Option<TransportId>, reason: Reason) -> Verdict {
         let record = checked.record();
         self.peers.found(&checked.id());
+        self.index.insert_stray(checked);
         self.exclude(record.member, record.incarnation, reason.code);
         self.emit(Output::Event(Event::Refused { from, reason }));
         Verdict::Reject
@@ -172,6 +222,7 @@ impl Engine {
         if record.incarnation.0 > 0 && record.seq == Seq(0) {
             self.trust.forgive(&record.member, record.incarnation);
         }
+        self.pending.release_early();
         match &record.spec {
             Spec::Update(update) if record.member != self.config.me => {
                 let (member, round) = (record.member, update.round);
@@ -188,12 +239,6 @@ impl Engine {
         }
     }
 
-    /// The largest round among all members that count, ourselves included.
-    pub(super) fn frontier(&self) -> Option<Round> {
-        let counted = self.index.all_newest().filter(|known| !self.trust.is_barred(&known.member));
-        counted.map(|known| known.round).max()
-    }
-
     /// Missing records that nobody could give: what waits for them is dropped or, where an equivocation or a cut explains it, forgiven.
     pub(super) fn give_up_missing(&mut self) {
         let excuse = self.trust.anyone_convicted() || !self.chain.current().cuts.is_empty();
@@ -203,6 +248,9 @@ impl Engine {
                 if excuse && is_parent {
                     self.forgiven.insert(held.checked.id());
                     self.admit(held.checked, held.from);
+                } else {
+                    // Who hears of what waits for it asks for all of it again.
+                    self.pending.drop_waiting(held.checked.id());
                 }
             }
         }

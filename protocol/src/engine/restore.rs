@@ -30,8 +30,10 @@ impl Engine {
         if !engine.is_member() {
             return Err("this node's author key is no member of the network's newest manifest".to_owned());
         }
-        engine.stage = Stage::Starting { since: now };
-        engine.resume_new_incarnation();
+        if engine.own.is_acting() {
+            engine.stage = Stage::Starting { since: now };
+            engine.resume_new_incarnation();
+        }
         if engine.index.is_closed(&engine.config.me) {
             engine.finish();
         }
@@ -84,8 +86,7 @@ impl Engine {
         let convicted = self.trust.is_convicted(&me);
         self.own = Own::restored(incarnation, updates, wall);
         if convicted {
-            self.own.halt();
-            self.stage = Stage::Idle;
+            self.halt();
         }
     }
 

@@ -67,8 +67,7 @@ impl Engine {
         let policy = &manifest.policy;
         let rounds = own.iter().map(|own| own.round).chain(survey.voices.iter().map(|known| known.round));
         let round = policy.round_after(rounds.max());
-        let checkpoint =
-            policy.momentum > 0 && policy.checkpoint_every > 0 && round.0.is_multiple_of(policy.checkpoint_every);
+        let checkpoint = policy.wants_checkpoint(round);
         let plan = RoundPlan {
             incarnation,
             seq,
@@ -118,7 +117,8 @@ impl Engine {
         let contributors: Vec<(MemberId, u64)> =
             trained.used.iter().filter_map(|(id, weight)| Some((by_record(id)?, *weight))).collect();
         let skipped = self.skips(ordered, &contributors, &trained.out_of_reach);
-        let members = self.chain.at(ordered.plan.manifest_version).map(|(manifest, _)| &manifest.members);
+        let manifest = self.chain.at(ordered.plan.manifest_version).map(|(manifest, _)| manifest);
+        let members = manifest.map(|manifest| &manifest.members);
         let place = |id: &MemberId| {
             let place = members.and_then(|members| members.iter().position(|member| member.id == *id));
             place.and_then(|place| u64::try_from(place).ok())
@@ -137,7 +137,8 @@ impl Engine {
             loss_after_micro: trained.loss_after_micro,
             privacy: trained.privacy,
             dataset: trained.dataset,
-            state: trained.state,
+            // Planned for another round, if the newest publication turned out to be out of reach.
+            state: trained.state.filter(|_| manifest.is_some_and(|it| it.policy.wants_checkpoint(trained.round))),
         };
         let report = RoundReport {
             round: trained.round,
@@ -153,7 +154,8 @@ impl Engine {
         (Spec::Update(update), report)
     }
 
-    /// Whom the draw named before the last used member and who was not merged; everybody if fewer than the draw were used.
+    /// Whom the draw named before the last one fetched and who was not merged; if fewer than the draw were fetched, everybody
+    /// that was walked past.
     fn skips(
         &self,
         ordered: &Ordered,
@@ -161,11 +163,12 @@ impl Engine {
         out_of_reach: &[MemberId],
     ) -> Vec<(MemberId, SkipReason)> {
         let is_used = |member: &MemberId| used.iter().any(|(other, _)| other == member);
-        let count = ordered.order.iter().filter(|member| is_used(member)).count();
+        let is_fetched = |member: &MemberId| is_used(member) || out_of_reach.contains(member);
+        let count = ordered.order.iter().filter(|member| is_fetched(member)).count();
         let draw = self.chain.at(ordered.plan.manifest_version).map_or(0, |(manifest, _)| manifest.policy.draw);
         let short = (count as u64) < draw;
-        let last = ordered.order.iter().rposition(is_used).unwrap_or(0);
-        let considered = if short { ordered.order.len() } else { last };
+        let last = ordered.order.iter().rposition(is_fetched).unwrap_or(0);
+        let considered = if short { limit::SKIPPED } else { last + 1 };
         let reason = |member: &MemberId| {
             if out_of_reach.contains(member) {
                 return SkipReason::Distance;

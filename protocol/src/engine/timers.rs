@@ -5,7 +5,6 @@ use crate::{
     admit,
     base::{Incarnation, Millis, Seq, TransportId},
     feed::Close,
-    wire::SyncRequest,
 };
 
 /// A member that has published waits so many times as long as a new one before it acts alone.
@@ -34,8 +33,12 @@ impl Engine {
     #[must_use]
     pub fn deadline(&self) -> Option<Millis> {
         let stage = match &self.stage {
+            _ if !self.own.is_acting() => None,
             Stage::Starting { since } => Some(since.after(self.start_wait_ms())),
-            Stage::Gathering { until, .. } if !self.own.is_writing() => Some(*until),
+            // Past that only because the others are far behind.
+            Stage::Gathering { since, until } if !self.own.is_writing() => {
+                Some(if *until > self.now { *until } else { self.patience_for_others(*since) })
+            }
             Stage::Resting { until } => Some(*until),
             Stage::Gathering { .. } | Stage::Working(_) | Stage::Idle => None,
         };
@@ -46,9 +49,7 @@ impl Engine {
 
     /// A question ended; what it brought was handed in before.
     pub(super) fn on_synced(&mut self, peer: &TransportId, complete: bool) {
-        let bytes = std::mem::take(&mut self.synced_bytes);
-        let more = bytes >= SyncRequest::ANSWER_BYTES / 2;
-        self.peers.ended(peer, complete, more, self.now);
+        self.peers.ended(peer, complete, self.now);
     }
 
     fn run_stage(&mut self) {

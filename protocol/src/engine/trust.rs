@@ -57,7 +57,7 @@ impl Engine {
         self.emit(Output::Event(Event::Convicted { member, incarnation, seq }));
         if member == self.config.me {
             // Nobody accepts our records any more: writing on would only add to the proof.
-            self.own.halt();
+            self.halt();
             return;
         }
         for peer in self.transports(&member) {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Engine, Event, Output, Reason, Stage};
+use super::{Engine, Event, Output, Reason};
 use crate::{
     adapter::Layout,
     base::TransportId,
@@ -32,7 +32,7 @@ impl Engine {
         self.announce_presence();
         self.pending.retry_all();
         for (bytes, from) in self.own.take_unversioned() {
-            self.on_record(bytes, from, None);
+            self.take_record(bytes, &from);
         }
         self.retry_ready();
         self.fetches.touch();
@@ -40,6 +40,7 @@ impl Engine {
 
     fn refuse_manifest(&mut self, from: Option<TransportId>, reason: Reason) {
         if let Some(peer) = from.clone() {
+            self.peers.brought_junk(&peer);
             self.emit(Output::Penalise { peer, code: reason.code });
         }
         self.emit(Output::Event(Event::Refused { from, reason }));
@@ -57,13 +58,14 @@ impl Engine {
         let member = self.is_member();
         if !member && !self.expelled {
             self.expelled = true;
-            self.own.halt();
-            self.stage = Stage::Idle;
+            self.halt();
             self.emit(Output::Event(Event::Expelled));
         } else if member && self.expelled {
             self.expelled = false;
-            self.own.resume();
-            self.begin_gather();
+            if !self.trust.is_convicted(&self.config.me) && !self.index.is_closed(&self.config.me) {
+                self.own.resume();
+                self.begin_gather();
+            }
         }
     }
 

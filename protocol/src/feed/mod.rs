@@ -10,6 +10,6 @@ mod spec;
 
 pub use fork::{Evidence, EvidenceForm};
 pub use head::{Feed, Head, Linked};
-pub use record::{Checked, Record, check, check_despite_cut, check_stored, sign};
+pub use record::{Checked, Record, check, check_despite_cut, check_stored, peek_id, sign};
 pub use refusal::{Blame, Field, Refusal};
 pub use spec::{Body, Close, EvidenceSpec, Kind, Privacy, Release, Skip, SkipReason, Spec, Update};

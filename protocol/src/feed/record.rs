@@ -139,6 +139,12 @@ pub(super) fn check_but(bytes: Bytes, chain: &Chain, except: Except) -> Result<C
     Ok(Checked { record, id: id_of(&payload), bytes })
 }
 
+/// The id of the record in an envelope of which nothing else is known, its signature least of all; `None` if it is no envelope.
+#[must_use]
+pub fn peek_id(bytes: &Bytes) -> Option<RecordId> {
+    Envelope::split(bytes, limit::RECORD_BYTES).ok().map(|envelope| id_of(&envelope.payload))
+}
+
 fn id_of(payload: &[u8]) -> RecordId {
     RecordId(derive(Context::RecordId, &[payload]))
 }

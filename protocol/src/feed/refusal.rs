@@ -230,6 +230,8 @@ pub enum Field {
     Privacy,
     /// Momentum checkpoint.
     State,
+    /// Incarnation.
+    Incarnation,
 }
 
 impl Field {
@@ -254,6 +256,7 @@ impl Field {
             Self::Label => "REC-025",
             Self::Privacy => "REC-026",
             Self::State => "REC-027",
+            Self::Incarnation => "REC-028",
         }
     }
 }
@@ -278,6 +281,7 @@ impl std::fmt::Display for Field {
             Self::Label => "label",
             Self::Privacy => "privacy claim",
             Self::State => "state",
+            Self::Incarnation => "incarnation",
         })
     }
 }

@@ -22,6 +22,9 @@ pub(super) fn body_half() -> Refusal {
 
 /// Rules of form, which need nothing but the record.
 pub(super) fn form(record: &Record) -> Result<(), Refusal> {
+    if record.incarnation.0 >= limit::INCARNATIONS {
+        return refuse(Field::Incarnation, record.incarnation, "0 to 63");
+    }
     let first = record.incarnation == Incarnation(0) && record.seq == Seq(0);
     if first == record.prev.is_some() {
         let got = if first { "one" } else { "none" };

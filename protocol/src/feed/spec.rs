@@ -66,7 +66,7 @@ pub struct Update {
     pub weights: Vec<u64>,
     /// The merge that training started from.
     pub merge: MergeHash,
-    /// Whom the draw named before its last used member and who was not merged, in draw order.
+    /// Whom the draw named before the last one fetched and who was not merged, in draw order.
     pub skipped: Vec<Skip>,
     /// Local optimiser steps.
     pub steps: u64,
@@ -98,7 +98,7 @@ pub struct Skip {
 pub enum SkipReason {
     /// No publication of it is known (0).
     Absent,
-    /// Its newest publication is older than the window (1).
+    /// Its newest publication is older than the window, or far ahead of the others (1).
     Stale,
     /// Its payload could not be fetched in time (2).
     Unreachable,

@@ -123,6 +123,8 @@ impl Chain {
             (from.base_model == to.base_model, "the base model"),
             (from.adapter == to.adapter, "the adapter"),
             (from.codec == to.codec, "the codec"),
+            // Who goes on from its last publication has the state after it, or has none.
+            ((from.momentum == 0) == (to.momentum == 0), "whether there is momentum"),
         ];
         if let Some((_, what)) = frozen.into_iter().find(|(same, _)| !same) {
             return Err(ManifestError::Frozen { what });

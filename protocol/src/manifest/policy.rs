@@ -43,6 +43,12 @@ impl Policy {
         let next = newest.unwrap_or_default().next();
         if self.rounds == 0 { next } else { next.min(crate::base::Round(self.rounds)) }
     }
+
+    /// Whether an update of this round names a momentum checkpoint.
+    #[must_use]
+    pub const fn wants_checkpoint(&self, round: crate::base::Round) -> bool {
+        self.momentum > 0 && self.checkpoint_every > 0 && round.0.is_multiple_of(self.checkpoint_every)
+    }
 }
 
 /// Bounds on local optimiser steps in a round; 1 ≤ min ≤ max.
@@ -67,6 +73,14 @@ pub struct AdapterSpec {
     pub start: [u8; 32],
     /// Every tensor, strictly ascending by UTF-8 bytes of its name.
     pub tensors: Vec<TensorSpec>,
+}
+
+impl AdapterSpec {
+    /// Values of all tensors together.
+    #[must_use]
+    pub fn values(&self) -> u64 {
+        self.tensors.iter().fold(0, |sum, tensor| sum.saturating_add(tensor.rows.saturating_mul(tensor.columns)))
+    }
 }
 
 /// One factor of one projection.

@@ -47,11 +47,21 @@ pub struct SyncRequest {
     pub have: Vec<Have>,
 }
 
+/// Bytes of a feed in a question, at most: a map's head, three keys, an id of 32 bytes and two integers.
+const HAVE_BYTES: usize = 1 + 3 + 34 + 2 * 9;
+const _: () = assert!(SyncRequest::HAVES * HAVE_BYTES + 128 <= SyncRequest::BYTES);
+const _: () = assert!(SyncRequest::HAVES * 7 + 16 <= SyncRequest::BOUNDS.items);
+// Every member's newest feed fits.
+const _: () = assert!(limit::MEMBERS <= SyncRequest::HAVES);
+
 impl SyncRequest {
     /// Bytes of one answer; who lacks more asks again.
     pub const ANSWER_BYTES: usize = 16 << 20;
     /// Bytes of a question.
     pub const BYTES: usize = 512 << 10;
+
+    /// Feeds that fit a question, however large their numbers.
+    pub const HAVES: usize = 9_000;
 
     /// How much a decoder accepts: seven items a feed, and a few around them.
     const BOUNDS: Bounds = Bounds { bytes: Self::BYTES, items: 1 << 17, depth: limit::CBOR_DEPTH };

@@ -28,6 +28,7 @@ fn a_wrong_weight_round_or_clock_is_found() {
     deviate(fixture::policy(), "RULE-008", |draft| draft.update().weights[0] -= 1);
     deviate(fixture::policy(), "RULE-005", |draft| draft.update().round = Round(9));
     deviate(fixture::policy(), "RULE-004", |draft| draft.record.clock = Lamport(11));
+    deviate(fixture::policy(), "RULE-013", |draft| draft.record.clock = Lamport((1 << 53) - 2));
     deviate(Policy { lora_rule: LoraRule::Ffa, ..fixture::policy() }, "REC-020", |draft| {
         draft.update().phase = chorale_protocol::manifest::Phase::A;
     });
@@ -168,12 +169,34 @@ fn a_checkpoint_that_is_not_the_state_is_found() {
         world.step_with(1, |draft| {
             let v = draft.merged.momentum.as_ref().unwrap();
             let state = State { x: draft.merged.values.clone(), v: v.iter().map(|value| value + 1).collect() };
-            wrong = if malformed { Bytes::from_static(&[1; 9]) } else { state.to_bytes() };
+            wrong = if malformed { Bytes::from_static(&[0x7f; 448]) } else { state.to_bytes() };
             draft.update().state = Some(fixture::body(&wrong));
         });
         world.builder.blob(wrong);
         blames(&world.audit(), if malformed { "MRG-009" } else { "MRG-006" }, world.authors[1].id);
     }
+}
+
+#[test]
+fn a_checkpoint_where_none_belongs_is_found() {
+    let state = |draft: &mut Draft| draft.update().state = Some(fixture::body(&[1; 448]));
+    deviate(fixture::policy(), "RULE-014", state);
+    deviate(Policy { momentum: 0, checkpoint_every: 1, ..fixture::policy() }, "RULE-014", state);
+    deviate(Policy { checkpoint_every: 1, ..fixture::policy() }, "RULE-014", |draft| {
+        draft.update().state = Some(fixture::body(&[1; 9]));
+    });
+}
+
+#[test]
+fn what_can_be_said_without_a_parent_is_said() {
+    let mut world = World::play(4, 3, fixture::policy(), SEED);
+    world.step_with(1, |draft| {
+        draft.record.parents.push(chorale_protocol::base::RecordId([0xff; 32]));
+        draft.update().weights.push(1024);
+        draft.payload = Bytes::from_static(b"short");
+    });
+    assert!(codes(&world.audit()).contains(&"DAG-001"));
+    blames(&world.audit(), "RULE-010", world.authors[1].id);
 }
 
 #[test]

@@ -130,10 +130,21 @@ fn blobs_that_are_wrong_fail_and_what_nobody_names_is_a_warning() {
     let mut archive = world.archive();
     let unnamed = Name::Blob(chorale_protocol::code::blob_hash(b"x")).to_string();
     archive.insert(unnamed.clone(), b"x".to_vec().into());
-    archive.insert("blobs/../../etc/passwd".into(), b"x".to_vec().into());
+    archive.insert("etc/passwd".into(), b"x".to_vec().into());
     let report = audit(&archive, &world.options());
-    assert_eq!((report.verdict(), codes(&report)), (Verdict::Passed, vec!["ARC-001", "ARC-002"]));
+    assert_eq!((report.verdict(), codes(&report)), (Verdict::Passed, vec!["ARC-002", "ARC-001"]));
     assert_eq!(find(&report, "ARC-002").file, unnamed);
+}
+
+#[test]
+fn a_name_that_is_not_of_the_layout_in_one_of_its_folders_is_incomplete() {
+    let world = World::play(3, 2, fixture::policy(), SEED);
+    for name in ["manifests/1", "feeds/somebody.0", "blobs/../../etc/passwd", "evidence/none"] {
+        let mut archive = world.archive();
+        archive.insert(name.into(), b"x".to_vec().into());
+        let report = audit(&archive, &world.options());
+        assert_eq!((report.verdict(), codes(&report)), (Verdict::Incomplete, vec!["ARC-001"]), "{name}");
+    }
 }
 
 #[test]

@@ -57,7 +57,7 @@ const ARCHIVE: &[Code] = &[
     code(
         "ARC-001",
         Warning,
-        "A file whose name is not of the archive layout. It was not read.",
+        "A file whose name is not of the archive layout. It was not read. In a folder of the layout, something may be missing for it.",
         "Remove it, or ask who put it there.",
     ),
     code(

@@ -38,7 +38,7 @@ fn places(reader: &mut (impl Read + Seek), length: u64) -> io::Result<BTreeMap<S
     let mut places = BTreeMap::new();
     let mut gaps = Vec::new();
     let mut end = 0;
-    for entry in tar::Archive::new(&mut *reader).entries_with_seek()? {
+    for (number, entry) in tar::Archive::new(&mut *reader).entries_with_seek()?.enumerate() {
         let entry = entry?;
         let kind = entry.header().entry_type();
         if !is_whole(entry.header().as_bytes()) {
@@ -65,10 +65,12 @@ fn places(reader: &mut (impl Read + Seek), length: u64) -> io::Result<BTreeMap<S
             EntryType::Symlink | EntryType::Link => format!("{name} (a link)"),
             _ => format!("{name} (no plain file)"),
         };
-        while places.contains_key(&name) {
-            name.push_str(" (again)");
+        if places.contains_key(&name) {
+            name = format!("{name} (again, entry {number})");
         }
-        places.insert(name, place);
+        if places.insert(name.clone(), place).is_some() {
+            return Err(io::Error::other(format!("two entries are called {name}")));
+        }
     }
     gaps.push(end..length);
     gaps.into_iter().try_for_each(|gap| is_zero(reader, gap))?;
@@ -151,5 +153,23 @@ mod tests {
                 assert!(of(&changed).is_err(), "byte {at} ^ {flip:#x} goes unseen");
             }
         }
+    }
+
+    #[test]
+    fn a_name_that_comes_often_stays_short() {
+        let tar = |names: &[&str]| {
+            let mut builder = tar::Builder::new(Vec::new());
+            for name in names {
+                let mut header = tar::Header::new_ustar();
+                header.set_size(0);
+                builder.append_data(&mut header, name, &[][..]).unwrap();
+            }
+            builder.into_inner().unwrap()
+        };
+        let of = |tar: Vec<u8>| places(&mut Cursor::new(&tar), tar.len() as u64);
+        let places = of(tar(&["blobs/ab"; 3_000])).unwrap();
+        assert_eq!(places.len(), 3_000);
+        assert!(places.keys().all(|name| name.len() < 40));
+        assert!(of(tar(&["a (again, entry 2)", "a", "a"])).is_err(), "no entry goes unseen");
     }
 }

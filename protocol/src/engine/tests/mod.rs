@@ -1,5 +1,7 @@
 //! Promises of the engine, as inputs and outputs.
 
+mod floods;
+mod insider;
 mod life;
 mod records;
 mod rounds;
