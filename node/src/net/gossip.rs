@@ -19,6 +19,14 @@ pub(super) type Gossip = Behaviour<IdentityTransform, MaxCountSubscriptionFilter
 
 /// Room for the topic and the frames around one message.
 const SLACK: usize = 512;
+/// Ids in one list of messages that we have or want.
+const IDS: usize = 400;
+/// Lists of ids in one frame: [`IDS`] of 34 bytes each, and some more.
+const CONTROL: usize = 16 * 1024;
+/// What gossipsub's reader takes from a stream at once. It compares the whole of what it has read with the transmit size,
+/// the next messages included (0.50.1, `validate_rpc_limits`), and never reads again from a peer for which that is too much:
+/// a frame cut short and a full read behind it must fit. Messages are bounded by their topic.
+const READ: usize = 8 * 1024;
 /// One beat keeps the mesh and gossips ids; messages travel at once.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 /// Beats that a message waits for its verdict, at least.
@@ -33,11 +41,18 @@ pub(super) const GOSSIP_THRESHOLD: f64 = -40.0;
 /// go to every subscriber at once (`flood_publish`).
 pub(super) fn gossip(topics: &Topics) -> Result<Gossip, NetError> {
     let setup = |why: &dyn std::fmt::Display| NetError::Setup(format!("gossip: {why}"));
-    let config = ConfigBuilder::default()
+    let names = topics.all().map(|topic| topic.hash());
+    let mut config = ConfigBuilder::default();
+    for name in &names {
+        config.max_transmit_size_for_topic(limit::GOSSIP_BYTES + SLACK, name.clone());
+    }
+    let config = config
         .validate_messages()
         .validation_mode(ValidationMode::Anonymous)
         .message_id_fn(|message: &Message| MessageId::new(blake3::hash(&message.data).as_bytes()))
-        .max_transmit_size(limit::GOSSIP_BYTES + SLACK)
+        .max_transmit_size(CONTROL + SLACK + READ)
+        .max_control_message_size(CONTROL)
+        .max_control_messages_sent(IDS)
         .heartbeat_interval(HEARTBEAT)
         .heartbeat_initial_delay(HEARTBEAT)
         .history_length(VERDICT_BEATS)
@@ -54,7 +69,6 @@ pub(super) fn gossip(topics: &Topics) -> Result<Gossip, NetError> {
         .max_ihave_messages_heartbeat(10)
         .build()
         .map_err(|error| setup(&error))?;
-    let names = topics.all().map(|topic| topic.hash());
     let filter = MaxCountSubscriptionFilter {
         filter: WhitelistSubscriptionFilter(names.into_iter().collect()),
         max_subscribed_topics: 2,

@@ -138,6 +138,24 @@ async fn a_flood_that_nobody_takes_blocks_no_caller() {
     assert_eq!(b.record().await.0.len(), 4);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_long_away_reads_the_whole_backlog_and_goes_on() {
+    let (a, mut b) = pair(TCP).await;
+    // More than one read of a stream, several times over, waits at once: b takes nothing meanwhile.
+    for i in 0..480_u16 {
+        let mut record = noise(1500, 3);
+        record[..2].copy_from_slice(&i.to_be_bytes());
+        a.net.announce(Bytes::from(record)).await.unwrap();
+    }
+    for i in 0..480_u16 {
+        let (bytes, ticket) = b.record().await;
+        assert_eq!(bytes[..2], i.to_be_bytes(), "a message of the backlog is missing");
+        b.net.verdict(ticket, Verdict::Ignore).await.unwrap();
+    }
+    a.net.announce(Bytes::from_static(b"and the next")).await.unwrap();
+    assert_eq!(b.record().await.0, "and the next");
+}
+
 #[derive(Default)]
 struct Ear(Mutex<Vec<(String, Vec<u8>)>>);
 
