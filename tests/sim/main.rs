@@ -3,6 +3,7 @@
 
 mod basic;
 mod crash;
+mod deaf;
 mod equivocation;
 mod frozen;
 mod join;

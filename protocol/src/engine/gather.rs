@@ -198,6 +198,10 @@ impl Engine {
             }
             survey = self.survey(true);
         }
+        if survey.voices.is_empty() && self.own.last().is_some() {
+            // Connections stand and nobody is heard: gossip may be broken, so that only questions bring anything.
+            self.peers.ask_all();
+        }
         let gather_ms = self.now.since(self.own.published().unwrap_or(since));
         self.order_round(survey, gather_ms);
     }

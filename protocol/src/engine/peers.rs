@@ -92,6 +92,11 @@ impl Peers {
         self.peers.iter().filter(|(_, entry)| entry.up).map(|(peer, _)| peer)
     }
 
+    /// Asks everybody again.
+    pub(super) fn ask_all(&mut self) {
+        self.peers.values_mut().for_each(|entry| entry.answered = false);
+    }
+
     /// Whether any peer has ever answered to the end.
     pub(super) fn synced(&self) -> bool {
         self.synced

@@ -50,6 +50,9 @@ impl World {
 
     fn forward(&mut self, node: usize, topic: Topic, bytes: &Bytes) {
         for other in self.meshes[node].clone() {
+            if self.nodes[other].deaf {
+                continue;
+            }
             let copies = 1 + u64::from(self.rng.chance(self.link.duplicate));
             for _ in 0..copies {
                 if self.link.loses(&mut self.rng) {

@@ -51,6 +51,8 @@ pub struct Node {
     pub(super) crash_at: Option<u64>,
     /// Stopped as by SIGSTOP: what would happen to it waits here.
     pub(super) frozen: Option<VecDeque<clock::Event>>,
+    /// No gossip reaches it.
+    pub(super) deaf: bool,
     pub(super) seen: Vec<Seen>,
     pub(super) finished: bool,
 }
@@ -73,6 +75,7 @@ impl Node {
             steps: 0,
             crash_at: None,
             frozen: None,
+            deaf: false,
             seen: Vec::new(),
             finished: false,
         }

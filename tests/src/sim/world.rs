@@ -255,6 +255,11 @@ impl World {
         self.nodes[node].frozen = Some(std::collections::VecDeque::new());
     }
 
+    /// From now on no gossip reaches a node; it speaks, asks and is answered as before.
+    pub fn deafen(&mut self, node: usize) {
+        self.nodes[node].deaf = true;
+    }
+
     /// Splits the network: nodes of different groups do not reach each other; each notices after the link's timeout.
     pub fn partition(&mut self, groups: &[u32]) {
         self.groups = groups.to_vec();
