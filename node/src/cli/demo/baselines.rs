@@ -13,7 +13,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{RunArgs, material::Material};
+use super::{Course, RunArgs, material::Material};
 use crate::cli::{out::Out, program::program};
 
 /// One lone run.
@@ -48,7 +48,7 @@ struct Job {
 }
 
 /// Runs them all.
-pub(crate) async fn run(args: &RunArgs, material: &Material, out: &Out) -> Result<Baselines> {
+pub(crate) async fn run(args: &RunArgs, course: Course, material: &Material, out: &Out) -> Result<Baselines> {
     let members = material.silos.len();
     let mut jobs = VecDeque::new();
     // The longest first: the others fill the cores beside it.
@@ -76,8 +76,8 @@ pub(crate) async fn run(args: &RunArgs, material: &Material, out: &Out) -> Resul
         while running.len() < slots
             && let Some(job) = jobs.pop_front()
         {
-            let bar = out.bar(&job.name, if job.base { 1 } else { args.rounds });
-            running.spawn(one(command(args, material, &job)?, job, bar));
+            let bar = out.bar(&job.name, if job.base { 1 } else { course.rounds });
+            running.spawn(one(command(args, course, material, &job)?, job, bar));
         }
         let Some(ended) = running.join_next().await else { break };
         done.push(ended.context("a lone run")??);
@@ -90,20 +90,20 @@ pub(crate) async fn run(args: &RunArgs, material: &Material, out: &Out) -> Resul
     Ok(Baselines { base, alone, pooled })
 }
 
-fn command(args: &RunArgs, material: &Material, job: &Job) -> Result<Command> {
+fn command(args: &RunArgs, course: Course, material: &Material, job: &Job) -> Result<Command> {
     let mut command = Command::new(program()?);
     command.args(["train-alone", "--json", "--threads", "1"]).arg("--model").arg(&material.model);
     command.arg("--data").arg(&job.data).arg("--test").arg(&material.test);
     let mut option = |name: &str, value: String| {
         command.arg(name).arg(value);
     };
-    option("--steps", (args.rounds * args.steps).to_string());
-    option("--every", args.steps.to_string());
+    option("--steps", (course.rounds * course.steps).to_string());
+    option("--every", course.steps.to_string());
     option("--batch", job.batch.to_string());
     option("--sequence-length", material.sequence_length.to_string());
     option("--learning-rate", args.learning_rate.to_string());
     option("--seed", args.seed.to_string());
-    option("--holdout-limit", args.curve_examples.to_string());
+    option("--holdout-limit", course.curve_examples.to_string());
     for (flag, on) in [("--no-packing", !material.packing), ("--base", job.base)] {
         if on {
             command.arg(flag);

@@ -9,7 +9,7 @@ use chorale::{
 };
 use serde_json::Value;
 
-use super::{RunArgs, baselines::Score, material::Material};
+use super::{Course, RunArgs, baselines::Score, material::Material};
 use crate::cli::{
     adapter::{Which, held},
     card, model,
@@ -35,8 +35,14 @@ pub(crate) struct Member {
 }
 
 /// Makes the homes, runs the nodes to the last round, and measures every member's adapter.
-pub(crate) async fn run(args: &RunArgs, material: &Material, folder: &Path, out: &Out) -> Result<Vec<Member>> {
-    let homes = testnet::make(&folder.join("nodes"), &locals(args, material), &shape(args, material))?;
+pub(crate) async fn run(
+    args: &RunArgs,
+    course: Course,
+    material: &Material,
+    folder: &Path,
+    out: &Out,
+) -> Result<Vec<Member>> {
+    let homes = testnet::make(&folder.join("nodes"), &locals(args, course, material), &shape(args, course, material))?;
     let mut members: Vec<Member> = homes
         .into_iter()
         .zip(&material.silos)
@@ -54,7 +60,7 @@ pub(crate) async fn run(args: &RunArgs, material: &Material, folder: &Path, out:
     let homes: Vec<PathBuf> = members.iter().map(|member| member.home.clone()).collect();
     let mut supervisor = Supervisor::new(&homes)?;
     supervisor.start().await?;
-    let bars: Vec<_> = members.iter().map(|member| out.bar(&member.name, args.rounds)).collect();
+    let bars: Vec<_> = members.iter().map(|member| out.bar(&member.name, course.rounds)).collect();
     while let Some(told) = supervisor.next().await? {
         for told in told {
             let (Some(member), Some(bar)) = (members.get_mut(told.node), bars.get(told.node)) else { continue };
@@ -109,12 +115,12 @@ impl Member {
     }
 }
 
-fn locals(args: &RunArgs, material: &Material) -> Vec<Local> {
+fn locals(args: &RunArgs, course: Course, material: &Material) -> Vec<Local> {
     let text = |value: &str| toml_string(value);
     let local = |(silo, seed): (&super::material::Silo, u64)| {
         let settings = [
             ("data.held_out", text(&material.test.display().to_string())),
-            ("data.holdout_limit", args.curve_examples.to_string()),
+            ("data.holdout_limit", course.curve_examples.to_string()),
             ("data.sequence_length", material.sequence_length.to_string()),
             ("data.packing", material.packing.to_string()),
             ("data.seed", seed.to_string()),
@@ -137,14 +143,14 @@ fn toml_string(text: &str) -> String {
     Value::String(text.to_owned()).to_string()
 }
 
-fn shape(args: &RunArgs, material: &Material) -> Shape {
+fn shape(args: &RunArgs, course: Course, material: &Material) -> Shape {
     Shape {
         model: Some(material.model.clone()),
         seed: Some(args.seed),
-        rounds: args.rounds,
-        steps: args.steps,
-        min_steps: args.steps,
-        momentum: args.momentum,
+        rounds: course.rounds,
+        steps: course.steps,
+        min_steps: course.steps,
+        momentum: course.momentum,
         // Every adapter is kept, so the auditor computes all merges again from the start and needs no checkpoint.
         keep_rounds: 0,
         checkpoint_every: 0,

@@ -49,12 +49,12 @@ pub(crate) struct RunArgs {
     /// Test examples; all files together are the common test. Without any, a tenth of each --data file
     #[arg(long, num_args = 1.., requires = "data")]
     test: Vec<PathBuf>,
-    /// Rounds
-    #[arg(long, default_value_t = 20)]
-    rounds: u64,
-    /// Local optimiser steps in a round
-    #[arg(long, default_value_t = 15)]
-    steps: u64,
+    /// Rounds; 20, or 60 with --data
+    #[arg(long)]
+    rounds: Option<u64>,
+    /// Local optimiser steps in a round; 15, or 5 with --data
+    #[arg(long)]
+    steps: Option<u64>,
     /// Rows of a member's batch; the pooled run's is as large as all members' together
     #[arg(long, default_value_t = 16)]
     batch: usize,
@@ -64,12 +64,12 @@ pub(crate) struct RunArgs {
     /// Peak learning rate, falling to 0 along a cosine
     #[arg(long, default_value_t = 5e-3)]
     learning_rate: f64,
-    /// Outer momentum
-    #[arg(long, default_value_t = 0.5)]
-    momentum: f64,
-    /// Test examples behind each point of a curve
-    #[arg(long, default_value_t = 64)]
-    curve_examples: usize,
+    /// Outer momentum; 0.5, or 0.65 with --data
+    #[arg(long)]
+    momentum: Option<f64>,
+    /// Test examples behind each point of a curve; 64, or 16 with --data
+    #[arg(long)]
+    curve_examples: Option<usize>,
     /// Steps of pre-training the base model
     #[arg(long, default_value_t = 400)]
     pretrain_steps: u64,
@@ -78,6 +78,18 @@ pub(crate) struct RunArgs {
     seed: u64,
     #[command(flatten)]
     size: clinics::Size,
+}
+
+/// How long and how often.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Course {
+    pub(crate) rounds: u64,
+    /// Local optimiser steps in a round.
+    pub(crate) steps: u64,
+    /// Outer momentum.
+    pub(crate) momentum: f64,
+    /// Test examples behind each point of a curve.
+    pub(crate) curve_examples: usize,
 }
 
 /// Write the synthetic consortium: public text, four clinics' private facts, a common test
@@ -105,7 +117,8 @@ impl Args {
 impl RunArgs {
     fn run(self, out: &Out) -> Result<()> {
         let began = Instant::now();
-        ensure!(self.rounds > 0 && self.steps > 0, "--rounds and --steps: wanted 1 or more");
+        let course = self.course();
+        ensure!(course.rounds > 0 && course.steps > 0, "--rounds and --steps: wanted 1 or more");
         let folder = std::path::absolute(&self.out)?;
         let empty = std::fs::read_dir(&folder).map_or(true, |mut entries| entries.next().is_none());
         ensure!(empty, "{} is not empty; nothing is overwritten: name another --out", folder.display());
@@ -113,10 +126,10 @@ impl RunArgs {
         let material = material::prepare(&args, &folder, out)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let members = material.silos.len();
-        out.line(format!("{members} members train together, {} rounds of {} steps", args.rounds, args.steps));
-        let federated = runtime.block_on(federation::run(&args, &material, &folder, out))?;
+        out.line(format!("{members} members train together, {} rounds of {} steps", course.rounds, course.steps));
+        let federated = runtime.block_on(federation::run(&args, course, &material, &folder, out))?;
         out.line("for comparison: the base model, each member alone, all data in one place");
-        let baselines = runtime.block_on(baselines::run(&args, &material, out))?;
+        let baselines = runtime.block_on(baselines::run(&args, course, &material, out))?;
         let seconds = began.elapsed().as_secs_f64();
         let report = Report { members: &federated, baselines: &baselines, seconds };
         report.write(&folder)?;
@@ -125,6 +138,18 @@ impl RunArgs {
         audit(&federated, &folder, out)?;
         out.line(format!("all of it is in {}, made in {:.0} s", folder.display(), began.elapsed().as_secs_f64()));
         Ok(())
+    }
+
+    /// 300 steps in all, if not told otherwise. Real silos differ more than invented ones: there, merging more often with more
+    /// momentum closes more of the gap (docs/BENCHMARKS.md), and a point of a curve takes longer.
+    fn course(&self) -> Course {
+        let real = !self.data.is_empty();
+        Course {
+            rounds: self.rounds.unwrap_or(if real { 60 } else { 20 }),
+            steps: self.steps.unwrap_or(if real { 5 } else { 15 }),
+            momentum: self.momentum.unwrap_or(if real { 0.65 } else { 0.5 }),
+            curve_examples: self.curve_examples.unwrap_or(if real { 16 } else { 64 }),
+        }
     }
 
     /// Processes and configurations get whole paths.
