@@ -71,6 +71,7 @@ async fn node(
         mdns: false,
         allowed: vec![transport_id(&other.public().to_peer_id())],
         stall: Duration::from_secs(30),
+        egress: None,
         tap: None,
     };
     Ok(Net::start(config, folder, Arc::new(Nothing)).await?)

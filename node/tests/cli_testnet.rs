@@ -62,11 +62,42 @@ fn a_local_network_runs_to_its_last_round_and_every_home_can_be_archived() {
         let archive = json(&["archive", "--home", &format!("net/{node}"), "--out", &format!("{node}.tar")], dir.path());
         assert_eq!(archive["anchor"], status["head"]["id"]);
         assert_eq!(archive["network"], status["network"]);
+        what_left_is_listed(node, rounds, status["blob_out"].as_u64().unwrap(), dir.path());
     }
     let said = chorale(&["archive", "--home", "net/node-0", "--out", "node-0.tar"], dir.path());
     assert_eq!(said.status.code(), Some(1), "an archive is never overwritten");
     let all = json(&["testnet", "status", "--dir", "net"], dir.path());
     assert_eq!(all["nodes"].as_array().unwrap().len(), 3);
+}
+
+/// The ledger of `node` names every adapter that it published, and every peer that took one.
+fn what_left_is_listed(node: &str, rounds: usize, blob_out: u64, dir: &Path) {
+    let home = format!("net/{node}");
+    let output = chorale(&["ledger", "--home", &home, "--json"], dir);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let sums = lines.pop().unwrap();
+    assert_eq!(sums["lines_checked"], lines.len());
+    let of = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).collect::<Vec<_>>();
+    let adapters: Vec<&Value> = of("signed").iter().map(|line| &line["body"]).filter(|body| !body.is_null()).collect();
+    assert_eq!(adapters.len(), rounds, "{text}");
+    let blobs = of("blob");
+    for blob in &blobs {
+        assert!(blob["member"].as_str().is_some_and(|to| to.starts_with("node-") && to != node), "{blob}");
+        assert_eq!(blob["own"], adapters.contains(&&blob["blob"]), "{blob}");
+    }
+    let listed: u64 = blobs.iter().map(|blob| blob["bytes"].as_u64().unwrap()).sum();
+    assert!(listed * 11 / 10 >= blob_out, "{listed} bytes of blobs are listed, {blob_out} left");
+    assert!(of("gossip").iter().any(|line| line["own"] == true), "{text}");
+    // A changed line is seen, and named.
+    let path = dir.join(&home).join("egress.jsonl");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, whole.replacen("\"n\":2,", "\"n\":3,", 1)).unwrap();
+    let said = chorale(&["ledger", "--home", &home, "--totals"], dir);
+    assert_eq!(said.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&said.stderr).contains("line 2 was changed"), "{said:?}");
+    std::fs::write(&path, whole).unwrap();
 }
 
 #[test]

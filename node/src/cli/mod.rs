@@ -18,6 +18,7 @@ mod export;
 mod generate;
 mod inbox;
 mod init;
+mod ledger;
 mod model;
 mod network;
 mod out;
@@ -54,6 +55,7 @@ enum Verb {
     Data(data::Args),
     Run(run::Args),
     Status(status::Args),
+    Ledger(ledger::Args),
     #[cfg(feature = "torch")]
     Eval(eval::Args),
     #[cfg(feature = "torch")]
@@ -95,6 +97,7 @@ fn run(verb: Verb, out: &Out) -> Result<ExitCode> {
         Verb::Data(args) => args.run(out),
         Verb::Run(args) => return args.run(out),
         Verb::Status(args) => args.run(out),
+        Verb::Ledger(args) => args.run(out),
         #[cfg(feature = "torch")]
         Verb::Eval(args) => args.run(out),
         #[cfg(feature = "torch")]

@@ -7,7 +7,7 @@ use chorale_protocol::base::{BlobHash, RecordId};
 use tokio::sync::mpsc;
 
 use super::larder::Larder;
-use crate::store::{Entry, Store, StoreError};
+use crate::store::{Entry, Store, StoreError, ledger::Left};
 
 /// Records of others that share one transaction, at most.
 const BATCH: usize = 256;
@@ -17,8 +17,8 @@ pub(super) const QUEUE: usize = 1024;
 /// What to write.
 #[derive(Debug)]
 pub(super) enum Write {
-    /// Our own record; `payload` is its payload, if it is an update.
-    Own { entry: Entry, payload: Option<BlobHash> },
+    /// Our own record; `payload` is its payload, if it is an update; `signed` is its line in the ledger.
+    Own { entry: Entry, payload: Option<BlobHash>, signed: Left, at_ms: u64 },
     /// Another member's record.
     Other(Entry),
     /// A manifest version.
@@ -91,8 +91,10 @@ fn put(store: &Store, batch: &mut Vec<Entry>) -> Result<(), StoreError> {
 
 fn one(store: &Store, larder: &Larder, order: Write) -> Result<Option<RecordId>, StoreError> {
     match order {
-        Write::Own { entry, payload } => {
+        Write::Own { entry, payload, signed, at_ms } => {
             let id = entry.head.id;
+            store.ledger().list(at_ms, [signed])?;
+            store.ledger().sync()?;
             store.put_own(entry, payload.as_ref())?;
             return Ok(Some(id));
         }

@@ -85,8 +85,8 @@ impl Hands {
         match output {
             Output::Persist { bytes, .. } => {
                 let checked = check_stored(bytes, engine.chain()).map_err(|e| DriverError::Stored(e.to_string()))?;
-                let (entry, payload) = home::entry(&checked);
-                self.write(Write::Own { entry, payload })
+                let ((entry, payload), signed) = (home::entry(&checked), home::signed(&checked));
+                self.write(Write::Own { entry, payload, signed, at_ms: self.clock.unix_ms() })
             }
             Output::Store { id, bytes } => match check_stored(bytes, engine.chain()) {
                 Ok(checked) => self.write(Write::Other(home::entry(&checked).0)),

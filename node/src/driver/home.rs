@@ -8,13 +8,13 @@ use chorale_protocol::{
     base::{BlobHash, Incarnation, MemberId, Seq, TransportId},
     code::AuthorKey,
     engine::Stored,
-    feed::{Checked, Head, Spec, check_stored},
+    feed::{Checked, Head, Privacy, Spec, check_stored},
     manifest::{AdapterSpec, Chain, Manifest, Policy, Role},
 };
 
 use super::{DriverError, fetch::Shape};
 use crate::{
-    store::{Entry, Store},
+    store::{Entry, Store, ledger::Left},
     train::Trainer,
 };
 
@@ -135,4 +135,34 @@ pub(super) fn entry(checked: &Checked) -> (Entry, Option<BlobHash>) {
     let update = matches!(record.spec, Spec::Update(_));
     let payload = record.body.filter(|_| update).map(|body| body.hash);
     (Entry { head, bytes: checked.bytes().clone() }, payload)
+}
+
+/// A record of ours as the egress ledger lists it.
+pub(super) fn signed(checked: &Checked) -> Left {
+    let record = checked.record();
+    let update = if let Spec::Update(update) = &record.spec { Some(update) } else { None };
+    let privacy = update.and_then(|update| update.privacy.as_ref()).map(claim);
+    Left::Signed {
+        record: checked.id().to_string(),
+        bytes: checked.bytes().len() as u64,
+        round: update.map(|update| update.round.0),
+        body: record.body.map(|body| body.hash.to_string()),
+        body_bytes: record.body.map(|body| body.length),
+        state: update.and_then(|update| update.state).map(|body| body.hash.to_string()),
+        privacy,
+    }
+}
+
+/// A record's privacy claim in words.
+fn claim(claim: &Privacy) -> String {
+    let real = |thousandths: u64| thousandths as f64 / 1e3;
+    format!(
+        "epsilon {} at delta 1e-{} (sigma {}, clip {}, sampling {}, {} steps)",
+        real(claim.epsilon_milli),
+        real(claim.delta_log10_milli),
+        real(claim.sigma_milli),
+        real(claim.clip_milli),
+        claim.rate_micro as f64 / 1e6,
+        claim.steps
+    )
 }

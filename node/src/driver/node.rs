@@ -159,6 +159,7 @@ pub async fn start(setup: Setup) -> Result<Running, DriverError> {
         for hash in store.recover()? {
             tracing::warn!(blob = %hash.short(), "damaged by an unclean end; deleted, it will be fetched again");
         }
+        store.ledger().take_up()?;
         let chain = home::chain(&store, genesis)?;
         Ok((store, chain))
     };
@@ -166,7 +167,7 @@ pub async fn start(setup: Setup) -> Result<Running, DriverError> {
     let policy = &chain.current().policy;
     let shape = home::shape(policy)?;
     home::fit(setup.trainer.as_ref(), policy, &shape)?;
-    let shelf = Arc::new(Shelf::new(store.clone()));
+    let shelf = Arc::new(Shelf::new(store.clone(), clock));
     let config = net::Config {
         identity: setup.identity.clone(),
         network: chain.network(),
@@ -175,6 +176,7 @@ pub async fn start(setup: Setup) -> Result<Running, DriverError> {
         mdns: setup.mdns,
         allowed: home::transports(chain.current()),
         stall: Duration::from_millis(setup.timing.stall_ms),
+        egress: Some(Arc::clone(&shelf) as _),
         tap: net::FileTap::from_env()?,
     };
     let (net, events) = Net::start(config, Arc::clone(&shelf) as _, shelf).await?;

@@ -8,7 +8,7 @@ use chorale_protocol::{
 };
 use libp2p::{Multiaddr, identity::Keypair};
 
-use super::Tap;
+use super::{Egress, Tap};
 
 /// What the network needs to start.
 pub struct Config {
@@ -26,6 +26,8 @@ pub struct Config {
     pub allowed: Vec<TransportId>,
     /// How long a transfer may stand still before it is given up: 64 KiB must pass in this time.
     pub stall: Duration,
+    /// Is told of every record and blob before it leaves; what it cannot note does not leave.
+    pub egress: Option<Arc<dyn Egress>>,
     /// Sees every payload that leaves, before encryption; for tests of what leaves.
     pub tap: Option<Arc<dyn Tap>>,
 }

@@ -107,6 +107,9 @@ pub enum NetError {
     /// Whoever wanted the frames is gone.
     #[error("nobody takes the frames any more")]
     Abandoned,
+    /// What leaves must be listed first.
+    #[error("what leaves cannot be listed, so it stays: {0}")]
+    Unlisted(io::Error),
     /// Our own disk.
     #[error("{path}: {source}")]
     Disk {

@@ -78,7 +78,14 @@ impl Net {
             config.stall,
             config.tap.clone(),
         );
-        let server = Arc::new(Server::new(blobs, feeds, Arc::clone(&counters), config.stall, config.tap.clone()));
+        let server = Arc::new(Server::new(
+            blobs,
+            feeds,
+            Arc::clone(&counters),
+            config.stall,
+            config.egress.clone(),
+            config.tap.clone(),
+        ));
         let mut task = Task {
             swarm: Swarm::new(transport, behaviour, me, swarm_config),
             commands,
@@ -93,6 +100,7 @@ impl Net {
             greeting: Default::default(),
             unsent: Default::default(),
             lookups: JoinSet::new(),
+            egress: config.egress,
             tap: config.tap,
             stop: stop.clone(),
         };

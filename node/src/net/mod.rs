@@ -16,6 +16,7 @@ mod command;
 mod config;
 mod counted;
 mod dialer;
+mod egress;
 mod error;
 mod event;
 mod feed;
@@ -36,6 +37,7 @@ mod traffic;
 mod transport;
 
 pub use config::{BlobFiles, Config, FeedSource};
+pub use egress::{Egress, Leaving};
 pub use error::NetError;
 pub use event::{Event, Frame};
 pub use handle::Net;

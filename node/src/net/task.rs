@@ -29,7 +29,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Event, NetError, Tap,
+    Egress, Event, Leaving, NetError, Tap,
     behaviour::Behaviour,
     command::Command,
     dialer::{Dialer, Due, Key},
@@ -70,6 +70,7 @@ pub(super) struct Task {
     /// Own messages that nobody was there to hear.
     pub(super) unsent: VecDeque<(Subject, Bytes)>,
     pub(super) lookups: JoinSet<(Key, Vec<Multiaddr>)>,
+    pub(super) egress: Option<Arc<dyn Egress>>,
     pub(super) tap: Option<Arc<dyn Tap>>,
     /// Ends with the task.
     pub(super) stop: CancellationToken,
@@ -166,6 +167,7 @@ impl Task {
         if bytes.len() > subject.limit() {
             return Err(NetError::TooLong { got: bytes.len(), limit: subject.limit() });
         }
+        self.list(subject, &bytes).map_err(NetError::Unlisted)?;
         let topic = self.topics.of(subject).hash();
         match self.swarm.behaviour_mut().gossip.publish(topic.clone(), bytes.to_vec()) {
             Ok(_) => {
@@ -180,6 +182,13 @@ impl Task {
             Err(error) => tracing::debug!(%error, "a message was not published"),
         }
         Ok(())
+    }
+
+    /// Lists a record that is about to leave.
+    fn list(&self, subject: Subject, bytes: &[u8]) -> std::io::Result<()> {
+        let Some(egress) = self.egress.as_ref().filter(|_| subject == Subject::Records) else { return Ok(()) };
+        let peers = self.swarm.network_info().num_peers();
+        if peers > 0 { egress.leaves(Leaving::Gossip { record: bytes, peers }) } else { Ok(()) }
     }
 
     /// Keeps a message for the first subscriber; of presence, the newest only.
@@ -199,6 +208,13 @@ impl Task {
     }
 
     pub(super) fn report(&mut self, open: &Open, verdict: Verdict) {
+        let mut verdict = verdict;
+        if verdict == Verdict::Accept
+            && let Err(error) = self.list(open.subject, &open.bytes)
+        {
+            tracing::error!(%error, "what leaves cannot be listed: a record is not passed on");
+            verdict = Verdict::Ignore;
+        }
         let acceptance = match verdict {
             Verdict::Accept => MessageAcceptance::Accept,
             Verdict::Ignore => MessageAcceptance::Ignore,

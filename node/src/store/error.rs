@@ -44,6 +44,17 @@ pub enum StoreError {
         /** what redb said */
         why: String,
     },
+    /// The egress ledger cannot be gone on with.
+    #[error(
+        "{path}: the egress ledger is damaged ({why}), and what cannot be listed does not leave. Keep the file for whoever \
+         asks, but move it away: a new ledger begins"
+    )]
+    Ledger {
+        /** the file */
+        path: PathBuf,
+        /** what is wrong */
+        why: String,
+    },
     /// The home belongs to another network.
     #[error("this home holds network {got}, its genesis file says {want}; give each network a home of its own")]
     Network {

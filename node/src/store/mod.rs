@@ -10,16 +10,18 @@ mod atomic;
 mod blob;
 mod error;
 mod index;
+pub mod ledger;
 mod lock;
 mod pack;
 mod state;
 #[cfg(test)]
 mod tests;
+mod weak;
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, Weak},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -35,10 +37,12 @@ pub use archive::Summary;
 pub use error::StoreError;
 pub use index::Entry;
 pub use state::TrainState;
+pub use weak::WeakStore;
 
 use atomic::Durable;
 use blob::Blobs;
 use index::Index;
+use ledger::Ledger;
 use lock::Lock;
 use state::States;
 
@@ -46,20 +50,6 @@ use state::States;
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<Inner>,
-}
-
-/// A way to the store that does not keep its lock: for work that may outlast the node.
-#[derive(Debug, Clone)]
-pub struct WeakStore {
-    inner: Weak<Inner>,
-}
-
-impl WeakStore {
-    /// The store, unless it was closed meanwhile.
-    #[must_use]
-    pub fn upgrade(&self) -> Option<Store> {
-        self.inner.upgrade().map(|inner| Store { inner })
-    }
 }
 
 /// Partial blobs that are kept for a later fetch.
@@ -72,6 +62,7 @@ struct Inner {
     index: Index,
     blobs: Blobs,
     states: States,
+    ledger: Ledger,
     folder: PathBuf,
     home: PathBuf,
     // Dropped last: nobody else may open the index before it is closed.
@@ -92,14 +83,15 @@ impl Store {
         let blobs = Blobs::open(&folder)?;
         let states = States::open(&folder)?;
         let index = Index::open(&folder.join("index.redb"))?;
-        let inner = Inner { index, blobs, states, folder, home: home.to_owned(), _lock: lock };
+        let ledger = Ledger::of(home);
+        let inner = Inner { index, blobs, states, ledger, folder, home: home.to_owned(), _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// A way to this store that does not keep its lock.
+    /// The egress ledger.
     #[must_use]
-    pub fn downgrade(&self) -> WeakStore {
-        WeakStore { inner: Arc::downgrade(&self.inner) }
+    pub fn ledger(&self) -> &Ledger {
+        &self.inner.ledger
     }
 
     /// Whether the last process ended by [`Self::close`]; from now on it did not. After an unclean end the newest blobs are
@@ -121,6 +113,7 @@ impl Store {
     /// The disk.
     pub fn close(&self) -> Result<(), StoreError> {
         self.inner.index.flush()?;
+        self.inner.ledger.sync()?;
         let mark = self.clean_mark();
         fs::write(&mark, b"").map_err(StoreError::io(&mark, "write"))
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod blob;
+mod egress;
 mod feed;
 mod gate;
 mod gossip;

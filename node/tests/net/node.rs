@@ -91,6 +91,7 @@ pub(crate) struct Options {
     pub(crate) listen: Multiaddr,
     pub(crate) stall: Duration,
     pub(crate) feed: Vec<u8>,
+    pub(crate) egress: Option<Arc<dyn chorale::net::Egress>>,
     pub(crate) tap: Option<Arc<dyn chorale::net::Tap>>,
 }
 
@@ -103,6 +104,7 @@ impl Options {
             listen: TCP.parse().unwrap(),
             stall: Duration::from_secs(30),
             feed: vec![0; 4],
+            egress: None,
             tap: None,
         }
     }
@@ -132,6 +134,7 @@ impl Options {
             mdns: false,
             allowed: self.allowed.iter().map(transport_id).collect(),
             stall: self.stall,
+            egress: self.egress,
             tap: self.tap,
         };
         let (net, events) = Net::start(config, Arc::clone(&files) as _, Arc::new(Fixed(self.feed))).await?;

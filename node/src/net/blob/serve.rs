@@ -19,6 +19,7 @@ use super::{
     wire::{Question, Status},
 };
 use crate::net::{
+    Leaving,
     stream::{Pace, Server, Slow},
     traffic::add,
 };
@@ -36,6 +37,8 @@ enum Why {
     Tree(#[from] TreeError),
     #[error("our disk: {0}")]
     Disk(#[from] std::io::Error),
+    #[error("what leaves cannot be listed: {0}")]
+    Unlisted(std::io::Error),
 }
 
 /// Answers one question.
@@ -50,7 +53,9 @@ pub(in crate::net) fn serve(
             if admitted { answer(&server, peer, stream).await } else { refuse(&server, stream, Status::Busy).await };
         match result {
             Ok(()) => {}
-            Err(why @ (Why::Tree(_) | Why::Disk(_))) => tracing::error!(%peer, %why, "a blob could not be sent"),
+            Err(why @ (Why::Tree(_) | Why::Disk(_) | Why::Unlisted(_))) => {
+                tracing::error!(%peer, %why, "a blob could not be sent")
+            }
             Err(why) => tracing::debug!(%peer, %why, "a blob was not taken to its end"),
         }
     }
@@ -84,6 +89,11 @@ async fn answer(server: &Server, peer: PeerId, mut stream: Stream) -> Result<(),
             return Err(error.into());
         }
     };
+    let leaving = Leaving::Blob { to: peer, hash: question.hash, bytes: end.saturating_sub(question.start) };
+    if let Err(error) = server.leaves(leaving) {
+        refuse(server, stream, Status::Busy).await?;
+        return Err(Why::Unlisted(error));
+    }
     let mut head = [0; 9];
     head[0] = Status::Here as u8;
     head[1..].copy_from_slice(&length.to_le_bytes());

@@ -8,7 +8,10 @@ use libp2p::{PeerId, Stream};
 use tokio::time::timeout;
 
 use super::PROTOCOL;
-use crate::net::stream::{Server, Slow};
+use crate::net::{
+    Leaving,
+    stream::{Server, Slow},
+};
 
 /// How long our own store may take.
 const STORE: Duration = Duration::from_secs(30);
@@ -24,7 +27,7 @@ pub(in crate::net) fn serve(
         if !admitted {
             return;
         }
-        if let Err(why) = answer(&server, stream).await {
+        if let Err(why) = answer(&server, peer, stream).await {
             tracing::debug!(%peer, %why, "a feed question was not answered");
         }
     }
@@ -43,7 +46,7 @@ enum Why {
     Slow(#[from] Slow),
 }
 
-async fn answer(server: &Server, mut stream: Stream) -> Result<(), Why> {
+async fn answer(server: &Server, peer: PeerId, mut stream: Stream) -> Result<(), Why> {
     let mut head = [0; 4];
     server.pace.exact(&mut stream, &mut head).await?;
     let length = usize::try_from(u32::from_le_bytes(head)).unwrap_or(usize::MAX);
@@ -56,6 +59,7 @@ async fn answer(server: &Server, mut stream: Stream) -> Result<(), Why> {
         .await
         .map_err(|_| Why::Store("took too long".to_owned()))?
         .map_err(|error| Why::Store(error.to_string()))?;
+    server.leaves(Leaving::Answer { to: peer, frames: &frames }).map_err(|error| Why::Store(error.to_string()))?;
     server.tapped(&PROTOCOL, &frames);
     server.pace.write(&mut stream, &frames).await?;
     server.pace.close(&mut stream).await?;

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Budget, Limits, Pace, sends::Sends};
-use crate::net::{BlobFiles, FeedSource, Tap, blob::Outboards, traffic::Counters};
+use crate::net::{BlobFiles, Egress, FeedSource, Leaving, Tap, blob::Outboards, traffic::Counters};
 
 /// Questions of one protocol at once, from all peers, waiting ones included.
 const AT_ONCE: usize = 512;
@@ -28,6 +28,7 @@ pub(in crate::net) struct Server {
     pub(in crate::net) outboards: Outboards,
     pub(in crate::net) sends: Sends,
     pub(in crate::net) pace: Pace,
+    egress: Option<Arc<dyn Egress>>,
     tap: Option<Arc<dyn Tap>>,
 }
 
@@ -37,10 +38,11 @@ impl Server {
         feeds: Arc<dyn FeedSource>,
         counters: Arc<Counters>,
         stall: Duration,
+        egress: Option<Arc<dyn Egress>>,
         tap: Option<Arc<dyn Tap>>,
     ) -> Self {
         let (outboards, sends) = (Outboards::default(), Sends::default());
-        Self { blobs, feeds, counters, outboards, sends, pace: Pace(stall), tap }
+        Self { blobs, feeds, counters, outboards, sends, pace: Pace(stall), egress, tap }
     }
 
     /// Answers a protocol's streams until `stop`.
@@ -71,6 +73,11 @@ impl Server {
                 drop(place);
             });
         }
+    }
+
+    /// Tells what is about to leave. An error: it must not.
+    pub(in crate::net) fn leaves(&self, what: Leaving<'_>) -> std::io::Result<()> {
+        self.egress.as_ref().map_or(Ok(()), |egress| egress.leaves(what))
     }
 
     /// Shows the tap what leaves.
