@@ -80,6 +80,13 @@ impl Hands {
         self.post.capacity() > 0 && self.disk.capacity() > 0
     }
 
+    /// Waits until every queue takes one more. Both empty into tasks that never wait for the loop.
+    pub(super) async fn wait_for_room(&self) -> Result<(), DriverError> {
+        self.post.reserve().await.map_err(|_| DriverError::Ended("the network"))?;
+        self.disk.reserve().await.map_err(|_| DriverError::Ended("the disk's thread"))?;
+        Ok(())
+    }
+
     /// Starts what the engine orders.
     pub(super) fn start(&mut self, engine: &Engine, output: Output) -> Result<(), DriverError> {
         match output {

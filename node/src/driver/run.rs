@@ -37,6 +37,18 @@ pub(super) async fn run(engine: &mut Engine, hands: &mut Hands, ears: &mut Ears)
             hands.start(engine, output)?;
         }
         hands.show(engine);
+        if !hands.room() {
+            // What the engine made of more news would pile up behind what waits already.
+            tokio::select! { biased;
+                () = ears.stop.cancelled() => return Ok(State::Stopped),
+                written = ears.written.recv() => {
+                    let id = written.ok_or(DriverError::Ended("the disk's thread"))??;
+                    engine.handle(hands.clock.now(), Input::Persisted { id });
+                }
+                room = hands.wait_for_room() => room?,
+            }
+            continue;
+        }
         if let Some(input) = hands.pending.pop_front() {
             engine.handle(hands.clock.now(), input);
             continue;
