@@ -59,6 +59,7 @@ async fn publish(fleet: &Fleet) -> (Net, TempDir) {
         mdns: false,
         allowed: chain.current().members.iter().flat_map(|member| member.transport.clone()).collect(),
         stall: Duration::from_secs(5),
+        egress: None,
         tap: None,
     };
     let (net, mut events) =

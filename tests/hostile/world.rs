@@ -166,6 +166,7 @@ impl World {
             mdns: false,
             allowed: vec![peer(0)],
             stall: Duration::from_secs(5),
+            egress: None,
             tap: None,
         };
         let blobs = Arc::new(Folder(folder.path().to_owned()));
