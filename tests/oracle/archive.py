@@ -55,12 +55,8 @@ class Folder:
         with os.scandir(folder) as entries:
             for entry in entries:
                 status = entry.stat(follow_symlinks=False)
-                name = entry.name
-                try:
-                    name.encode()
-                except UnicodeEncodeError:
-                    name = name.encode("utf-8", "replace").decode() + " (odd)"
-                yield name, status.st_mode, status.st_size
+                shown = os.fsencode(entry.name).decode("utf-8", "replace")
+                yield shown if shown == entry.name else f"{shown} (odd)", status.st_mode, status.st_size
 
     def read(self, name):
         path = os.path.join(self.root, name)
@@ -89,32 +85,34 @@ class Tar:
                 raise Unreadable("the tar ends inside a header")
             if not any(header):
                 break
-            self._entry(header, at, number, length)
+            number += self._entry(header, at, number, length)
             size = octal(header[124:136])
             end = at + BLOCK + size
             at = min(-(-end // BLOCK) * BLOCK, max(length, end))
             self._zero(end, min(at, length))
-            number += 1
         self._zero(at, length)
         self.files = sorted((name, size) for name, (_, size) in self.places.items())
 
     def _entry(self, header, at, number, length):
+        """Notes what the header says; how many entries it counts for."""
         checksum = header[148:156]
         digits = checksum[:6] if checksum[6:] == b"\0 " else checksum[:7] if checksum[7] == 0 else b""
         plain = header[:148] + b" " * 8 + header[156:]
         if not re.fullmatch(rb"[0-7]+", digits) or int(digits, 8) != sum(plain):
             raise Unreadable(f"the header at byte {at} is damaged")
         kind, size = header[156:157], octal(header[124:136])
-        if kind in (b"x", b"g", b"L", b"K", b"S"):
+        if kind == b"x" and size <= 1 << 16 and not re.search(rb"[0-9]+ (path|linkpath|size)=", self._at(at + BLOCK, size)):
+            return 0  # times and the like, of the next entry
+        if kind in (b"x", b"L", b"K", b"S"):
             raise Unreadable(f"the header at byte {at} is of an extension that this program does not read")
         name = header[:100].split(b"\0")[0]
         if header[257:263] == b"ustar\0" and header[345]:
             name = header[345:500].split(b"\0")[0] + b"/" + name
         name = name.decode("utf-8", "replace").removeprefix("./")
-        if kind == b"5" or not name or len(self.places) >= ENTRIES:
-            if len(self.places) >= ENTRIES:
-                raise Unreadable("too many entries")
-            return
+        if len(self.places) >= ENTRIES:
+            raise Unreadable("too many entries")
+        if kind == b"5" or not name:
+            return 1
         plain = kind in (b"0", b"\0")
         if plain and at + BLOCK + size > length:
             raise Unreadable(f"the tar ends inside {name}")
@@ -124,6 +122,7 @@ class Tar:
         if name in self.places:
             raise Unreadable(f"two entries are called {name}")
         self.places[name] = (at + BLOCK, size)
+        return 1
 
     def _at(self, at, length):
         self.file.seek(at)

@@ -32,7 +32,7 @@ def theirs(archive, args):
     command += ["--allow-unanchored"] * args.allow_unanchored + ["--no-recompute"] * args.no_recompute
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    found = [line for line in lines if line["type"] == "finding" and "more findings of this code" not in line["text"]]
+    found = [line for line in lines if line["type"] == "finding"]
     return done.returncode, findings_of(found)
 
 
