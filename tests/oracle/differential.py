@@ -21,7 +21,8 @@ def findings_of(lines):
 
 def ours(archive, args):
     try:
-        _, code, audit = verify.verify(archive, bytes.fromhex(args.network), [], args.allow_unanchored, not args.no_recompute)
+        anchors = map(bytes.fromhex, args.anchor)
+        _, code, audit = verify.verify(archive, bytes.fromhex(args.network), anchors, args.allow_unanchored, not args.no_recompute)
     except Unreadable:
         return 4, []
     return code, findings_of([{"file": "", **verify.shown(finding)} for finding in audit.notes.findings])
@@ -30,6 +31,7 @@ def ours(archive, args):
 def theirs(archive, args):
     command = [args.auditor, "verify", archive, "--network", args.network, "--json", "--threads", "1"]
     command += ["--allow-unanchored"] * args.allow_unanchored + ["--no-recompute"] * args.no_recompute
+    command += [part for anchor in args.anchor for part in ("--anchor", anchor)]
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     found = [line for line in lines if line["type"] == "finding"]
@@ -86,6 +88,7 @@ def main():
     parser.add_argument("network", help="its network id")
     parser.add_argument("--count", type=int, default=200, help="mutants")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--anchor", nargs="+", default=[], metavar="ID")
     parser.add_argument("--allow-unanchored", action="store_true")
     parser.add_argument("--no-recompute", action="store_true")
     args = parser.parse_args()

@@ -56,7 +56,8 @@ class Forge:
         rule = rng.choice([{0: 0}, {0: 0}, {0: 1, 1: rng.randint(1, 2)}, {0: 2}])
         return {0: bytes(32), 1: {0: rank, 1: 16, 2: rng.randrange(99), 3: bytes(32), 4: tensors}, 2: rule, 3: 1,
                 4: rng.choice([0, 32768, 65535]), 5: ages, 6: rng.randint(1, 4), 7: 65536, 8: rng.choice([1 << 40, 3000, 1500]),
-                9: rng.randrange(2), 10: rng.choice([0, 3, 6]), 11: {0: 1, 1: 9}, 12: 0, 13: rng.randrange(3), 14: rng.choice([0, 0, 2])}
+                9: rng.randrange(2), 10: rng.choice([0, 3, 6]), 11: {0: rng.randint(1, 2), 1: 9}, 12: 0,
+                13: rng.randrange(3), 14: rng.choice([0, 0, 2])}
 
     def publish_manifest(self):
         fields = {0: 1, 2: len(self.versions), 4: [g.public for g in self.governors], 5: len(self.governors) // 2 + 1,
@@ -131,8 +132,9 @@ class Forge:
 
     def header(self, member, kind):
         fields, hash_ = self.versions[-1] if self.rng.random() >= 0.01 * self.wild else self.rng.choice(self.versions)
-        prev = member.records[-1] if member.records else None
-        same = prev and prev[0][5] == member.incarnation
+        here = [record for record in member.records if record[0][5] == member.incarnation]
+        prev = (here or member.records or [None])[-1]
+        same = bool(here)
         return {0: 1, 1: self.network, 2: kind, 3: member.id, 4: member.key.public, 5: member.incarnation,
                 6: prev[0][6] + 1 if same else 0, 7: prev[1] if prev else None, 8: fields[2], 9: hash_,
                 10: 1 + (prev[0][10] if prev else 0), 11: 60 * self.rng.randrange(9), 15: []}
@@ -304,7 +306,8 @@ class Forge:
             self.add(member, {**self.header(member, CLOSE), 16: {0: 0}})
             member.closed = True
         elif dice < 0.90 and member.records:
-            member.incarnation, member.closed = member.incarnation + 1, False
+            back = self.wild and member.incarnation and rng.random() < 0.2
+            member.incarnation, member.closed = member.incarnation + (-1 if back else 1), False
             if rng.random() < 0.5:
                 member.own = None
         elif dice < 0.93 and self.wild:
@@ -351,6 +354,8 @@ class Forge:
             name = rng.choice(sorted(self.files))
             at, data = rng.randrange(len(self.files[name]) or 1), self.files[name]
             self.files[name] = rng.choice([data[:at] + bytes([data[at] ^ 1]) + data[at + 1:] if data else b"", data[:at], data + b"\0"])
+        if rng.random() < 0.05 * self.wild:
+            self.files[f"manifests/{rng.randint(1, 3):06}"] = self.files[rng.choice([n for n in self.files if n[0] in "gm"])]
         if rng.random() < 0.2 * self.wild:
             del self.files[rng.choice(sorted(self.files))]
         if rng.random() < 0.1 * self.wild:
@@ -375,6 +380,8 @@ def main():
             forge = Forge(random.Random(args.seed))
             forge.run()
             forge.write(folder)
+            ids = [record[1].hex() for member in forge.members for record in member.records] + ["0" * 64]
+            args.anchor = forge.rng.sample(ids, forge.rng.randrange(3) % len(ids))
             args.network, args.no_recompute = forge.network.hex(), args.seed % 20 == 0
             differences += not compare(folder, args, "forged", codes)
     print(f"seeds {first} to {args.seed}: {differences} differences, codes seen: {' '.join(sorted(codes))}")
