@@ -1,0 +1,392 @@
+"""Forges small archives with valid signatures, in which members break one rule or another, and compares both verifiers on them."""
+import argparse
+import os
+import random
+import struct
+import sys
+import tempfile
+
+import cbor2
+from blake3 import blake3
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+import adapter
+from adapter import Voice, derive
+from differential import compare
+from record import CLOSE, DISTANCE, EVIDENCE_KIND, RELEASE, UPDATE
+
+
+class Key:
+    def __init__(self, rng):
+        self.private = Ed25519PrivateKey.from_private_bytes(rng.randbytes(32))
+        self.public = self.private.public_key().public_bytes_raw()
+
+    def sign(self, domain, payload):
+        return self.private.sign(b"chorale/%s/v1\0" % domain + payload)
+
+
+def sorted_map(fields):
+    return {key: fields[key] for key in sorted(fields)}
+
+
+class Member:
+    def __init__(self, rng, number):
+        self.key, self.label = Key(rng), f"m{number}"
+        self.id, self.transport = derive("chorale v1 member id", self.key.public), rng.randbytes(8)
+        self.incarnation, self.records, self.closed = 0, [], False  # records: (fields, id, envelope), newest last
+        self.own, self.state = None, None  # newest publication: (voice, record id); momentum state after its merge
+
+
+class Forge:
+    def __init__(self, rng):
+        self.rng, self.files, self.publications, self.frames = rng, {}, {}, {}
+        self.members = sorted([Member(rng, i) for i in range(rng.randint(2, 5))], key=lambda m: m.id)
+        self.governors = sorted([Key(rng) for _ in range(rng.randint(1, 3))], key=lambda k: k.public)
+        self.roles, self.cuts, self.versions, self.wild = {m.id: 0 for m in self.members}, {}, [], rng.choice([0, 1, 1, 3])
+        if rng.random() < 0.2:
+            self.roles[rng.choice(self.members).id] = 1
+        self.policy = self.new_policy()
+        self.publish_manifest()
+        self.clock = 0
+
+    def new_policy(self):
+        rng, rank = self.rng, self.rng.randint(1, 2)
+        tensors = [{0: "a.A", 1: 0, 2: rank, 3: rng.randint(1, 70)}, {0: "a.B", 1: 1, 2: rng.randint(1, 40), 3: rank}]
+        ages = [65536, 46341, 37837, 32768][:rng.randint(1, 4)]
+        rule = rng.choice([{0: 0}, {0: 0}, {0: 1, 1: rng.randint(1, 2)}, {0: 2}])
+        return {0: bytes(32), 1: {0: rank, 1: 16, 2: rng.randrange(99), 3: bytes(32), 4: tensors}, 2: rule, 3: 1,
+                4: rng.choice([0, 32768, 65535]), 5: ages, 6: rng.randint(1, 4), 7: 65536, 8: rng.choice([1 << 40, 3000, 1500]),
+                9: rng.randrange(2), 10: rng.choice([0, 3, 6]), 11: {0: rng.randint(1, 2), 1: 9}, 12: 0,
+                13: rng.randrange(3), 14: rng.choice([0, 0, 2])}
+
+    def publish_manifest(self):
+        fields = {0: 1, 2: len(self.versions), 4: [g.public for g in self.governors], 5: len(self.governors) // 2 + 1,
+                  6: [{0: m.id, 1: m.label, 2: m.key.public, 3: [m.transport], 4: self.roles[m.id]} for m in self.members],
+                  7: [self.cuts[m] for m in sorted(self.cuts)], 8: self.policy}
+        if self.versions:
+            fields.update({1: self.network, 3: self.versions[-1][1]})
+        voters = list(self.governors)
+        if self.versions and self.rng.random() < 0.1 * self.wild:
+            voters = self.spoil(fields, voters)
+        payload = cbor2.dumps(sorted_map(fields))
+        data = cbor2.dumps([payload, [[g.public, g.sign(b"manifest", payload)] for g in voters]])
+        if not self.versions:
+            self.network = derive("chorale v1 network id", payload)
+        self.files["genesis" if not self.versions else f"manifests/{len(self.versions):06}"] = data
+        self.versions.append((fields, derive("chorale v1 manifest hash", payload)))
+
+    def spoil(self, fields, voters):
+        """Breaks a rule of manifests; who votes."""
+        rng, members = self.rng, [dict(m) for m in fields[6]]
+        member, what = rng.choice(members), rng.randrange(12)
+        if what < 3:
+            member[rng.choice([0, 2])] = rng.choice([rng.randbytes(32), members[0][2], bytes(32), bytes([1]) + bytes(31)])
+            fields[6] = members
+        elif what < 5:
+            member.update(rng.choice([{1: "M"}, {1: members[0][1]}, {3: []}, {3: members[0][3]}, {4: 3}, {1: b"m"}]))
+            fields[6] = members if rng.random() < 0.9 else members[::-1]
+        elif what < 8:
+            key = rng.choice([0, 1, 2, 3, 5])
+            fields[key] = rng.choice([rng.randbytes(32), None, fields[key] + 1 if isinstance(fields[key], int) else 0])
+            fields = {k: v for k, v in fields.items() if v is not None}
+        elif what < 9:
+            fields[7] = fields[7][1:] if rng.random() < 0.5 else fields[7] + fields[7]
+        elif what < 10:
+            fields[8] = {**fields[8], rng.choice([4, 6, 7, 8, 11]): rng.choice([0, 64, 65536, {0: 2, 1: 1}])}
+        else:
+            return rng.choice([voters[1:], voters[::-1], sorted(voters + [Key(rng)], key=lambda k: k.public), voters + voters])
+        return voters
+
+    def amend(self):
+        """A later version: another policy, a new key, a cut."""
+        rng, member, before = self.rng, self.rng.choice(self.members), self.policy
+        what = rng.randrange(20)
+        if what < 8:
+            self.policy = {**before, 6: rng.randint(1, 4), 8: rng.choice([1 << 40, 1500]), 5: [65536, 50000][:rng.randint(1, 2)]}
+        elif what < 12:
+            member.key = Key(rng)
+        elif what < 18 and member.records and member.id not in self.cuts:
+            fields, record, _ = rng.choice(member.records)
+            self.cuts[member.id] = {0: member.id, 1: fields[5], 2: [fields[6], record]}
+            if rng.random() < 0.2:
+                del self.cuts[member.id][2]
+        elif what == 19 and self.wild:
+            key = rng.choice([0, 1, 4, 6, 9])
+            self.policy = {**before, key: {0: rng.randbytes(32), 1: {**before[1], 2: 1}, 4: before[4] ^ 32768, 6: 64, 9: 1}[key]}
+        self.publish_manifest()
+        if what == 19:
+            self.policy = before
+
+    def layout(self):
+        tensors = [tuple(t[key] for key in range(4)) for t in self.policy[1][4]]
+        return adapter.Layout(tensors, self.policy[1][2])
+
+    def blob(self, data):
+        self.files[f"blobs/{blake3(data).hexdigest()}"] = data
+        return blake3(data).digest(), len(data)
+
+    def sign(self, member, fields, key=None):
+        payload = cbor2.dumps(sorted_map({k: v for k, v in fields.items() if v is not None}))
+        data = cbor2.dumps([payload, (key or member.key).sign(b"record", payload)])
+        return derive("chorale v1 record id", payload), data
+
+    def header(self, member, kind):
+        fields, hash_ = self.versions[-1] if self.rng.random() >= 0.01 * self.wild else self.rng.choice(self.versions)
+        here = [record for record in member.records if record[0][5] == member.incarnation]
+        prev = (here or member.records or [None])[-1]
+        same = bool(here)
+        return {0: 1, 1: self.network, 2: kind, 3: member.id, 4: member.key.public, 5: member.incarnation,
+                6: prev[0][6] + 1 if same else 0, 7: prev[1] if prev else None, 8: fields[2], 9: hash_,
+                10: 1 + (prev[0][10] if prev else 0), 11: 60 * self.rng.randrange(9), 15: []}
+
+    def add(self, member, fields):
+        clean = dict(fields)  # what the author goes on from, and others believe, however odd what it signs
+        if self.rng.random() < 0.05 * self.wild:
+            self.tweak(fields)
+        for key in (5, 6, 10):
+            if isinstance(fields.get(key), int) and not isinstance(fields[key], bool) and 0 <= fields[key] < 1 << 40:
+                clean[key] = fields[key]
+        record, data = self.sign(member, fields, self.rng.choice(self.members).key if self.rng.random() < 0.01 * self.wild else None)
+        self.frames.setdefault((member.id, member.incarnation), []).append(data)
+        member.records.append((clean, record, data))
+        self.clock_of[record] = clean[10]
+        return record
+
+    def tweak(self, fields):
+        """Breaks one field or another before signing."""
+        rng = self.rng
+        spec = fields[16]
+        if rng.random() < 0.2:
+            return self.rare(fields, spec)
+        if rng.random() < 0.5:
+            key = rng.choice([3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15])
+            if isinstance(fields.get(key), int):
+                fields[key] = max(0, fields[key] + rng.choice([-1, 1, 2, 60, 1 << 21]))
+            elif key == 15:
+                others = [record[1] for member in self.members for record in member.records] + [rng.randbytes(32)]
+                fields[15] = sorted({*fields[15], rng.choice(others)}) if rng.random() < 0.6 else fields[15][1:]
+                if 2 in spec and isinstance(spec[2], list) and rng.random() < 0.8:
+                    spec[2] = (spec[2] + [1024])[:len(fields[15])]
+            else:
+                fields[key] = rng.choice([None, rng.randbytes(32), rng.choice(self.members).id])
+            return
+        key = rng.choice(sorted(spec))
+        if isinstance(spec[key], int):
+            spec[key] = max(0, spec[key] + rng.choice([-1, 1, 3, 1 << 30]))
+        elif key == 2:
+            spec[2] = [max(1, weight + rng.choice([0, -1, 1])) for weight in spec[2]]
+        elif key == 4:
+            extra = [{0: rng.randrange(len(self.members)), 1: rng.randrange(6)}]
+            spec[4] = rng.choice([spec[4][1:], spec[4] + extra, spec[4][::-1], [{**skip, 1: rng.randrange(6)} for skip in spec[4]]])
+        elif isinstance(spec[key], bytes):
+            spec[key] = rng.randbytes(32)
+        elif key == 11:
+            spec[11] = {0: rng.choice([spec[11][0], rng.randbytes(32)]), 1: spec[11][1] + rng.randrange(2)}
+
+    def rare(self, fields, spec):
+        """What else a record may get wrong."""
+        rng, what = self.rng, self.rng.randrange(10)
+        if what == 0:
+            fields[rng.choice([0, 2])] += 1
+        elif what == 1:
+            fields[1] = rng.randbytes(32)
+        elif what == 2:
+            fields[15] = fields[15][::-1]
+        elif what == 3 and fields[2] == RELEASE:
+            spec[1] = rng.choice(["", "R", b"r", b"\xff", "a" * 65])
+        elif what == 4 and fields[2] == UPDATE:
+            spec[9] = {key: rng.choice([5, 1_000_001]) for key in range(6)}
+        elif what == 5 and fields[2] == UPDATE:
+            spec[11] = dict(enumerate(self.blob(rng.randbytes(16 * self.layout().size)))) if rng.random() < 0.7 else {0: bytes(32), 1: 0}
+        elif what == 6 and fields[2] == UPDATE:
+            fields[12], fields[13] = self.blob(rng.randbytes(fields[13] + rng.randrange(2)))
+        elif what == 7:
+            spec[rng.randrange(13)] = rng.choice([0, b"", "x", [], {}])
+        elif what == 8:
+            fields[rng.randrange(24)] = rng.choice([0, b"", "x", [], {}, 1 << 53, -1, True, 1.5, "\x1b"])
+        elif fields[2] == UPDATE and fields[15]:
+            own = [record[1] for member in self.members for record in member.records if member.id == fields[3]]
+            fields[15] = sorted({*fields[15], *own[-1:]})
+            spec[2] = (spec[2] + [1024])[:len(fields[15])]
+
+    def gather(self, member, order):
+        """Whom the member fetches, and whom it skips: as the rules say."""
+        policy, fetched, skipped = self.policy, [], []
+        places = {m.id: i for i, m in enumerate(self.members)}
+        for other in order:
+            if len(fetched) >= policy[6]:
+                break
+            known = [v for v in self.publications.get(other, [])[-2:] if v.round]
+            voice = self.rng.choice(known) if known and self.rng.random() < 0.9 else None
+            base = member.own.round if member.own else None
+            stale = voice and base is not None and adapter.weigh(policy[5], base, voice) is None
+            if voice is None or stale:
+                skipped.append({0: places[other], 1: 1 if stale else 0})
+            else:
+                fetched.append(voice)
+        return fetched, skipped, places
+
+    def update(self, member):
+        rng, policy, layout = self.rng, self.policy, self.layout()
+        if member.own and policy[10] and member.own.round >= policy[10] and rng.random() < 1 - 0.2 * self.wild:
+            return None
+        fields = self.header(member, UPDATE)
+        cut = {c[0] for c in self.versions[-1][0][7]}
+        candidates = [m.id for m in self.members if m is not member and self.roles[m.id] == 0 and m.id not in cut]
+        order = adapter.draw(self.network, member.id, fields[5], fields[6], candidates)
+        if member.own and rng.random() < 0.08:
+            member.own = None
+        own, (others, skipped, places) = member.own, self.gather(member, order)
+        if not own and others:  # what is too old for the newest is not merged by a newcomer
+            newest = max(v.round for v in others)
+            stale = [v for v in others if adapter.weigh(policy[5], newest, v) is None]
+            others = [v for v in others if v not in stale]
+            skipped += [{0: places[v.member], 1: 1} for v in stale]
+        far = adapter.far(own, others, policy[8])
+        skipped += [{0: places[v.member], 1: DISTANCE} for v in far]
+        skipped.sort(key=lambda skip: order.index(self.members[skip[0]].id))
+        near = ([own] if own else []) + [v for v in others if v not in far]
+        used = sorted(((v, adapter.weigh(policy[5], adapter.base_round(own, near), v)) for v in near), key=lambda u: u[0].record)
+        if any(w is None for _, w in used) or len({v.member for v, _ in used}) < len(used):
+            return None
+        average = adapter.mean(used) if used else layout.start()
+        state = member.state if own else None
+        merged, v = adapter.move(average, state, policy[4], own)
+        newest = max((v.round for v in near), default=0)
+        round_ = min(newest + 1, policy[10]) if policy[10] else newest + 1
+        values, phase, data = self.train(layout, merged, round_)
+        hash_, length = self.blob(data)
+        spec = {0: round_, 1: phase, 2: [w for _, w in used], 3: adapter.merge_hash(self.network, round_, used, merged),
+                4: skipped, 5: rng.randint(1, 9), 6: rng.choice([0, 1, 64])}
+        if policy[4] and policy[13] and round_ % policy[13] == 0:
+            spec[11] = dict(enumerate(self.blob(struct.pack(f"<{2 * len(v)}q", *merged, *v))))
+        clocks = [self.clock_of[v.record] for v, _ in used]
+        fields.update({10: 1 + max([fields[10] - 1] + clocks), 12: hash_, 13: length, 14: policy[9],
+                       15: [v.record for v, _ in used], 16: spec})
+        record = self.add(member, fields)
+        if isinstance(spec[0], int) and 0 <= spec[0] < 1 << 40:
+            round_ = int(spec[0])
+        member.own, member.state = Voice(member.id, record, round_, values), (merged, v)
+        self.publications.setdefault(member.id, []).append(member.own)
+        return record
+
+    def train(self, layout, merged, round_):
+        """Something near the merge where the phase trains, and the merge elsewhere; now and then neither."""
+        rng, rule, codec = self.rng, self.policy[2], self.policy[9]
+        phase = {0: 0, 1: 1 if rule.get(1) and round_ // rule[1] % 2 else 2, 2: 2}[rule[0]]
+        trains = {0: (0, 1), 1: (0,), 2: (1,)}[phase]
+        wild = rng.random() < 0.03 * self.wild
+        values = list(merged)
+        for (_, factor, _, _), start, end in layout.spans():
+            if factor in trains or wild:
+                step = 1 << (35 if wild else 27)
+                values[start:end] = [adapter.hold(x + rng.randint(-step, step)) for x in values[start:end]]
+        data = bytearray(adapter.encode(layout, codec, values))
+        if rng.random() < 0.02 * self.wild:
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        try:
+            return adapter.decode(layout, codec, bytes(data)), phase, bytes(data)
+        except adapter.Refused:
+            return values, phase, bytes(data)
+
+    def event(self):
+        """What one member does next."""
+        rng = self.rng
+        member, dice = rng.choice(self.members), rng.random()
+        if member.closed and rng.random() < 1 - 0.1 * self.wild:
+            return
+        if dice < 0.80:
+            self.update(member)
+        elif dice < 0.84 and member.own:
+            fields = self.header(member, RELEASE)
+            record = member.own.record
+            fields.update({10: 1 + max(fields[10] - 1, self.clock_of[record]), 15: [record], 16: {0: member.own.round, 1: "r"}})
+            self.add(member, fields)
+        elif dice < 0.86:
+            self.add(member, {**self.header(member, CLOSE), 16: {0: 0}})
+            member.closed = True
+        elif dice < 0.90 and member.records:
+            back = self.wild and member.incarnation and rng.random() < 0.2
+            member.incarnation, member.closed = member.incarnation + (-1 if back else 1), False
+            if rng.random() < 0.5:
+                member.own = None
+        elif dice < 0.93 and self.wild:
+            self.fork(member)
+        elif dice < 0.97:
+            self.amend()
+
+    def fork(self, member):
+        """A second record in some place, and perhaps somebody who proves it."""
+        if not member.records:
+            return
+        fields, record, data = self.rng.choice(member.records)
+        follows = {**fields, 7: self.rng.randbytes(32), 6: fields[6] + 1}
+        other = {**fields, 11: fields[11] + 60} if self.rng.random() < 0.7 else follows
+        twin, envelope = self.sign(member, other)
+        if self.rng.random() < 0.7:
+            self.frames.setdefault((member.id, fields[5]), []).append(envelope)
+        pair = sorted([(record, data), (twin, envelope)]) if other[6] == fields[6] else [(record, data), (twin, envelope)]
+        bundle = cbor2.dumps([int(other[6] != fields[6]), pair[0][1], pair[1][1]])
+        witness, digest = self.rng.choice(self.members), blake3(bundle).digest()
+        if self.rng.random() < 0.7:
+            self.files[f"{self.rng.choice(['evidence', 'evidence', 'blobs'])}/{digest.hex()}"] = bundle
+        if self.rng.random() < 0.7:
+            accused = {0: member.id, 1: fields[5], 2: fields[6] + (self.rng.random() < 0.1)}
+            self.add(witness, {**self.header(witness, EVIDENCE_KIND), 12: digest, 13: len(bundle), 16: accused})
+
+    def run(self):
+        self.clock_of = {}
+        for _ in range(self.rng.randint(5, 40)):
+            self.event()
+
+    def write(self, folder):
+        """The archive, now and then with something lost, doubled, swapped or strange."""
+        rng = self.rng
+        for (member, incarnation), frames in self.frames.items():
+            if rng.random() < 0.1 * self.wild and len(frames) > 1:
+                place = rng.randrange(len(frames))
+                frames.insert(rng.randrange(len(frames)), frames.pop(place)) if rng.random() < 0.3 else frames.pop(place)
+            if rng.random() < 0.05 * self.wild:
+                frames.append(rng.choice(rng.choice(list(self.frames.values())) or [b""]))
+            data = b"".join(struct.pack("<I", len(frame)) + frame for frame in frames)
+            self.files[f"feeds/{member.hex()}.{incarnation}"] = data
+        if rng.random() < 0.1 * self.wild:
+            name = rng.choice(sorted(self.files))
+            at, data = rng.randrange(len(self.files[name]) or 1), self.files[name]
+            self.files[name] = rng.choice([data[:at] + bytes([data[at] ^ 1]) + data[at + 1:] if data else b"", data[:at], data + b"\0"])
+        if rng.random() < 0.05 * self.wild:
+            self.files[f"manifests/{rng.randint(1, 3):06}"] = self.files[rng.choice([n for n in self.files if n[0] in "gm"])]
+        if rng.random() < 0.2 * self.wild:
+            del self.files[rng.choice(sorted(self.files))]
+        if rng.random() < 0.1 * self.wild:
+            self.files[rng.choice(["odd", "blobs/odd", "feeds/" + "0" * 64 + ".00", "manifests/000009"])] = b"odd"
+        for name, data in self.files.items():
+            path = os.path.join(folder, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(data)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("auditor", help="chorale-audit")
+    parser.add_argument("--count", type=int, default=200, help="archives")
+    parser.add_argument("--seed", type=int, default=1, help="of the first; each has the next one")
+    args = parser.parse_args()
+    differences, codes, first = 0, set(), args.seed
+    args.allow_unanchored = True
+    for args.seed in range(first, first + args.count):
+        with tempfile.TemporaryDirectory() as folder:
+            forge = Forge(random.Random(args.seed))
+            forge.run()
+            forge.write(folder)
+            ids = [record[1].hex() for member in forge.members for record in member.records] + ["0" * 64]
+            args.anchor = forge.rng.sample(ids, forge.rng.randrange(3) % len(ids))
+            args.network, args.no_recompute = forge.network.hex(), args.seed % 20 == 0
+            differences += not compare(folder, args, "forged", codes)
+    print(f"seeds {first} to {args.seed}: {differences} differences, codes seen: {' '.join(sorted(codes))}")
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

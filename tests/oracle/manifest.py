@@ -1,0 +1,151 @@
+"""Manifests and their chain, section 2 of docs/PROTOCOL.md."""
+from adapter import Layout, Refused, derive, need
+from ed25519 import admit, verify
+from strict import HASH, MANIFEST, MANIFEST_BYTES, STRING, UINT, Many, Maybe, Raw, Reader, decode, strict
+
+LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
+MEMBER = {0: HASH, 1: STRING, 2: HASH, 3: Many(Raw(1, 64)), 4: range(3)}
+CUT = {0: HASH, 1: UINT, 2: Maybe((UINT, HASH))}
+TENSOR = {0: STRING, 1: range(2), 2: UINT, 3: UINT}
+ADAPTER = {0: UINT, 1: UINT, 2: UINT, 3: HASH, 4: Many(TENSOR)}
+POLICY = {0: HASH, 1: ADAPTER, 2: {0: UINT, 1: Maybe(UINT)}, 3: range(1, 2), 4: UINT, 5: Many(UINT), 6: UINT, 7: UINT, 8: UINT,
+          9: range(2), 10: UINT, 11: {0: UINT, 1: UINT}, 12: UINT, 13: UINT, 14: UINT}
+BODY = {0: UINT, 1: Maybe(HASH), 2: UINT, 3: Maybe(HASH), 4: Many(HASH), 5: UINT, 6: Many(MEMBER), 7: Many(CUT), 8: POLICY}
+VOTED = (Raw(0, MANIFEST_BYTES), Many((HASH, Raw(64))))
+
+
+def ascending(items):
+    return all(a < b for a, b in zip(items, items[1:]))
+
+
+def is_label(text):
+    return 1 <= len(text) <= 64 and LABEL.issuperset(text)
+
+
+class Policy:
+    def __init__(self, p):
+        self.base_model, self.adapter, self.codec, self.rule = p[0], p[1], p[9], p[2]
+        self.momentum, self.ages, self.draw, self.norm_bound, self.reach = p[4], p[5], p[6], p[7], p[8]
+        self.rounds, self.least_steps, self.most_steps, self.checkpoint, self.keep = p[10], p[11][0], p[11][1], p[13], p[14]
+
+    def phase(self, round_):
+        """0 both, 1 A, 2 B."""
+        if self.rule[0] == 1:
+            return 1 if round_ // self.rule[1] % 2 else 2
+        return 2 if self.rule[0] == 2 else 0
+
+    def round_after(self, newest):
+        return min(newest + 1, self.rounds) if self.rounds else newest + 1
+
+    def layout(self):
+        return Layout([(t[0], t[1], t[2], t[3]) for t in self.adapter[4]], self.adapter[2])
+
+    def check(self):
+        rank, alpha, tensors = self.adapter[0], self.adapter[1], self.adapter[4]
+        rules = [1 <= rank <= 1024, 1 <= alpha <= 65536, tensors, ascending([t[0].encode() for t in tensors]),
+                 all(t[0] and t[2 + t[1]] == rank and t[3 - t[1]] for t in tensors),
+                 sum(t[2] * t[3] for t in tensors) <= 1 << 30, self.rule != {0: 1, 1: 0}, self.momentum < 65536,
+                 1 <= len(self.ages) <= 16 and self.ages[0] == 65536 and self.ages[-1] > 0,
+                 self.ages == sorted(self.ages, reverse=True), 1 <= self.draw <= 63, self.norm_bound, self.reach,
+                 1 <= self.least_steps <= self.most_steps]
+        need(all(rules), "MAN-009")
+
+
+class Manifest:
+    """A payload that passed the CBOR gates; its keys and rules are looked at by `check`."""
+
+    def __init__(self, data):
+        parts = decode(data, MANIFEST, VOTED)
+        self.payload, self.votes = parts[0], parts[1]
+        need(len(self.votes) <= 128, "MAN-011")
+        need(ascending([vote[0] for vote in self.votes]), "MAN-012")
+        strict(self.payload, MANIFEST)
+        reader = Reader(self.payload)
+        reader.expect(5)
+        need(reader.field(0, 0) == 1, "MAN-001")
+        p = decode(self.payload, MANIFEST, BODY)
+        rule = p[8][2]
+        need(rule[0] < 3 and (1 in rule) == (rule[0] == 1), "CBOR-016")
+        self.network, self.version, self.prev, self.governors, self.threshold = p.get(1), p[2], p.get(3), p[4], p[5]
+        self.members, self.cuts, self.policy = p[6], p[7], Policy(p[8])
+        self.by_id = {m[0]: m for m in self.members}
+        self.cut_of = {cut[0]: cut for cut in self.cuts}
+        self.hash = derive("chorale v1 manifest hash", self.payload)
+
+    def voted(self, governors):
+        """How many of these governors voted; their votes verify."""
+        votes = [vote for vote in self.votes if vote[0] in governors]
+        for key, signature in votes:
+            admit(key)
+            verify(key, b"manifest", self.payload, signature)
+        return len(votes)
+
+    def check(self):
+        need(1 <= len(self.governors) <= 64, "MAN-002")
+        need(1 <= len(self.members) <= 4096, "MAN-004")
+        for key in self.governors + [m[2] for m in self.members]:
+            admit(key)
+        need(ascending(self.governors), "MAN-002")
+        need(len(self.governors) // 2 < self.threshold <= len(self.governors), "MAN-003")
+        need(ascending([m[0] for m in self.members]), "MAN-004")
+        seen = set()
+        for _, label, key, transport, _ in map(dict.values, self.members):
+            own = {("label", label), ("key", key)} | {("transport", t) for t in transport}
+            need(is_label(label) and 1 <= len(transport) <= 8 and ascending(transport) and not own & seen, "MAN-005")
+            seen |= own
+        need(ascending([cut[0] for cut in self.cuts]) and len(self.cuts) <= 8192, "MAN-007")
+        self.policy.check()
+        self.voted([vote[0] for vote in self.votes])
+
+
+def own_id(member):
+    need(member[0] == derive("chorale v1 member id", member[2]), "MAN-006")
+
+
+class Chain:
+    def __init__(self, data):
+        genesis = Manifest(data)
+        need(genesis.version == 0 and genesis.network is None and genesis.prev is None, "MAN-015")
+        genesis.check()
+        need({vote[0] for vote in genesis.votes} <= set(genesis.governors), "MAN-013")
+        need(len(genesis.votes) == len(genesis.governors), "MAN-014")
+        for member in genesis.members:
+            own_id(member)
+        self.network, self.versions = derive("chorale v1 network id", genesis.payload), [genesis]
+
+    @property
+    def newest(self):
+        return self.versions[-1]
+
+    def extend(self, data):
+        new, old = Manifest(data), self.newest
+        if new.version <= old.version:
+            raise Refused("MAN-017" if self.versions[new.version].hash == new.hash else "MAN-018")
+        need(new.network == self.network, "MAN-016")
+        need(new.version == old.version + 1, "MAN-019")
+        need(new.prev == old.hash, "MAN-020")
+        need(new.voted(old.governors) >= old.threshold, "MAN-014")
+        new.check()
+        need({vote[0] for vote in new.votes} <= {*old.governors, *new.governors}, "MAN-013")
+        need(sum(vote[0] in new.governors for vote in new.votes) >= new.threshold, "MAN-014")
+        a, b = old.policy, new.policy
+        need((a.base_model, a.adapter, a.codec, a.momentum > 0) == (b.base_model, b.adapter, b.codec, b.momentum > 0), "MAN-010")
+        for member in new.members:
+            if not any(member[0] in version.by_id for version in self.versions):
+                own_id(member)
+        for cut in old.cuts:
+            now = new.cut_of.get(cut[0])
+            need(now is not None and (now == cut or place_of(now) < place_of(cut)), "MAN-008")
+        self.versions.append(new)
+
+    def stands(self, member, incarnation, seq, record):
+        cut = self.newest.cut_of.get(member)
+        if cut is None or incarnation < cut[1]:
+            return True
+        if incarnation > cut[1] or 2 not in cut:
+            return False
+        return seq < cut[2][0] or [seq, record] == cut[2]
+
+
+def place_of(cut):
+    return cut[1], cut[2][0] if 2 in cut else -1

@@ -1,0 +1,494 @@
+"""A second verifier of archives, written from docs/PROTOCOL.md: same findings and exit codes as chorale-audit."""
+import argparse
+import json
+import re
+import sys
+
+from blake3 import blake3
+
+import adapter
+import record as records
+import remerge
+from adapter import Refused
+from archive import Source, Unreadable, name_of, open_archive
+from manifest import Chain
+from record import DISTANCE, EVIDENCE_KIND, RELEASE, UPDATE
+from strict import EVIDENCE_BYTES, MANIFEST_BYTES
+
+SCHEMA, FEED_BYTES, EACH, CLOCK_STEP, KEPT = "chorale-audit/1", 1 << 30, 200, 1 << 20, 64
+WARNINGS = {"ARC-001", "ARC-002", "LNK-002", "INC-001", "CUT-001", "FORK-002", "UPD-007", "UPD-009"}
+INCOMPLETE = {"ANC-001", "ARC-003", "ARC-005", "NET-002", "EVD-004", "LNK-001", "INC-003", "DAG-001", "BLB-001", "BLB-002",
+              "MRG-003", "MRG-007", "MRG-008", "REC-001", "REC-003", "MAN-001"}
+SEVERITIES = ["warning", "incomplete", "failure"]
+
+
+class Notes:
+    """Findings, bounded: of one code and file at most so many stand alone; runs of records are one finding."""
+
+    def __init__(self):
+        self.findings, self.counted, self.runs = [], {}, set()
+
+    def add(self, code, place=None, severity=None):
+        place = place or {"file": ""}
+        key = code, place["file"]
+        self.counted[key] = self.counted.get(key, 0) + 1
+        if self.counted[key] > EACH + 1:
+            return
+        place = place if self.counted[key] <= EACH else {"file": place["file"]}
+        usual = "warning" if code in WARNINGS else "incomplete" if code in INCOMPLETE else "failure"
+        self.findings.append({"code": code, "severity": severity or usual, **place})
+
+    def run(self, code, place):
+        if (code, place["file"]) not in self.runs:
+            self.runs.add((code, place["file"]))
+            self.findings.append({"code": code, "severity": "warning" if code in WARNINGS else "incomplete", **place})
+
+
+class Audit:
+    def __init__(self, archive, network, anchors, allow_unanchored, recompute):
+        self.notes, self.network, self.recompute = Notes(), network, recompute
+        self.anchors, self.allow_unanchored = anchors, allow_unanchored
+        self.source, self.chain, self.kept = Source(archive, self.notes), None, {}
+        self.all, self.by_id, self.forks, self.convicted, self.verified, self.merges = [], {}, {}, {}, 0, 0
+
+    def run(self):
+        self.load()
+        if self.chain is None:
+            self.notes.add("ARC-003")
+            return self.verdict()
+        self.layout = self.chain.newest.policy.layout()
+        for key in self.source.of(2):
+            Scan(self, key).run()
+        self.all.sort(key=lambda r: (r.member, r.incarnation, r.seq, r.offset))
+        self.by_id = {r.id: r for r in self.all}
+        self.bundles()
+        self.newest = max((r.round for r in self.all if r.round is not None), default=0)
+        self.unreferenced()
+        for member in sorted({r.member for r in self.all}):
+            walk = Walk(self)
+            for one in self.all:
+                if one.member == member:
+                    walk.record(one)
+        self.settle()
+        if not self.recompute:
+            self.notes.add("MRG-007")
+        if not self.verified:
+            self.notes.add("ARC-003")
+        self.anchor()
+        return self.verdict()
+
+    def load(self):
+        """Genesis and versions; no chain if there is nothing to check records against."""
+        place = {"file": "genesis"}
+        data = self.source.read((0,), MANIFEST_BYTES, self.notes)
+        if data is None:
+            return self.notes.add("NET-002", place)
+        try:
+            chain = Chain(data)
+        except Refused as refused:
+            return self.notes.add(refused.code, place)
+        if chain.network != self.network:
+            return self.notes.add("NET-001", place)
+        self.chain, broken = chain, False
+        for want, key in enumerate(self.source.of(1), 1):
+            if key[1] != want or broken:
+                self.notes.add("ARC-005", {"file": name_of(key)})
+                broken = True
+                continue
+            data = self.source.read(key, MANIFEST_BYTES, self.notes)
+            try:
+                broken = data is None or bool(chain.extend(data))
+            except Refused as refused:
+                self.notes.add(refused.code, {"file": name_of(key)})
+                broken = True
+
+    def bundles(self):
+        for key in self.source.of(4):
+            place = {"file": name_of(key)}
+            data = self.source.read(key, EVIDENCE_BYTES, self.notes)
+            if data is None:
+                continue
+            if blake3(data).digest() != key[1]:
+                self.notes.add("EVD-002", place)
+                continue
+            try:
+                accused = records.evidence(data, self.chain)
+            except Refused:
+                self.notes.add("EVD-001", place)
+                continue
+            self.forks.setdefault(accused, place)
+            self.convicted[key[1]] = accused
+
+    def unreferenced(self):
+        named = {blob[0] for r in self.all for blob in (r.body, r.state) if blob} | {key[1] for key in self.source.of(4)}
+        for key in self.source.of(3):
+            if key[1] not in named:
+                self.notes.add("ARC-002", {"file": name_of(key)})
+
+    def settle(self):
+        """Says of each fork whether a cut settles it."""
+        for (member, incarnation, seq), place in sorted(self.forks.items()):
+            cut = self.chain.newest.cut_of.get(member)
+            code = "FORK-002" if cut and cut[1] <= incarnation else "FORK-001"
+            self.notes.add(code, {**place, "member": member, "incarnation": incarnation, "seq": seq})
+
+    def anchor(self):
+        if not self.anchors:
+            self.notes.add("ANC-001", None, "warning" if self.allow_unanchored else "incomplete")
+        for anchor in sorted(self.anchors):
+            if anchor not in self.by_id:
+                self.notes.add("ANC-002", {"file": "", "record": anchor})
+
+    def blob(self, kind, body):
+        """The bytes that an author signed, and no code; or none, and why."""
+        key = kind, body[0]
+        length = self.source.lengths.get(key)
+        if length is None:
+            return None, "missing"
+        if length != body[1] or length > records.BLOB_BYTES:
+            return None, "BLB-004"
+        data = self.source.read(key, records.BLOB_BYTES, self.notes)
+        return (data, None) if blake3(data).digest() == body[0] else (None, "BLB-003")
+
+    def payload(self, one):
+        """An update's values, and no code; or none, and why. Kept for a while: the next members merge it, too."""
+        if one.id not in self.kept:
+            while len(self.kept) >= KEPT:
+                del self.kept[next(iter(self.kept))]
+            self.kept[one.id] = self.read_payload(one)
+        return self.kept[one.id]
+
+    def read_payload(self, one):
+        data, lack = self.blob(3, one.body)
+        if lack:
+            return None, lack
+        try:
+            return remerge.Payload(data, adapter.decode(self.layout, one.codec, data)), None
+        except Refused as refused:
+            return None, refused.code
+
+    def state(self, one):
+        """A momentum checkpoint, and no code; or none, and why."""
+        data, lack = self.blob(3, one.state)
+        if lack:
+            return None, lack
+        state = remerge.read_state(data, self.layout.size)
+        return state, None if state else "MRG-009"
+
+    def verdict(self):
+        worst = max((SEVERITIES.index(f["severity"]) for f in self.notes.findings), default=0)
+        return ("FAILED", 1) if worst == 2 else ("INCOMPLETE", 3) if worst == 1 or not self.verified else ("PASSED", 0)
+
+
+def frame_at(file, at):
+    """The length of the envelope in the frame at this byte, if its length and the heads of payload and signature agree."""
+    length = int.from_bytes(file[at:at + 4], "little")
+    head = file[at + 4:at + 8]
+    if len(head) < 3 or head[0] != 0x82 or not 3 <= length <= records.RECORD_BYTES or at + 4 + length > len(file):
+        return None
+    if head[1] == 0x58:
+        signature = 3 + head[2]
+    elif head[1] == 0x59 and len(head) == 4:
+        signature = 4 + int.from_bytes(head[2:4], "big")
+    else:
+        return None
+    at += 4 + signature
+    return length if length == signature + 66 and file[at:at + 2] == b"\x58\x40" else None
+
+
+class Scan:
+    """One feed file: frames, signatures, links."""
+
+    def __init__(self, audit, key):
+        self.audit, self.notes, self.chain = audit, audit.notes, audit.chain
+        self.of, self.behind_gap, self.found = key[1:], None, set()
+        self.feed = records.Feed(*self.of)
+        self.base = {"file": name_of(key), "member": key[1], "incarnation": key[2]}
+        self.file = audit.source.read(key, FEED_BYTES, audit.notes) or b""
+
+    def run(self):
+        at, damaged, items = 0, False, []
+        while at < len(self.file):
+            length = frame_at(self.file, at)
+            if length is not None:
+                items += self.frame(at, self.file[at + 4:at + 4 + length])
+                at, damaged = at + 4 + length, False
+                continue
+            if not damaged:
+                self.notes.add("FRM-001", {**self.base, "offset": at})
+            at, damaged = at + 1, True
+        for one in self.ranked(items):
+            self.place(one)
+
+    def frame(self, offset, data):
+        place = {**self.base, "offset": offset}
+        try:
+            one = records.check(data, self.chain, True)
+        except Refused as refused:
+            self.notes.add(refused.code, place)
+            return []
+        if (one.member, one.incarnation) != self.of:
+            self.notes.add("FRM-002", {**place, "seq": one.seq, "record": one.id})
+            return []
+        one.offset = offset
+        one.where = {**place, "seq": one.seq, "record": one.id}
+        return [one]
+
+    def ranked(self, items):
+        """The order of linking: if a cut says which history stands, that one first; what is void last."""
+        cut, stands = self.chain.newest.cut_of.get(self.of[0]), set()
+        if cut and cut[1] == self.of[1] and 2 in cut:
+            prev, at = {one.id: one.prev for one in items}, cut[2][1]
+            while at is not None and at not in stands:
+                stands.add(at)
+                at = prev.get(at)
+        return sorted(items, key=lambda one: 2 if one.void else 0 if not stands or one.id in stands else 1)
+
+    def place(self, one):
+        if one.id in self.found:
+            return self.notes.add("LNK-002", one.where)
+        one.linked = self.link(one)
+        if one.void:
+            self.notes.run("CUT-001", one.where)
+            one.linked = False
+        one.loose = not one.linked and not one.void
+        self.audit.verified += not one.loose
+        self.found.add(one.id)
+        self.audit.all.append(one)
+
+    def link(self, one):
+        if self.behind_gap:
+            last, self.behind_gap = self.behind_gap, one
+            if one.seq > last.seq + 1:
+                self.notes.add("LNK-001", one.where)
+            elif one.seq <= last.seq or one.prev != last.id:
+                self.notes.add("LNK-003", one.where)
+                return False
+            return True
+        try:
+            outcome = self.feed.offer(one)
+        except Refused as refused:
+            self.notes.add(refused.code, one.where)
+            return False
+        if outcome[0] == "gap":
+            self.notes.add("LNK-001", one.where)
+            self.behind_gap = one
+        elif outcome[0] == "fork":
+            self.audit.forks.setdefault((*self.of, outcome[2]), one.where)
+            return False
+        return True
+
+
+class Walk:
+    """One member's records, one after the other: what they build on, whom they merged, what they published."""
+
+    def __init__(self, audit):
+        self.audit, self.notes = audit, audit.notes
+        self.last, self.payload, self.momentum = None, None, None  # newest update, its payload, (record id, state after it)
+
+    def record(self, one):
+        if one.incarnation and one.seq == 0:
+            self.incarnation(one)
+        payload = self.bodies(one)
+        if not one.linked:
+            return
+        manifest, known = self.audit.chain.versions[one.version], self.audit.by_id
+        parents = [known.get(parent) for parent in one.parents]
+        if None in parents:
+            self.notes.run("DAG-001", one.where)
+        try:
+            admit(one, known.get(one.prev), parents, manifest.policy, self.audit.layout)
+        except Refused as refused:
+            self.notes.add(refused.code, one.where)
+        if one.kind == UPDATE:
+            candidates = [m[0] for m in manifest.members if m[4] == 0 and m[0] not in manifest.cut_of and m[0] != one.member]
+            order = adapter.draw(self.audit.network, one.member, one.incarnation, one.seq, candidates)
+            if None not in parents:
+                self.rules(one, parents, order, manifest)
+            if self.audit.recompute:
+                self.merge(one, parents, order, manifest, payload)
+            self.last, self.payload = one, payload
+
+    def incarnation(self, one):
+        self.notes.add("INC-001", one.where)
+        prev = self.audit.by_id.get(one.prev)
+        if prev is None:
+            self.notes.add("INC-003", one.where)
+        elif prev.member != one.member or prev.incarnation >= one.incarnation:
+            self.notes.add("INC-002", one.where)
+
+    def bodies(self, one):
+        if one.kind == EVIDENCE_KIND:
+            self.evidence(one)
+        if one.state:
+            self.lack(one, self.audit.state(one)[1])
+        if one.kind != UPDATE:
+            return None
+        payload, lack = self.audit.payload(one)
+        self.lack(one, lack)
+        return payload
+
+    def evidence(self, one):
+        kind = 4 if (4, one.body[0]) in self.audit.source.lengths else 3
+        lack = self.audit.blob(kind, one.body)[1]
+        if lack:
+            return self.notes.add("EVD-004" if lack == "missing" else lack, one.where)
+        accused = self.audit.convicted.get(one.body[0])
+        if accused != (one.spec[0], one.spec[1], one.spec[2]):
+            self.notes.add("EVD-003" if accused else "EVD-001", one.where)
+
+    def lack(self, one, lack):
+        if lack == "missing":
+            keep = self.audit.chain.newest.policy.keep
+            pruned = keep and one.round is not None and one.round + keep < self.audit.newest
+            self.notes.run("BLB-002" if pruned else "BLB-001", one.where)
+        elif lack:
+            self.notes.add(lack, one.where)
+
+    def rules(self, one, parents, order, manifest):
+        """The rules of an update that need the author's other records, or the draw."""
+        policy, last = manifest.policy, self.last
+        own = next((p for p in parents if p.member == one.member), None)
+        if own and last and own.id != last.id and last.incarnation == one.incarnation:
+            self.notes.add("UPD-004", one.where)
+        if not own and last and last.round + len(policy.ages) >= one.round:
+            self.notes.add("UPD-009", one.where)
+        if last and policy.rounds and last.round >= policy.rounds:
+            self.notes.add("UPD-006", one.where)
+        if not policy.least_steps <= one.spec[5] <= policy.most_steps:
+            self.notes.add("UPD-007", one.where)
+        used = {p.member for p in parents if p.member != one.member}
+        skips = [(manifest.members[skip[0]][0], skip[1]) for skip in one.spec[4]]
+        code = drawn(order, used, skips, policy.draw)
+        if code:
+            self.notes.add(code, one.where)
+
+    def merge(self, one, parents, order, manifest, payload):
+        codes, state = ["MRG-003"], None
+        if None not in parents:
+            own = (self.last.id, self.payload) if self.last and self.payload else None
+            case = remerge.Case(self.audit, one, parents, order, manifest, own)
+            codes, state = case.run(self.momentum, payload)
+        self.audit.merges += not codes
+        for code in codes:
+            (self.notes.run if code in INCOMPLETE else self.notes.add)(code, one.where)
+        if not state and one.state:  # where the chain of merges is broken, a checkpoint mends it
+            state = self.audit.state(one)[0]
+        self.momentum = (one.id, state) if state else None
+
+
+def admit(one, prev, parents, policy, layout):
+    """The rules that need the records that one builds on; what cannot be said without a missing one is left out."""
+    known = [p for p in parents if p]
+    below = ([prev] if prev and one.seq == 0 else []) + known
+    adapter.need(all(one.clock > p.clock for p in below), "RULE-004")
+    whole = len(known) == len(parents)
+    if whole and (one.prev is None or prev):
+        newest = max((p.clock for p in known + ([prev] if prev else [])), default=0)
+        adapter.need(one.clock <= newest + 1 + CLOCK_STEP, "RULE-013")
+    if one.kind == RELEASE and known:
+        adapter.need(known[0].round == one.spec[0], "RULE-011")
+    if one.kind == UPDATE:
+        admit_update(one, parents, known, whole, policy, layout)
+
+
+def admit_update(one, parents, known, whole, policy, layout):
+    adapter.need(len({p.member for p in known}) == len(known), "RULE-002")
+    for p in known:
+        adapter.need(p.member != one.member or (p.incarnation, p.seq) < (one.incarnation, one.seq), "RULE-003")
+        adapter.need(p.round is not None, "RULE-001")
+    newest = max((p.round for p in known), default=None)
+    want = policy.round_after(newest or 0)
+    adapter.need(one.round == want or (not whole and one.round > want), "RULE-005")
+    base = next((p.round for p in known if p.member == one.member), newest if whole else None)
+    for p, weight in zip(parents, one.spec[2]):
+        if p and base is not None:
+            right = adapter.weigh(policy.ages, base, p)
+            adapter.need(right is not None, "RULE-007")
+            adapter.need(right == weight, "RULE-008")
+    adapter.need(one.spec[1] == policy.phase(one.round), "RULE-006")
+    adapter.need(one.codec == policy.codec, "RULE-009")
+    adapter.need(one.body[1] == layout.payload_length(policy.codec), "RULE-010")
+    if one.state:
+        due = policy.momentum and policy.checkpoint and one.round % policy.checkpoint == 0
+        adapter.need(due and one.state[1] == 16 * layout.size, "RULE-014")
+
+
+def drawn(order, used, skips, draw):
+    """Whether those used and skipped are those whom the draw names, in its order; else a code."""
+    merged = fetched = walked = listed = 0
+    for member in order:
+        if member in used:
+            merged, fetched = merged + 1, fetched + 1
+        elif listed < len(skips) and skips[listed][0] == member:
+            fetched, listed = fetched + (skips[listed][1] == DISTANCE), listed + 1
+        else:
+            break
+        walked += 1
+    if listed < len(skips) or merged < len(used):
+        return "DRW-001"
+    if fetched > draw:
+        return "DRW-002"
+    return "DRW-003" if fetched < draw and walked < min(len(order), 64) else None
+
+
+def verify(path, network, anchors=(), allow_unanchored=False, recompute=True):
+    """Audits an archive: verdict, exit code and findings. Raises `Unreadable` if the medium fails."""
+    try:
+        audit = Audit(open_archive(path), network, frozenset(anchors), allow_unanchored, recompute)
+        verdict, code = audit.run()
+    except (OSError, MemoryError) as error:
+        raise Unreadable(str(error)) from None
+    return verdict, code, audit
+
+
+def shown(finding):
+    return {key: value.hex() if isinstance(value, bytes) else value for key, value in finding.items()}
+
+
+def report(verdict, code, audit, as_json):
+    order = {severity: -i for i, severity in enumerate(SEVERITIES)}
+    findings = sorted(map(shown, audit.notes.findings), key=lambda f: (order[f["severity"]], f["file"], f.get("offset", -1), f["code"]))
+    if as_json:
+        for finding in findings:
+            print(json.dumps({"schema": SCHEMA, "type": "finding", **finding}))
+        print(json.dumps({"schema": SCHEMA, "type": "summary", "tool": "verify.py", "verdict": verdict, "exit": code,
+                          "network": audit.network.hex(), "findings": len(findings), "records": audit.verified,
+                          "merges": audit.merges}))
+        return
+    for finding in findings:
+        place = ascii(finding["file"])[1:-1] + (f" at byte {finding['offset']}" if "offset" in finding else "")
+        who = "".join(f", {key} {finding[key]}" for key in ("member", "incarnation", "seq", "record") if key in finding)
+        print(f"{finding['severity']:10} {finding['code']}  {place}{who}")
+    print(f"{verdict}: {audit.verified} records, {audit.merges} merges recomputed")
+
+
+def identity(text):
+    if not re.fullmatch("[0-9a-f]{64}", text):
+        raise argparse.ArgumentTypeError("64 hexadecimal digits in lower case are wanted")
+    return bytes.fromhex(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False, epilog="`verify.py vectors FOLDER` checks vectors")
+    parser.add_argument("archive", help="a folder or a tar of one")
+    parser.add_argument("--network", type=identity, required=True, metavar="HEX")
+    parser.add_argument("--anchor", type=identity, action="extend", nargs="+", default=[], metavar="ID")
+    parser.add_argument("--allow-unanchored", action="store_true")
+    parser.add_argument("--no-recompute", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    if sys.argv[1:2] == ["vectors"] and len(sys.argv) == 3:
+        import vectors
+        return vectors.main(sys.argv[2])
+    args = parser.parse_args()
+    try:
+        verdict, code, audit = verify(args.archive, args.network, args.anchor, args.allow_unanchored, not args.no_recompute)
+    except Unreadable as error:
+        print(f"verify.py: cannot read the archive: {error!a}", file=sys.stderr)
+        return 4
+    report(verdict, code, audit, args.json)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
