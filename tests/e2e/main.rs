@@ -9,4 +9,5 @@ mod four_nodes;
 mod huge;
 mod join;
 mod kill;
+mod oracle;
 mod pause;

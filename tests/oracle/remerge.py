@@ -140,7 +140,7 @@ class Case:
         return [v for v in voices if v], not fits or len(fits) > TRIES or None in voices
 
     def published(self, merged, payload):
-        codes, layout, policy = [], self.audit.layout, self.policy
+        codes, policy = [], self.policy
         if payload:
             if adapter.distance2(payload.values, merged.values) > (policy.norm_bound << 16) ** 2:
                 codes.append("MRG-004")
