@@ -8,13 +8,13 @@ use std::{
 };
 
 use super::{
-    Archive, Severity, bundles,
+    Archive, Contribution, Severity, bundles, contribution,
     finding::{Notes, Place},
     layout::{FEED_FILE_BYTES, Name},
     light::{Index, Light, Stand},
     report::{Counts, MemberReport, Report},
     rules::Rules,
-    scan::{self, Scan, scan},
+    scan::{self, Keep, Scan, scan},
     source::Source,
     walk::{Audit, Walk, walk},
     work::each,
@@ -56,7 +56,7 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     let Some(rules) = Rules::load(&source, options.network, &mut counts.manifests, &mut notes)? else {
         notes.add("ARC-003", &Place::default(), "no record could be checked");
         let digest = digest(&source, &BTreeMap::new())?;
-        return Ok(report(options, None, digest, false, counts, Vec::new(), notes));
+        return Ok(report(options, None, (digest, false), counts, (Vec::new(), Vec::new()), notes));
     };
     let feeds = source.feeds();
     let lengths = feeds.iter().filter_map(|feed| source.length(Name::Feed(feed.0, feed.1)));
@@ -67,7 +67,7 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
         progress(before.saturating_add(bytes).min(total), total);
     };
 
-    let scans = each(feeds.len(), options.threads, |at| scan(&source, &rules, feeds[at], &seen));
+    let scans = each(feeds.len(), options.threads, |at| scan(&source, &rules, feeds[at], Keep::Short, &seen));
     let mut tallies = BTreeMap::new();
     let mut gathered = Gathered::default();
     for (feed, scan) in feeds.iter().zip(scans) {
@@ -97,10 +97,13 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     let walks = walks.into_iter().collect::<io::Result<Vec<Walk>>>()?;
 
     let mut reports = member_reports(&rules, &index, &heads, &members, &walks);
-    for walk in walks {
+    let mut parts = Vec::new();
+    for (member, walk) in members.iter().zip(walks) {
         counts.add(&walk.counts);
         notes.absorb(walk.notes);
+        parts.push((*member, walk.own, walk.choices));
     }
+    let contributions = contribution::gather(rules.publishers(), parts.into_iter());
     settle(&rules, &forks, &mut reports, &mut notes);
     if !options.recompute {
         notes.add("MRG-007", &Place::default(), "the audit was asked not to recompute merges");
@@ -114,16 +117,15 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     for tally in tallies.into_values() {
         counts.feeds.add(tally);
     }
-    Ok(report(options, Some(version), digest, anchored, counts, reports, notes))
+    Ok(report(options, Some(version), (digest, anchored), counts, (reports, contributions), notes))
 }
 
 fn report(
     options: &Options,
     manifest_version: Option<u64>,
-    digest: [u8; 32],
-    anchored: bool,
+    (digest, anchored): ([u8; 32], bool),
     counts: Counts,
-    members: Vec<MemberReport>,
+    (members, contributions): (Vec<MemberReport>, Vec<(MemberId, String, Contribution)>),
     notes: Notes,
 ) -> Report {
     Report {
@@ -134,6 +136,7 @@ fn report(
         recomputed: options.recompute,
         counts,
         members,
+        contributions,
         findings: notes.into_findings(),
     }
 }
@@ -172,9 +175,7 @@ fn unreferenced(source: &Source<'_>, index: &Index, notes: &mut Notes) {
 /// Says of each fork whether a cut settles it.
 fn settle(rules: &Rules, forks: &Forks, reports: &mut [MemberReport], notes: &mut Notes) {
     for ((member, incarnation, seq), place) in forks {
-        let cut = rules.chain().current().cuts.iter().find(|cut| cut.member == *member);
-        let settled = cut.is_some_and(|cut| cut.incarnation <= *incarnation);
-        let code = if settled { "FORK-002" } else { "FORK-001" };
+        let code = if rules.settles(member, *incarnation) { "FORK-002" } else { "FORK-001" };
         let label = rules.label(member);
         let text = format!("member {label:?} ({member}) signed two records for place {incarnation}/{seq}");
         let place = Place { feed: Some((*member, *incarnation)), seq: Some(*seq), ..place.clone() };
@@ -220,8 +221,8 @@ fn member_reports(
             records: records().count() as u64,
             updates: updates().count() as u64,
             last_round: updates().filter_map(|light| light.round).max().unwrap_or_default(),
-            merged_by_others: walks.iter().filter_map(|walk| walk.merged.get(member)).sum(),
-            merged_others: walk.merged.values().sum(),
+            merged_by_others: walks.iter().filter_map(|walk| walk.choices.merged.get(member)).sum(),
+            merged_others: walk.choices.merged.values().sum(),
             merges: walk.counts.merges,
             equivocated: false,
         }

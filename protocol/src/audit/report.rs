@@ -1,6 +1,6 @@
 //! The report of an audit, and the one verdict that everything shown derives from.
 
-use super::{Finding, Severity};
+use super::{Contribution, Finding, Severity};
 use crate::{
     base::{MemberId, NetworkId, Round},
     feed::Head,
@@ -118,6 +118,8 @@ pub struct Report {
     pub counts: Counts,
     /// By member id.
     pub members: Vec<MemberReport>,
+    /// What everyone put in that any version allows to publish, by member id: who, under which label.
+    pub contributions: Vec<(MemberId, String, Contribution)>,
     /// Sorted: failures first, then by file, offset, code.
     pub findings: Vec<Finding>,
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, Subcommand};
 
+use crate::pin::Pin;
+
 /// Checks an archive of a Chorale network, offline: signatures, feeds, rules, and every merge computed again.
 #[derive(Debug, Parser)]
 #[command(name = "chorale-audit", version, after_help = EXITS)]
@@ -19,6 +21,8 @@ unsupported or unanchored; 4 the archive cannot be read.";
 pub(crate) enum Command {
     /// Checks everything in an archive.
     Verify(Verify),
+    /// Shows what each member put in: rounds, examples, bytes, movement, privacy claims, and what the others made of it.
+    Contributions(Contributions),
     /// Says what a finding's code means and what to do about it; without a code, lists them all.
     Explain {
         /// Such as MRG-001.
@@ -38,6 +42,35 @@ pub(crate) enum Command {
         /// The record's id or the beginning of it.
         id: String,
     },
+}
+
+impl Command {
+    /// Whether results are wanted as JSON, errors among them.
+    pub(crate) fn wants_json(&self) -> bool {
+        match self {
+            Self::Verify(args) => args.json,
+            Self::Contributions(args) => args.json,
+            Self::Explain { .. } | Self::Feed { .. } | Self::Record { .. } => false,
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXITS)]
+pub(crate) struct Contributions {
+    /// A folder or a tar of one.
+    pub(crate) archive: PathBuf,
+    #[command(flatten)]
+    pub(crate) pin: Pin,
+    /// Do not compute merges again: nothing is measured, and the verdict is incomplete at best.
+    #[arg(long)]
+    pub(crate) no_recompute: bool,
+    /// Threads; by default one for each processor.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// One JSON line for each member, then a summary.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

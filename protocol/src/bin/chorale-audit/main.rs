@@ -4,12 +4,18 @@
 //! unanchored · 4 the archive cannot be read. Results go to stdout, progress and errors to stderr.
 
 mod args;
+mod chain;
+mod contributions;
 mod escape;
 mod exit;
+mod file;
 mod folder;
 mod human;
 mod json;
 mod list;
+mod pin;
+mod progress;
+mod table;
 mod tarball;
 mod verify;
 
@@ -32,9 +38,10 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
-    let wants_json = matches!(&args.command, Command::Verify(verify) if verify.json);
+    let wants_json = args.command.wants_json();
     let result = match &args.command {
         Command::Verify(args) => verify::verify(args),
+        Command::Contributions(args) => contributions::contributions(args),
         Command::Explain { code } => list::explain(code.as_deref()),
         Command::Feed { archive, feed } => list::feeds(archive, feed.as_deref()),
         Command::Record { archive, id } => list::record(archive, id),
