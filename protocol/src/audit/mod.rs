@@ -25,6 +25,7 @@ mod scan;
 mod source;
 mod survey;
 mod walk;
+pub mod words;
 mod work;
 
 pub use archive::Archive;

@@ -8,9 +8,7 @@ use std::io;
 use bytes::Bytes;
 
 use super::{
-    Archive, Branch, Finding, Severity, Stand,
-    blob::{self, Lack},
-    bundles,
+    Archive, Branch, Finding, Severity, Stand, blob, bundles,
     finding::Notes,
     layout::Name,
     report::Tally,
@@ -148,10 +146,7 @@ impl<'a> Survey<'a> {
     /// # Errors
     /// The medium.
     pub fn blob(&self, body: Body) -> io::Result<Option<Bytes>> {
-        Ok(match blob::read(&self.source, Name::Blob(body.hash), body)? {
-            Ok(bytes) => Some(bytes),
-            Err(Lack::Missing | Lack::Wrong(..)) => None,
-        })
+        Ok(blob::read(&self.source, Name::Blob(body.hash), body)?.ok())
     }
 }
 

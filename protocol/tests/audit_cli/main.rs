@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod contributions;
+mod forks;
+mod lineage;
+mod manifest;
 mod verify;
 #[path = "../audit/world.rs"]
 mod world;

@@ -12,9 +12,8 @@ use serde_json::{Value, json};
 
 use crate::{
     args::Contributions,
-    chain,
     exit::{Exit, OrExit, Trouble},
-    file, folder, json, progress,
+    file, folder, json, progress, survey,
     table::{Table, bytes, milli, norm},
 };
 
@@ -23,7 +22,7 @@ pub(crate) fn contributions(args: &Contributions) -> Result<Exit, Trouble> {
     let archive = folder::open(&args.archive).or_io()?;
     let network = match pinned {
         Some(network) => network,
-        None => chain::own(&*archive)?.network(),
+        None => survey::open(&*archive, &args.archive, None)?.chain().network(),
     };
     let options = Options {
         network,

@@ -7,21 +7,27 @@ mod args;
 mod chain;
 mod contributions;
 mod escape;
+mod evidence;
 mod exit;
 mod file;
 mod folder;
+mod forks;
 mod human;
 mod json;
+mod lineage;
 mod list;
+mod manifest;
 mod pin;
 mod progress;
+mod survey;
+mod svg;
 mod table;
 mod tarball;
 mod verify;
 
 use std::{env, process::ExitCode};
 
-use args::{Args, Command};
+use args::{Args, Command, EvidenceCommand};
 use clap::Parser;
 use exit::{Exit, Trouble};
 
@@ -42,6 +48,10 @@ fn main() -> ExitCode {
     let result = match &args.command {
         Command::Verify(args) => verify::verify(args),
         Command::Contributions(args) => contributions::contributions(args),
+        Command::Lineage(args) => lineage::lineage(args),
+        Command::Forks(args) => forks::forks(args),
+        Command::Evidence(EvidenceCommand::Verify(args)) => evidence::verify(args),
+        Command::Manifest(command) => manifest::run(command),
         Command::Explain { code } => list::explain(code.as_deref()),
         Command::Feed { archive, feed } => list::feeds(archive, feed.as_deref()),
         Command::Record { archive, id } => list::record(archive, id),

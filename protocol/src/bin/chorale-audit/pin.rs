@@ -32,6 +32,11 @@ impl Pin {
         }
         network(self.network.as_deref(), self.genesis.as_deref()).map(Some)
     }
+
+    /// The genesis file, if one was named.
+    pub(crate) fn genesis(&self) -> Option<&Path> {
+        self.genesis.as_deref()
+    }
 }
 
 /// The network of this id, or of this genesis.
