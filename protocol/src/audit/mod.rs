@@ -8,6 +8,7 @@ mod archive;
 mod blob;
 mod bundles;
 pub mod codes;
+mod compare;
 mod contribution;
 mod drawn;
 mod finding;
@@ -29,6 +30,7 @@ pub mod words;
 mod work;
 
 pub use archive::Archive;
+pub use compare::{Comparison, Sides, Split};
 pub use contribution::{Contribution, Publication};
 pub use finding::{Finding, Severity};
 pub use forks::{Fork, Forks};

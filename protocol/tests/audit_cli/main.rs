@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod contributions;
+mod diff;
+mod export;
 mod forks;
 mod lineage;
 mod manifest;

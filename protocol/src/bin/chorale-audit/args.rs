@@ -33,6 +33,10 @@ pub(crate) enum Command {
     /// Shows, checks and compares versions of the network's manifest.
     #[command(subcommand)]
     Manifest(ManifestCommand),
+    /// Says what two archives of one network do not share, and who showed them different histories.
+    Diff(DiffArgs),
+    /// Writes an archive's updates for other programs.
+    Export(ExportArgs),
     /// Says what a finding's code means and what to do about it; without a code, lists them all.
     Explain {
         /// Such as MRG-001.
@@ -66,7 +70,8 @@ impl Command {
             Self::Manifest(ManifestCommand::Show(args)) => args.json,
             Self::Manifest(ManifestCommand::Verify(args)) => args.json,
             Self::Manifest(ManifestCommand::Diff(args)) => args.json,
-            Self::Explain { .. } | Self::Feed { .. } | Self::Record { .. } => false,
+            Self::Diff(args) => args.json,
+            Self::Export(_) | Self::Explain { .. } | Self::Feed { .. } | Self::Record { .. } => false,
         }
     }
 }
@@ -242,4 +247,55 @@ pub(crate) struct ManifestDiff {
     /// One JSON line for each change, then a summary.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Records are compared, blobs and bundles by name. Exit codes: 0 compared, and no split view; 1 a split view: one feed shows two
+/// histories, or one manifest version has two forms; or the archives are of different networks; 2 usage; 3 no split view, but something
+/// could not be read; 4 an archive cannot be read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DiffArgs {
+    /// A folder or a tar of one.
+    #[arg(value_name = "ARCHIVE_A")]
+    pub(crate) a: PathBuf,
+    /// Another one.
+    #[arg(value_name = "ARCHIVE_B")]
+    pub(crate) b: PathBuf,
+    #[command(flatten)]
+    pub(crate) pin: Pin,
+    /// Where to write the evidence of the first split view, if there is one; `evidence verify` reads it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) evidence_out: Option<PathBuf>,
+    /// JSON lines, with every id; then a summary.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Signatures and links are checked, rules and merges are not. Exit codes: 0 written; 1 it does not verify; 2 usage; 3 written, but a
+/// payload is missing, or there was nothing to write; 4 a file cannot be read or written.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// A folder or a tar of one.
+    pub(crate) archive: PathBuf,
+    #[command(flatten)]
+    pub(crate) pin: Pin,
+    /// In which form.
+    #[arg(long = "as", value_enum)]
+    pub(crate) form: Form,
+    /// For safetensors, which adapter: the beginning of a record's id, a release's label, or a member's label or id.
+    #[arg(long, value_name = "RECORD|RELEASE|MEMBER")]
+    pub(crate) of: Option<String>,
+    /// For safetensors, the file to write.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// In which form to export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// A line for each update.
+    Csv,
+    /// An in-toto Statement a line: of each release, then of each member's newest update.
+    InToto,
+    /// One adapter in f32, its tensors named as Hugging Face PEFT does.
+    Safetensors,
 }

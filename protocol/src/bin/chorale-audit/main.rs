@@ -6,9 +6,11 @@
 mod args;
 mod chain;
 mod contributions;
+mod diff;
 mod escape;
 mod evidence;
 mod exit;
+mod export;
 mod file;
 mod folder;
 mod forks;
@@ -52,6 +54,8 @@ fn main() -> ExitCode {
         Command::Forks(args) => forks::forks(args),
         Command::Evidence(EvidenceCommand::Verify(args)) => evidence::verify(args),
         Command::Manifest(command) => manifest::run(command),
+        Command::Diff(args) => diff::diff(args),
+        Command::Export(args) => export::export(args),
         Command::Explain { code } => list::explain(code.as_deref()),
         Command::Feed { archive, feed } => list::feeds(archive, feed.as_deref()),
         Command::Record { archive, id } => list::record(archive, id),
