@@ -38,7 +38,7 @@ pub use frames::{Piece, Pieces, pieces};
 pub use light::Stand;
 pub use lineage::{Ancestry, Lineage, Node};
 pub use memory::{ArchiveBuilder, MemoryArchive};
-pub use replay::{Options, replay};
+pub use replay::{Options, listing, replay};
 pub use report::{Counts, MemberReport, Report, Tally, Verdict};
 pub use scan::Branch;
 pub use survey::{FeedSurvey, Survey, SurveyError};

@@ -55,8 +55,8 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     let source = Source::new(archive, &mut notes)?;
     let Some(rules) = Rules::load(&source, options.network, &mut counts.manifests, &mut notes)? else {
         notes.add("ARC-003", &Place::default(), "no record could be checked");
-        let digest = digest(&source, &BTreeMap::new())?;
-        return Ok(report(options, None, (digest, false), counts, (Vec::new(), Vec::new()), notes));
+        let listing = list(&source, &BTreeMap::new())?;
+        return Ok(report(options, None, (listing, false), counts, (Vec::new(), Vec::new()), notes));
     };
     let feeds = source.feeds();
     let lengths = feeds.iter().filter_map(|feed| source.length(Name::Feed(feed.0, feed.1)));
@@ -112,18 +112,18 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
         notes.add("ARC-003", &Place::default(), "no record could be verified");
     }
     let anchored = anchor(options, &index, &mut notes);
-    let digest = digest(&source, &digests)?;
+    let listing = list(&source, &digests)?;
     let version = rules.chain().current().version;
     for tally in tallies.into_values() {
         counts.feeds.add(tally);
     }
-    Ok(report(options, Some(version), (digest, anchored), counts, (reports, contributions), notes))
+    Ok(report(options, Some(version), (listing, anchored), counts, (reports, contributions), notes))
 }
 
 fn report(
     options: &Options,
     manifest_version: Option<u64>,
-    (digest, anchored): ([u8; 32], bool),
+    (listing, anchored): (String, bool),
     counts: Counts,
     (members, contributions): (Vec<MemberReport>, Vec<(MemberId, String, Contribution)>),
     notes: Notes,
@@ -131,7 +131,8 @@ fn report(
     Report {
         network: options.network,
         manifest_version,
-        digest,
+        digest: blob_hash(listing.as_bytes()).0,
+        listing,
         anchored,
         recomputed: options.recompute,
         counts,
@@ -230,8 +231,17 @@ fn member_reports(
     members.iter().zip(walks).map(|(member, walk)| one(member, walk)).collect()
 }
 
-/// See [`Report::digest`].
-fn digest(source: &Source<'_>, feeds: &BTreeMap<(MemberId, Incarnation), BlobHash>) -> io::Result<[u8; 32]> {
+/// The lines `<blake3 hex>  <name>\n` of the files of an archive that an audit reads, by name, as `b3sum` writes them; a blob's hash
+/// is taken from its name.
+///
+/// # Errors
+/// The medium.
+pub fn listing(archive: &dyn Archive) -> io::Result<String> {
+    list(&Source::new(archive, &mut Notes::default())?, &BTreeMap::new())
+}
+
+/// See [`listing`]. Feeds whose hash is known are not read again.
+fn list(source: &Source<'_>, feeds: &BTreeMap<(MemberId, Incarnation), BlobHash>) -> io::Result<String> {
     let mut lines = String::new();
     for (name, length) in source.files() {
         let hash = match name {
@@ -247,5 +257,5 @@ fn digest(source: &Source<'_>, feeds: &BTreeMap<(MemberId, Incarnation), BlobHas
             let _ = writeln!(lines, "{hash}  {name}");
         }
     }
-    Ok(blob_hash(lines.as_bytes()).0)
+    Ok(lines)
 }

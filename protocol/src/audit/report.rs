@@ -108,8 +108,10 @@ pub struct Report {
     pub network: NetworkId,
     /// The newest manifest version that verifies, if any does.
     pub manifest_version: Option<u64>,
-    /// BLAKE3 of the lines `<blake3 hex>  <name>\n` of the files read, by name; a blob's hash is taken from its name.
+    /// BLAKE3 of `listing`.
     pub digest: [u8; 32],
+    /// The lines `<blake3 hex>  <name>\n` of the files read, by name; a blob's hash is taken from its name.
+    pub listing: String,
     /// Whether the anchors were given and all found.
     pub anchored: bool,
     /// Whether merges were recomputed.

@@ -67,7 +67,7 @@ fn a_split_view_exits_with_1_and_becomes_evidence_that_verifies() {
     // Neither archive shows a fork by itself: each holds one of the two histories.
     let before =
         |record: &Checked| record.record().member != first.record().member || record.record().seq < first.record().seq;
-    let archive = some(&world, &[other.clone()], before);
+    let archive = some(&world, std::slice::from_ref(&other), before);
     let stage = Stage::of(world, |_, _| {});
     let split = beside(&stage, "split", &archive);
     for (a, b) in [(&stage.folder, &split), (&split, &stage.tar)] {

@@ -3,10 +3,12 @@
 
 mod contributions;
 mod diff;
+mod document;
 mod export;
 mod forks;
 mod lineage;
 mod manifest;
+mod report;
 mod verify;
 #[path = "../audit/world.rs"]
 mod world;

@@ -4,12 +4,12 @@ use std::io::{self, Write};
 
 use chorale_protocol::audit::{Finding, Report, Tally, Verdict, codes};
 
-use crate::{args::Verify, escape::escape, json::severity};
+use crate::{args::Checks, escape::escape, json::severity};
 
 /// Findings of one severity and code that are shown in full; the others are in the JSON report.
 const SHOWN: usize = 10;
 
-const NOT_PROVED: &[&str] = &[
+pub(crate) const NOT_PROVED: &[&str] = &[
     "that training ran as described, on the data or with the loss, steps or noise that records claim",
     "that a member who was skipped as absent, stale, unreachable or refused was so",
     "that nothing was withheld: only that what is here, up to the anchors, hangs together",
@@ -19,7 +19,7 @@ const NOT_PROVED: &[&str] = &[
     "that a model is safe or good",
 ];
 
-pub(crate) fn report(report: &Report, verdict: Verdict, args: &Verify) -> io::Result<()> {
+pub(crate) fn report(report: &Report, verdict: Verdict, args: &Checks) -> io::Result<()> {
     let mut out = io::stdout().lock();
     findings(&mut out, report, args)?;
     counts(&mut out, report)?;
@@ -34,7 +34,7 @@ pub(crate) fn report(report: &Report, verdict: Verdict, args: &Verify) -> io::Re
     out.flush()
 }
 
-fn findings(out: &mut impl Write, report: &Report, args: &Verify) -> io::Result<()> {
+fn findings(out: &mut impl Write, report: &Report, args: &Checks) -> io::Result<()> {
     let mut shown: Option<&Finding> = None;
     let mut same = 0;
     for finding in &report.findings {

@@ -7,6 +7,7 @@ mod args;
 mod chain;
 mod contributions;
 mod diff;
+mod dsse;
 mod escape;
 mod evidence;
 mod exit;
@@ -16,11 +17,14 @@ mod folder;
 mod forks;
 mod human;
 mod json;
+mod key;
 mod lineage;
 mod list;
 mod manifest;
 mod pin;
 mod progress;
+mod report;
+mod summary;
 mod survey;
 mod svg;
 mod table;
@@ -56,6 +60,8 @@ fn main() -> ExitCode {
         Command::Manifest(command) => manifest::run(command),
         Command::Diff(args) => diff::diff(args),
         Command::Export(args) => export::export(args),
+        Command::Report(args) => report::report(args),
+        Command::Key(command) => key::run(command),
         Command::Explain { code } => list::explain(code.as_deref()),
         Command::Feed { archive, feed } => list::feeds(archive, feed.as_deref()),
         Command::Record { archive, id } => list::record(archive, id),

@@ -4,12 +4,12 @@ use std::{path::Path, thread};
 
 use anyhow::{Context, anyhow};
 use chorale_protocol::{
-    audit::{Options, replay},
+    audit::{Archive, Options, Report, replay},
     base::RecordId,
 };
 
 use crate::{
-    args::Verify,
+    args::{Checks, Verify},
     exit::{Exit, OrExit, Trouble},
     file, folder, human, json, pin, progress,
 };
@@ -18,19 +18,25 @@ use crate::{
 const ANCHOR_BYTES: u64 = 16 << 20;
 
 pub(crate) fn verify(args: &Verify) -> Result<Exit, Trouble> {
+    let (report, _) = check(&args.checks)?;
+    let verdict = report.verdict();
+    let shown = if args.json { json::report(&report, verdict) } else { human::report(&report, verdict, &args.checks) };
+    shown.context("cannot write the report").or_io()?;
+    Ok(verdict.into())
+}
+
+/// Replays an archive; gives it too.
+pub(crate) fn check(args: &Checks) -> Result<(Report, Box<dyn Archive>), Trouble> {
     let options = options(args)?;
     let archive = folder::open(&args.archive).or_io()?;
     let bar = progress::bar();
     let report = replay(&*archive, &options, &progress::seen(&bar));
     bar.finish_and_clear();
-    let report = report.with_context(|| format!("cannot read {}", args.archive.display())).or_io()?;
-    let verdict = report.verdict();
-    let shown = if args.json { json::report(&report, verdict) } else { human::report(&report, verdict, args) };
-    shown.context("cannot write the report").or_io()?;
-    Ok(verdict.into())
+    Ok((report.with_context(|| format!("cannot read {}", args.archive.display())).or_io()?, archive))
 }
 
-fn options(args: &Verify) -> Result<Options, Trouble> {
+/// What to check.
+pub(crate) fn options(args: &Checks) -> Result<Options, Trouble> {
     let mut anchors = Vec::new();
     for anchor in &args.anchor {
         anchors.extend(read_anchors(anchor)?);

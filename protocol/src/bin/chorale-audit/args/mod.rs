@@ -2,7 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
+
+mod checks;
+mod report;
+
+pub(crate) use checks::Checks;
+pub(crate) use report::{KeyCommand, ReportArgs, ReportCommand, ReportVerify};
 
 use crate::pin::Pin;
 
@@ -14,7 +20,7 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
-const EXITS: &str = "Exit codes: 0 every check ran and passed; 1 a check failed; 2 usage; 3 nothing failed, but incomplete, \
+pub(crate) const EXITS: &str = "Exit codes: 0 every check ran and passed; 1 a check failed; 2 usage; 3 nothing failed, but incomplete, \
 unsupported or unanchored; 4 the archive cannot be read.";
 
 #[derive(Debug, Subcommand)]
@@ -37,6 +43,11 @@ pub(crate) enum Command {
     Diff(DiffArgs),
     /// Writes an archive's updates for other programs.
     Export(ExportArgs),
+    /// Writes a report for people who read no JSON, and signs what it came to.
+    Report(ReportArgs),
+    /// Makes and shows the auditor's own signing key.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Says what a finding's code means and what to do about it; without a code, lists them all.
     Explain {
         /// Such as MRG-001.
@@ -71,7 +82,12 @@ impl Command {
             Self::Manifest(ManifestCommand::Verify(args)) => args.json,
             Self::Manifest(ManifestCommand::Diff(args)) => args.json,
             Self::Diff(args) => args.json,
-            Self::Export(_) | Self::Explain { .. } | Self::Feed { .. } | Self::Record { .. } => false,
+            Self::Report(_)
+            | Self::Key(_)
+            | Self::Export(_)
+            | Self::Explain { .. }
+            | Self::Feed { .. }
+            | Self::Record { .. } => false,
         }
     }
 }
@@ -95,37 +111,21 @@ pub(crate) struct Contributions {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group(ArgGroup::new("which").required(true).args(["network", "genesis"])), after_help = EXITS)]
+#[command(after_help = EXITS)]
 pub(crate) struct Verify {
-    /// A folder or a tar of one.
-    pub(crate) archive: PathBuf,
-    /// The network's id: 64 hexadecimal digits, learnt from someone you trust.
-    #[arg(long, value_name = "HEX")]
-    pub(crate) network: Option<String>,
-    /// Instead of the network's id: its genesis file, from someone you trust.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) genesis: Option<PathBuf>,
-    /// A record that must be there, by id, or a file with one id in each line. The newest you know of, from each member if
-    /// you can. May be given more than once.
-    #[arg(long, value_name = "HEX|FILE")]
-    pub(crate) anchor: Vec<String>,
-    /// Let an archive pass without an anchor, although it may have been cut short.
-    #[arg(long)]
-    pub(crate) allow_unanchored: bool,
-    /// Do not compute merges again. The verdict is then incomplete at best.
-    #[arg(long)]
-    pub(crate) no_recompute: bool,
-    /// Threads; by default one for each processor.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) checks: Checks,
     /// Findings and summary as JSON lines.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Without `--of`, the lineage of every member's newest record is shown. Exit codes: 0 shown; 1 the archive is of another network or its
-/// genesis does not verify; 2 usage; 3 a record named in the lineage is not in the archive; 4 the archive cannot be read.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Without `--of`, the lineage of every member's newest record is shown. Exit codes: 0 shown; 1 the archive is of \
+another network or its genesis does not verify; 2 usage; 3 a record named in the lineage is not in the archive; 4 \
+the archive cannot be read."
+)]
 pub(crate) struct LineageArgs {
     /// A folder or a tar of one.
     pub(crate) archive: PathBuf,
@@ -155,9 +155,12 @@ pub(crate) enum Drawing {
     Svg,
 }
 
-/// Signatures and links are checked. Exit codes: 0 no fork, or every one settled; 1 a fork that no manifest version settles, or another
-/// network; 2 usage; 3 no unsettled fork, but something could not be read that may hide one; 4 the archive cannot be read.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Signatures and links are checked. Exit codes: 0 no fork, or every one settled; 1 a fork that no manifest version \
+settles, or another network; 2 usage; 3 no unsettled fork, but something could not be read that may hide one; 4 the \
+archive cannot be read."
+)]
 pub(crate) struct ForksArgs {
     /// A folder or a tar of one.
     pub(crate) archive: PathBuf,
@@ -174,9 +177,12 @@ pub(crate) enum EvidenceCommand {
     Verify(EvidenceVerify),
 }
 
-/// Keys are those of the manifests: give the genesis, and later versions if the records name them; or an archive that holds them. Exit
-/// codes: 0 it is proof; 1 it proves nothing; 2 usage; 3 a manifest version that it names is not here; 4 a file cannot be read.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Keys are those of the manifests: give the genesis, and later versions if the records name them; or an archive that \
+holds them. Exit codes: 0 it is proof; 1 it proves nothing; 2 usage; 3 a manifest version that it names is not here; \
+4 a file cannot be read."
+)]
 pub(crate) struct EvidenceVerify {
     /// The bundle, such as a file in an archive's folder evidence/.
     pub(crate) file: PathBuf,
@@ -203,9 +209,12 @@ pub(crate) enum ManifestCommand {
     Diff(ManifestDiff),
 }
 
-/// Of an archive, versions of the verified chain are shown. A file is shown by itself: its votes verify, but whether they are enough
-/// only `manifest verify` says. Exit codes: 0 shown; 1 it does not verify; 2 usage; 4 it cannot be read.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Of an archive, versions of the verified chain are shown. A file is shown by itself: its votes verify, but whether \
+they are enough only `manifest verify` says. Exit codes: 0 shown; 1 it does not verify; 2 usage; 4 it cannot be \
+read."
+)]
 pub(crate) struct ManifestShow {
     /// An archive, or manifest files.
     #[arg(required = true, value_name = "ARCHIVE|FILE")]
@@ -218,9 +227,11 @@ pub(crate) struct ManifestShow {
     pub(crate) json: bool,
 }
 
-/// Exit codes: 0 the whole chain verifies; 1 a version does not, or it is another network's; 2 usage; 3 a version is missing; 4 it cannot
-/// be read.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 the whole chain verifies; 1 a version does not, or it is another network's; 2 usage; 3 a version is \
+missing; 4 it cannot be read."
+)]
 pub(crate) struct ManifestVerify {
     /// An archive, or the genesis file and the files of the versions after it, in their order.
     #[arg(required = true, value_name = "ARCHIVE|FILE")]
@@ -232,8 +243,10 @@ pub(crate) struct ManifestVerify {
     pub(crate) json: bool,
 }
 
-/// Exit codes: 0 compared, whatever came of it; 1 a version does not verify; 2 usage; 4 a file cannot be read.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 compared, whatever came of it; 1 a version does not verify; 2 usage; 4 a file cannot be read."
+)]
 pub(crate) struct ManifestDiff {
     /// An archive, or manifest files.
     #[arg(required = true, value_name = "ARCHIVE|FILE")]
@@ -249,10 +262,12 @@ pub(crate) struct ManifestDiff {
     pub(crate) json: bool,
 }
 
-/// Records are compared, blobs and bundles by name. Exit codes: 0 compared, and no split view; 1 a split view: one feed shows two
-/// histories, or one manifest version has two forms; or the archives are of different networks; 2 usage; 3 no split view, but something
-/// could not be read; 4 an archive cannot be read.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Records are compared, blobs and bundles by name. Exit codes: 0 compared, and no split view; 1 a split view: one feed \
+shows two histories, or one manifest version has two forms; or the archives are of different networks; 2 usage; 3 no \
+split view, but something could not be read; 4 an archive cannot be read."
+)]
 pub(crate) struct DiffArgs {
     /// A folder or a tar of one.
     #[arg(value_name = "ARCHIVE_A")]
@@ -270,9 +285,11 @@ pub(crate) struct DiffArgs {
     pub(crate) json: bool,
 }
 
-/// Signatures and links are checked, rules and merges are not. Exit codes: 0 written; 1 it does not verify; 2 usage; 3 written, but a
-/// payload is missing, or there was nothing to write; 4 a file cannot be read or written.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Signatures and links are checked, rules and merges are not. Exit codes: 0 written; 1 it does not verify; 2 usage; 3 \
+written, but a payload is missing, or there was nothing to write; 4 a file cannot be read or written."
+)]
 pub(crate) struct ExportArgs {
     /// A folder or a tar of one.
     pub(crate) archive: PathBuf,
