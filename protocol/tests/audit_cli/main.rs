@@ -4,6 +4,7 @@
 mod contributions;
 mod diff;
 mod document;
+mod every;
 mod export;
 mod forks;
 mod lineage;

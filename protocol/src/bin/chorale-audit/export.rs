@@ -152,19 +152,22 @@ fn statement(
     release: Option<&Node>,
     checked: &Checked,
     label: &str,
-    digests: Value,
+    subject: Value,
     updates: &BTreeMap<RecordId, Checked>,
 ) -> Value {
     let record = checked.record();
     let Spec::Update(update) = &record.spec else { return Value::Null };
     let name = release.and_then(|node| node.release.clone());
     let dependency = |id: &RecordId| {
-        let body = updates.get(id).and_then(|parent| parent.record().body);
-        json!({ "uri": format!("chorale:record/{id}"), "digest": body.map(digests_named) })
+        let uri = format!("chorale:record/{id}");
+        match updates.get(id).and_then(|parent| parent.record().body) {
+            Some(body) => json!({ "uri": uri, "digest": digests(body, None) }),
+            None => json!({ "uri": uri }),
+        }
     };
     json!({
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{ "name": name.clone().unwrap_or_else(|| format!("{label}/round-{}", update.round)), "digest": digests }],
+        "subject": [{ "name": name.clone().unwrap_or_else(|| format!("{label}/round-{}", update.round)), "digest": subject }],
         "predicateType": "https://slsa.dev/provenance/v1",
         "predicate": {
             "buildDefinition": {
@@ -191,10 +194,6 @@ fn statement(
             },
         },
     })
-}
-
-fn digests_named(body: Body) -> Value {
-    json!({ "blake3": body.hash.to_string() })
 }
 
 /// One adapter, as Hugging Face PEFT names its tensors, in f32.

@@ -21,7 +21,9 @@ use crate::{
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE: &str = "https://slsa.dev/verification_summary/v1";
 /// The level of an archive of which every check ran and passed.
-const LEVEL: &str = "CHORALE_ARCHIVE_REPLAYED";
+const REPLAYED: &str = "CHORALE_ARCHIVE_REPLAYED";
+/// The further level of one that reaches as far as the auditor's anchors.
+const ANCHORED: &str = "CHORALE_ARCHIVE_ANCHORED";
 /// Bytes of an envelope that is read.
 const ENVELOPE_BYTES: u64 = 16 << 20;
 
@@ -35,6 +37,11 @@ pub(crate) fn statement(
 ) -> Result<Value, Trouble> {
     let verdict = report.verdict();
     let passed = verdict == Verdict::Passed;
+    let levels: &[&str] = match (passed, report.anchored) {
+        (true, true) => &[REPLAYED, ANCHORED],
+        (true, false) => &[REPLAYED],
+        (false, _) => &["FAILED"],
+    };
     let mut subjects = vec![json!({ "name": "archive", "digest": listing_digests(&report.listing) })];
     if let Some(survey) = survey {
         subjects.extend(releases(survey, args)?);
@@ -47,7 +54,7 @@ pub(crate) fn statement(
         "resourceUri": format!("chorale:network/{}", report.network),
         "policy": policy(report, survey),
         "verificationResult": if passed { "PASSED" } else { "FAILED" },
-        "verifiedLevels": [if passed { LEVEL } else { "FAILED" }],
+        "verifiedLevels": levels,
         "chorale": {
             "verdict": verdict.text(),
             "anchored": report.anchored,
@@ -82,7 +89,12 @@ fn releases(survey: &Survey<'_>, args: &Checks) -> Result<Vec<Value>, Trouble> {
         let Some(body) = update.and_then(|update| update.record().body) else { continue };
         // Without its bytes there is no sha256 to vouch for.
         let Some(bytes) = survey::read(survey.blob(body), &args.archive)? else { continue };
-        subjects.push(json!({ "name": release.release, "digest": export::digests(body, Some(&bytes)) }));
+        // Two releases may have one label: the record says which is meant.
+        subjects.push(json!({
+            "name": release.release,
+            "digest": export::digests(body, Some(&bytes)),
+            "annotations": { "record": release.id.to_string(), "member": release.member.to_string() },
+        }));
     }
     Ok(subjects)
 }
@@ -113,7 +125,7 @@ pub(crate) fn verify(args: &ReportVerify) -> Result<Exit, Trouble> {
     }
     file::print(&shown(&statement, &key, args.archive.is_some())).or_io()?;
     let predicate = &statement["predicate"];
-    let passed = predicate["verificationResult"] == "PASSED" && predicate["verifiedLevels"] == json!([LEVEL]);
+    let passed = predicate["verificationResult"] == "PASSED" && predicate["verifiedLevels"][0] == REPLAYED;
     Ok(match predicate["chorale"]["verdict"].as_str() {
         Some("PASSED") if passed => Exit::Passed,
         Some("INCOMPLETE") => Exit::Incomplete,

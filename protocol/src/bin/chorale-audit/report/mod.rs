@@ -4,7 +4,7 @@ mod chart;
 mod page;
 
 use anyhow::anyhow;
-use chorale_protocol::audit::{Ancestry, Survey};
+use chorale_protocol::audit::{Ancestry, Survey, listing};
 
 use crate::{
     args::{ReportArgs, ReportCommand},
@@ -43,12 +43,23 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Trouble> {
         lineage: &picture,
         time: args.time.as_deref(),
     };
-    file::write(out, page.html().as_bytes()).or_io()?;
-    if let Some(key) = key {
-        let statement = summary::statement(&report, survey.as_ref(), checks, &key.public(), args.time.as_deref())?;
+    let html = page.html();
+    let time = args.time.as_deref();
+    let sealed = key.map(|key| {
+        let statement = summary::statement(&report, survey.as_ref(), checks, &key.public(), time)?;
+        Ok(dsse::seal(&statement, &key))
+    });
+    let sealed = sealed.transpose()?;
+    // The verdict is of what was read first; the pictures and the summary's subjects were read after it.
+    if survey::read(listing(&*archive), &checks.archive)? != report.listing {
+        let error = anyhow!("{} changed while it was audited", checks.archive.display());
+        return Err(Trouble { exit: Exit::Io, error });
+    }
+    file::write(out, html.as_bytes()).or_io()?;
+    if let Some(sealed) = sealed {
         let mut beside = out.clone().into_os_string();
         beside.push(".dsse.json");
-        file::write(beside.as_ref(), dsse::seal(&statement, &key).as_bytes()).or_io()?;
+        file::write(beside.as_ref(), sealed.as_bytes()).or_io()?;
     }
     let verdict = report.verdict();
     let anchored = if report.anchored { "" } else { " (UNANCHORED)" };
