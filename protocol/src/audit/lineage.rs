@@ -124,6 +124,19 @@ impl Ancestry {
         releases
     }
 
+    /// The newest update of each member that stands, by member.
+    #[must_use]
+    pub fn newest_updates(&self) -> Vec<&Node> {
+        let mut newest: BTreeMap<MemberId, &Node> = BTreeMap::new();
+        for node in self.nodes.values().filter(|node| node.kind == Kind::Update && node.stand == Stand::Linked) {
+            let held = newest.entry(node.member).or_insert(node);
+            if (held.incarnation, held.seq) < (node.incarnation, node.seq) {
+                *held = node;
+            }
+        }
+        newest.into_values().collect()
+    }
+
     /// A member's label.
     #[must_use]
     pub fn label(&self, member: &MemberId) -> &str {

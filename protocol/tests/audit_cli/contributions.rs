@@ -71,7 +71,7 @@ fn claims_are_shown_as_recorded_and_sums_hold() {
     );
     let (_, table) = stage.both(&["contributions"], &[]);
     assert!(table.contains(" 2.345 ") && table.contains(" 1.100 ") && table.contains("silo-1"), "{table}");
-    assert!(table.contains("as the archive says; not compared"));
+    assert!(table.contains("as its own genesis says; not compared"));
     let pinned = stage.both(&["contributions"], &["--network", &stage.network]).1;
     assert!(!pinned.contains("not compared"), "{pinned}");
 }

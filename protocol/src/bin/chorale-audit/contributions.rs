@@ -41,10 +41,9 @@ pub(crate) fn contributions(args: &Contributions) -> Result<Exit, Trouble> {
 }
 
 fn text(report: &Report, network: NetworkId, pinned: bool) -> String {
-    let mut out = String::new();
-    // Writing to a string does not fail.
-    let _ = writeln!(out, "Network {network}{}\n", if pinned { "" } else { " (as the archive says; not compared)" });
+    let mut out = survey::banner(network, pinned);
     out += &table(&report.contributions).text();
+    // Writing to a string does not fail.
     let _ = writeln!(
         out,
         "\nClaimed: examples (each rounded up to a power of two), epsilon, sigma. Measured: moved (norm of what training"

@@ -2,7 +2,10 @@
 
 use std::fmt::{Display, Write};
 
-use chorale_protocol::audit::{Comparison, Sides, Split};
+use chorale_protocol::{
+    audit::{Comparison, Sides, Split},
+    base::NetworkId,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -27,7 +30,11 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<Exit, Trouble> {
         (Some(path), None) => eprintln!("chorale-audit: no split view of a feed; {} was not written", path.display()),
         (None, _) => {}
     }
-    let text = if args.json { lines(&comparison, exit) } else { text(&comparison) };
+    let text = if args.json {
+        lines(&comparison, a.chain().network(), exit)
+    } else {
+        survey::banner(a.chain().network(), network.is_some()) + &text(&comparison)
+    };
     file::print(&text).or_io()?;
     Ok(exit)
 }
@@ -100,7 +107,7 @@ fn sides<T>(out: &mut String, what: &str, sides: &Sides<T>, shown: impl Fn(&T) -
     }
 }
 
-fn lines(comparison: &Comparison, exit: Exit) -> String {
+fn lines(comparison: &Comparison, network: NetworkId, exit: Exit) -> String {
     let mut all = Vec::new();
     for split in &comparison.splits {
         let (member, incarnation, seq) = split.evidence.accused();
@@ -130,6 +137,7 @@ fn lines(comparison: &Comparison, exit: Exit) -> String {
     all.push(json!({
         "schema": json::SCHEMA,
         "type": "summary",
+        "network": network.to_string(),
         "same": comparison.is_empty(),
         "splits": splits(comparison),
         "manifest_conflict": comparison.conflict,

@@ -1,12 +1,16 @@
 //! `export`: an archive's updates for other programs.
 
-use std::{collections::BTreeMap, fmt::Write, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    path::Path,
+};
 
 use anyhow::anyhow;
 use chorale_protocol::{
     adapter::{Layout, Payload},
     audit::{Ancestry, Node, Stand, Survey},
-    base::{MemberId, RecordId},
+    base::RecordId,
     code::blob_hash,
     feed::{Body, Checked, Kind, Spec, Update},
     manifest::Codec,
@@ -37,7 +41,7 @@ examples,loss_before_micro,loss_after_micro,sigma_milli,epsilon_milli,delta_log1
 /// A line for each update, by member, incarnation and place.
 fn csv(survey: &Survey<'_>, path: &Path) -> Result<Exit, Trouble> {
     let mut out = format!("{COLUMNS}\n");
-    let held: std::collections::BTreeSet<_> = survey.blobs().collect();
+    let held: BTreeSet<_> = survey.blobs().collect();
     let mut rows = 0_u64;
     for (member, incarnation) in survey.feeds() {
         let label = survey.label(&member);
@@ -97,13 +101,17 @@ fn quoted(cell: &str) -> String {
     if formula || cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }
 
-/// Every update with a body, by record id.
-pub(crate) fn updates(survey: &Survey<'_>, path: &Path) -> Result<BTreeMap<RecordId, Checked>, Trouble> {
+/// Those of the wanted records that are updates here, by id.
+pub(crate) fn updates(
+    survey: &Survey<'_>,
+    path: &Path,
+    wanted: &BTreeSet<RecordId>,
+) -> Result<BTreeMap<RecordId, Checked>, Trouble> {
     let mut all = BTreeMap::new();
     for feed in survey.feeds() {
-        let records = survey::read(survey.feed(feed), path)?.records;
-        let updates = records.into_iter().filter(|(_, checked)| checked.record().spec.kind() == Kind::Update);
-        all.extend(updates.map(|(_, checked)| (checked.id(), checked)));
+        let records = survey::read(survey.feed(feed), path)?.records.into_iter().map(|(_, checked)| checked);
+        let updates = records.filter(|checked| checked.record().spec.kind() == Kind::Update);
+        all.extend(updates.filter(|checked| wanted.contains(&checked.id())).map(|checked| (checked.id(), checked)));
     }
     Ok(all)
 }
@@ -111,24 +119,16 @@ pub(crate) fn updates(survey: &Survey<'_>, path: &Path) -> Result<BTreeMap<Recor
 /// An in-toto Statement a line: of each release, then of each member's newest update.
 fn statements(survey: &Survey<'_>, path: &Path) -> Result<Exit, Trouble> {
     let ancestry = survey::read(Ancestry::of(survey), path)?;
-    let updates = updates(survey, path)?;
-    let mut subjects: Vec<(Option<&Node>, &Checked)> = Vec::new();
-    for release in ancestry.releases() {
-        subjects.extend(release.parents.first().and_then(|id| updates.get(id)).map(|update| (Some(release), update)));
-    }
-    let mut newest: BTreeMap<MemberId, &Checked> = BTreeMap::new();
-    for update in updates.values() {
-        let place = |checked: &Checked| (checked.record().incarnation, checked.record().seq);
-        let stands = ancestry.node(&update.id()).is_some_and(|node| node.stand == Stand::Linked);
-        let held = newest.get(&update.record().member);
-        if stands && held.is_none_or(|held| place(held) < place(update)) {
-            newest.insert(update.record().member, update);
-        }
-    }
-    subjects.extend(newest.into_values().map(|update| (None, update)));
+    let released = ancestry.releases().into_iter().filter_map(|node| Some((Some(node), *node.parents.first()?)));
+    let subjects: Vec<_> = released.chain(ancestry.newest_updates().into_iter().map(|node| (None, node.id))).collect();
+    let named = subjects.iter().filter_map(|(_, id)| ancestry.node(id)).flat_map(|node| node.parents.iter().copied());
+    let updates = updates(survey, path, &subjects.iter().map(|(_, id)| *id).chain(named).collect())?;
     let (mut out, mut lacking) = (String::new(), subjects.is_empty());
-    for (release, update) in subjects {
-        let Some(body) = update.record().body else { continue };
+    for (release, id) in subjects {
+        let Some((update, body)) = updates.get(&id).and_then(|update| Some((update, update.record().body?))) else {
+            lacking = true;
+            continue;
+        };
         let bytes = survey::read(survey.blob(body), path)?;
         lacking |= bytes.is_none();
         let label = ancestry.label(&update.record().member);
@@ -210,7 +210,7 @@ fn safetensors(survey: &Survey<'_>, args: &ExportArgs) -> Result<Exit, Trouble> 
         Kind::Release => node.parents.first().copied(),
         Kind::Evidence | Kind::Close => None,
     });
-    let updates = updates(survey, &args.archive)?;
+    let updates = updates(survey, &args.archive, &id.into_iter().collect())?;
     let update = id.and_then(|id| updates.get(&id)).ok_or_else(|| anyhow!("{of:?} is no update here")).or_usage()?;
     let body = update.record().body.ok_or_else(|| anyhow!("the update names no payload")).or_usage()?;
     let lacking =

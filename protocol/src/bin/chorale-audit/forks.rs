@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use chorale_protocol::{
     audit::{Fork, Forks, codes},
+    base::NetworkId,
     feed::{Checked, EvidenceForm, Record, Spec},
 };
 use serde_json::{Value, json};
@@ -21,7 +22,11 @@ pub(crate) fn forks(args: &ForksArgs) -> Result<Exit, Trouble> {
     let survey = survey::open(&*archive, &args.archive, network)?;
     let forks = survey::read(Forks::of(&survey), &args.archive)?;
     let exit = exit(&forks);
-    let text = if args.json { lines(&forks, exit) } else { text(&forks) };
+    let text = if args.json {
+        lines(&forks, survey.chain().network(), exit)
+    } else {
+        survey::banner(survey.chain().network(), network.is_some()) + &text(&forks)
+    };
     file::print(&text).or_io()?;
     Ok(exit)
 }
@@ -105,7 +110,7 @@ pub(crate) fn record(checked: &Checked) -> String {
     escape(&format!("{id} place {incarnation}/{seq} clock {clock} claimed time {claimed_time} {what}"))
 }
 
-fn lines(forks: &Forks, exit: Exit) -> String {
+fn lines(forks: &Forks, network: NetworkId, exit: Exit) -> String {
     let fork = |fork: &Fork| -> Value {
         let (member, incarnation, seq) = fork.evidence.accused();
         json!({
@@ -127,6 +132,7 @@ fn lines(forks: &Forks, exit: Exit) -> String {
     let summary = json!({
         "schema": json::SCHEMA,
         "type": "summary",
+        "network": network.to_string(),
         "records": forks.records,
         "forks": forks.found.len(),
         "unsettled": forks.found.iter().filter(|fork| !fork.settled).count(),

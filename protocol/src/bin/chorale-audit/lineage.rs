@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anyhow::anyhow;
 use chorale_protocol::{
     audit::{Ancestry, Lineage, Node, Stand},
-    base::RecordId,
+    base::{NetworkId, RecordId},
     feed::Kind,
 };
 use serde_json::{Value, json};
@@ -29,9 +29,9 @@ pub(crate) fn lineage(args: &LineageArgs) -> Result<Exit, Trouble> {
     let of = meant(&ancestry, args.of.as_deref())?;
     let lineage = ancestry.lineage(&of, args.depth, SHOWN);
     let text = match args.drawing {
-        Drawing::Text => text(&ancestry, &lineage),
+        Drawing::Text => survey::banner(survey.chain().network(), network.is_some()) + &text(&ancestry, &lineage),
         Drawing::Dot => dot(&ancestry, &lineage),
-        Drawing::Json => lines(&ancestry, &lineage),
+        Drawing::Json => lines(&ancestry, &lineage, survey.chain().network()),
         Drawing::Svg => svg::lineage(&ancestry, &lineage),
     };
     file::print(&text).or_io()?;
@@ -132,7 +132,7 @@ fn dot(ancestry: &Ancestry, lineage: &Lineage) -> String {
     out + "}\n"
 }
 
-fn lines(ancestry: &Ancestry, lineage: &Lineage) -> String {
+fn lines(ancestry: &Ancestry, lineage: &Lineage, network: NetworkId) -> String {
     let ids = |ids: &mut dyn Iterator<Item = RecordId>| ids.map(|id| id.to_string()).collect::<Vec<_>>();
     let node = |node: &Node| -> Value {
         json!({
@@ -164,6 +164,7 @@ fn lines(ancestry: &Ancestry, lineage: &Lineage) -> String {
     let summary = json!({
         "schema": json::SCHEMA,
         "type": "summary",
+        "network": network.to_string(),
         "of": ids(&mut lineage.of.iter().copied()),
         "nodes": lineage.nodes.len(),
         "missing": ids(&mut lineage.missing.iter().copied()),

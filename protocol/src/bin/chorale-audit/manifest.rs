@@ -221,8 +221,7 @@ fn value(signed: &SignedManifest) -> Value {
 }
 
 fn table(chain: &Chain, pinned: bool, problems: &[String]) -> Result<String, Trouble> {
-    let note = if pinned { "" } else { " (as the genesis says; not compared)" };
-    let mut out = format!("Network {}{note}\n\n", chain.network());
+    let mut out = survey::banner(chain.network(), pinned);
     let mut table = Table::new(3, &["version", "hash", "votes", "members", "cuts"]);
     for signed in signed(chain)? {
         let Manifest { version, members, cuts, .. } = &signed.manifest;

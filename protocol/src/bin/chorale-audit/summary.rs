@@ -82,7 +82,8 @@ fn policy(report: &Report, survey: Option<&Survey<'_>>) -> Value {
 
 fn releases(survey: &Survey<'_>, args: &Checks) -> Result<Vec<Value>, Trouble> {
     let ancestry = survey::read(Ancestry::of(survey), &args.archive)?;
-    let updates = export::updates(survey, &args.archive)?;
+    let released = ancestry.releases().into_iter().flat_map(|release| &release.parents).copied().collect();
+    let updates = export::updates(survey, &args.archive, &released)?;
     let mut subjects = Vec::new();
     for release in ancestry.releases() {
         let update = release.parents.first().and_then(|id| updates.get(id));

@@ -26,6 +26,11 @@ pub(crate) fn open<'a>(
     })
 }
 
+/// The first line of what is shown: which network it is, and on whose word.
+pub(crate) fn banner(network: NetworkId, pinned: bool) -> String {
+    format!("Network {network}{}\n\n", if pinned { "" } else { " (as its own genesis says; not compared)" })
+}
+
 fn failed(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Failure)
 }
