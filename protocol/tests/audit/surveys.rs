@@ -66,6 +66,20 @@ fn a_branch_is_followed_to_its_end_and_every_other_history_is_told_apart() {
 }
 
 #[test]
+fn a_flood_of_histories_is_counted_and_only_so_many_are_told_apart() {
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    let mut last = world.published[2][1].checked.clone();
+    for _ in 0..100 {
+        last = world.fork(2, &last);
+        world.keep(&last);
+    }
+    let archive = world.archive();
+    let forks = Forks::of(&survey(&archive)).unwrap();
+    assert_eq!((forks.found.len(), forks.more, forks.unsettled()), (64, 36, true));
+    assert_eq!(forks.records, 106);
+}
+
+#[test]
 fn the_listing_by_itself_is_the_one_of_the_report() {
     let world = World::play(3, 2, fixture::policy(), SEED);
     let archive = world.archive();

@@ -4,10 +4,11 @@ use std::{fs, path::Path};
 
 use chorale_protocol::{
     audit::{MemoryArchive, layout::Name},
-    base::Incarnation,
+    base::{Incarnation, MergeHash},
+    fixture,
 };
 
-use crate::{Stage, lines, run, text};
+use crate::{SEED, Stage, lines, run, text, world::World};
 
 #[test]
 fn a_clean_archive_exits_with_0_when_anchored_and_3_when_not() {
@@ -142,4 +143,25 @@ fn feeds_records_and_codes_are_shown() {
     assert!(code == Some(0) && text(&output.stdout).starts_with("MRG-001 (failure)"));
     assert!(text(&run(&["explain"]).1.stdout).lines().count() > 100);
     assert_eq!(run(&["explain", "XYZ-999"]).0, Some(2));
+}
+
+#[test]
+fn a_flood_of_findings_is_cut_short_for_people_and_whole_in_json() {
+    // Each of many publications breaks two rules: the codes take turns.
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    for _ in 0..30 {
+        world.step_with(1, |draft| {
+            draft.update().merge = MergeHash([9; 32]);
+            draft.record.clock.0 += 1 << 21;
+        });
+    }
+    let stage = Stage::of(world, |_, _| {});
+    let (code, output) = stage.verify(&["--allow-unanchored"]);
+    let shown = text(&output.stdout);
+    assert_eq!(code, Some(1));
+    let heads = |code: &str| shown.matches(&format!("FAILURE {code} ")).count();
+    assert!(heads("MRG-001") == 10 && heads("RULE-013") == 10, "{} {}", heads("MRG-001"), heads("RULE-013"));
+    assert!(shown.contains("more MRG-001 findings follow"));
+    let all = lines(&stage.verify(&["--allow-unanchored", "--json"]).1);
+    assert!(all.iter().filter(|line| line["code"] == "MRG-001").count() >= 30);
 }

@@ -1,8 +1,11 @@
 //! The report for people: findings, failures first; what was counted; what each member did; what none of it proves.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
-use chorale_protocol::audit::{Finding, Report, Tally, Verdict, codes};
+use chorale_protocol::audit::{Finding, Report, Severity, Tally, Verdict, codes};
 
 use crate::{args::Checks, escape::escape, json::severity};
 
@@ -35,18 +38,17 @@ pub(crate) fn report(report: &Report, verdict: Verdict, args: &Checks) -> io::Re
 }
 
 fn findings(out: &mut impl Write, report: &Report, args: &Checks) -> io::Result<()> {
-    let mut shown: Option<&Finding> = None;
-    let mut same = 0;
+    let mut shown: BTreeMap<(Severity, &str), usize> = BTreeMap::new();
     for finding in &report.findings {
-        let again = shown.is_some_and(|last| (last.severity, last.code) == (finding.severity, finding.code));
-        same = if again { same + 1 } else { 0 };
-        if same == SHOWN {
+        // Codes take turns where one record breaks several rules.
+        let same = shown.entry((finding.severity, finding.code)).or_default();
+        *same += 1;
+        if *same == SHOWN + 1 {
             writeln!(out, "  ... more {} findings follow; --json shows all\n", finding.code)?;
         }
-        if same >= SHOWN {
+        if *same > SHOWN {
             continue;
         }
-        shown = Some(finding);
         writeln!(out, "{} {} {}", severity(finding.severity).to_uppercase(), finding.code, escape(&finding.text))?;
         if let Some(place) = place(finding) {
             writeln!(out, "  where    {place}")?;

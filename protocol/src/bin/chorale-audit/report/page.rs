@@ -1,6 +1,6 @@
 //! The report as one HTML page: no script, nothing from elsewhere, the same bytes for the same archive and anchors.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use chorale_protocol::{
     audit::{Finding, MemberReport, Report, Severity, Tally, Verdict, codes, words},
@@ -166,20 +166,15 @@ impl Page<'_> {
         if self.report.findings.is_empty() {
             let _ = writeln!(out, "<p>None.</p>");
         }
-        let mut last: Option<(Severity, &str)> = None;
-        let mut same = 0;
+        let mut shown: BTreeMap<(Severity, &str), usize> = BTreeMap::new();
         for found in &self.report.findings {
-            let kind = (found.severity, found.code);
-            same = if last == Some(kind) { same + 1 } else { 0 };
-            last = Some(kind);
-            if same == SHOWN {
-                let _ = writeln!(
-                    out,
-                    "<p>More findings {} follow; <code>chorale-audit verify --json</code> shows all.</p>",
-                    found.code
-                );
+            let same = shown.entry((found.severity, found.code)).or_default();
+            *same += 1;
+            if *same == SHOWN + 1 {
+                let more = "follow; <code>chorale-audit verify --json</code> shows all";
+                let _ = writeln!(out, "<p>More findings {} {more}.</p>", found.code);
             }
-            if same < SHOWN {
+            if *same <= SHOWN {
                 finding(out, found);
             }
         }
