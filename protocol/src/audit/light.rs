@@ -12,7 +12,7 @@ use crate::{
 
 /// How a record stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stand {
+pub enum Stand {
     /// In its feed's chain.
     Linked,
     /// Genuine, but not in the chain: a fork's other branch, or a broken rule of the feed.

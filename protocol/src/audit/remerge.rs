@@ -45,6 +45,8 @@ pub(super) struct Outcome {
     pub(super) incomplete: Vec<(&'static str, String)>,
     /// The momentum state after the merge.
     pub(super) state: Option<State>,
+    /// ‖P − M‖² of what was published on top of it, in units of 2⁻⁶⁴.
+    pub(super) moved2: Option<u128>,
 }
 
 impl Outcome {
@@ -228,7 +230,9 @@ fn reach_differs(merged: &Merged, claimed: &[MemberId]) -> Option<String> {
 fn published(case: &Case<'_>, merged: &Merged, payload: Option<&Payload>, outcome: &mut Outcome) {
     let (policy, layout) = (&case.manifest.policy, case.audit.rules.layout());
     if let Some(payload) = payload {
-        if !within_bound(payload.distance2_q32(&merged.values, layout), policy.norm_bound) {
+        let moved2 = payload.distance2_q32(&merged.values, layout);
+        outcome.moved2 = Some(moved2);
+        if !within_bound(moved2, policy.norm_bound) {
             let text = format!("the payload lies farther than {} / 65536 from the merge", policy.norm_bound);
             outcome.failures.push(("MRG-004", text));
         }

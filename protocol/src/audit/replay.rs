@@ -8,13 +8,13 @@ use std::{
 };
 
 use super::{
-    Archive, Severity, bundles,
+    Archive, Contribution, Severity, bundles, contribution,
     finding::{Notes, Place},
     layout::{FEED_FILE_BYTES, Name},
     light::{Index, Light, Stand},
     report::{Counts, MemberReport, Report},
     rules::Rules,
-    scan::{self, Scan, scan},
+    scan::{self, Keep, Scan, scan},
     source::Source,
     walk::{Audit, Walk, walk},
     work::each,
@@ -55,8 +55,8 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     let source = Source::new(archive, &mut notes)?;
     let Some(rules) = Rules::load(&source, options.network, &mut counts.manifests, &mut notes)? else {
         notes.add("ARC-003", &Place::default(), "no record could be checked");
-        let digest = digest(&source, &BTreeMap::new())?;
-        return Ok(report(options, None, digest, false, counts, Vec::new(), notes));
+        let listing = list(&source, &BTreeMap::new())?;
+        return Ok(report(options, None, (listing, false), counts, (Vec::new(), Vec::new()), notes));
     };
     let feeds = source.feeds();
     let lengths = feeds.iter().filter_map(|feed| source.length(Name::Feed(feed.0, feed.1)));
@@ -67,7 +67,7 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
         progress(before.saturating_add(bytes).min(total), total);
     };
 
-    let scans = each(feeds.len(), options.threads, |at| scan(&source, &rules, feeds[at], &seen));
+    let scans = each(feeds.len(), options.threads, |at| scan(&source, &rules, feeds[at], Keep::Short, &seen));
     let mut tallies = BTreeMap::new();
     let mut gathered = Gathered::default();
     for (feed, scan) in feeds.iter().zip(scans) {
@@ -97,10 +97,13 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     let walks = walks.into_iter().collect::<io::Result<Vec<Walk>>>()?;
 
     let mut reports = member_reports(&rules, &index, &heads, &members, &walks);
-    for walk in walks {
+    let mut parts = Vec::new();
+    for (member, walk) in members.iter().zip(walks) {
         counts.add(&walk.counts);
         notes.absorb(walk.notes);
+        parts.push((*member, walk.own, walk.choices));
     }
+    let contributions = contribution::gather(rules.publishers(), parts.into_iter());
     settle(&rules, &forks, &mut reports, &mut notes);
     if !options.recompute {
         notes.add("MRG-007", &Place::default(), "the audit was asked not to recompute merges");
@@ -109,31 +112,32 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
         notes.add("ARC-003", &Place::default(), "no record could be verified");
     }
     let anchored = anchor(options, &index, &mut notes);
-    let digest = digest(&source, &digests)?;
+    let listing = list(&source, &digests)?;
     let version = rules.chain().current().version;
     for tally in tallies.into_values() {
         counts.feeds.add(tally);
     }
-    Ok(report(options, Some(version), digest, anchored, counts, reports, notes))
+    Ok(report(options, Some(version), (listing, anchored), counts, (reports, contributions), notes))
 }
 
 fn report(
     options: &Options,
     manifest_version: Option<u64>,
-    digest: [u8; 32],
-    anchored: bool,
+    (listing, anchored): (String, bool),
     counts: Counts,
-    members: Vec<MemberReport>,
+    (members, contributions): (Vec<MemberReport>, Vec<(MemberId, String, Contribution)>),
     notes: Notes,
 ) -> Report {
     Report {
         network: options.network,
         manifest_version,
-        digest,
+        digest: blob_hash(listing.as_bytes()).0,
+        listing,
         anchored,
         recomputed: options.recompute,
         counts,
         members,
+        contributions,
         findings: notes.into_findings(),
     }
 }
@@ -172,9 +176,7 @@ fn unreferenced(source: &Source<'_>, index: &Index, notes: &mut Notes) {
 /// Says of each fork whether a cut settles it.
 fn settle(rules: &Rules, forks: &Forks, reports: &mut [MemberReport], notes: &mut Notes) {
     for ((member, incarnation, seq), place) in forks {
-        let cut = rules.chain().current().cuts.iter().find(|cut| cut.member == *member);
-        let settled = cut.is_some_and(|cut| cut.incarnation <= *incarnation);
-        let code = if settled { "FORK-002" } else { "FORK-001" };
+        let code = if rules.settles(member, *incarnation) { "FORK-002" } else { "FORK-001" };
         let label = rules.label(member);
         let text = format!("member {label:?} ({member}) signed two records for place {incarnation}/{seq}");
         let place = Place { feed: Some((*member, *incarnation)), seq: Some(*seq), ..place.clone() };
@@ -220,8 +222,8 @@ fn member_reports(
             records: records().count() as u64,
             updates: updates().count() as u64,
             last_round: updates().filter_map(|light| light.round).max().unwrap_or_default(),
-            merged_by_others: walks.iter().filter_map(|walk| walk.merged.get(member)).sum(),
-            merged_others: walk.merged.values().sum(),
+            merged_by_others: walks.iter().filter_map(|walk| walk.choices.merged.get(member)).sum(),
+            merged_others: walk.choices.merged.values().sum(),
             merges: walk.counts.merges,
             equivocated: false,
         }
@@ -229,8 +231,17 @@ fn member_reports(
     members.iter().zip(walks).map(|(member, walk)| one(member, walk)).collect()
 }
 
-/// See [`Report::digest`].
-fn digest(source: &Source<'_>, feeds: &BTreeMap<(MemberId, Incarnation), BlobHash>) -> io::Result<[u8; 32]> {
+/// The lines `<blake3 hex>  <name>\n` of the files of an archive that an audit reads, by name, as `b3sum` writes them; a blob's hash
+/// is taken from its name.
+///
+/// # Errors
+/// The medium.
+pub fn listing(archive: &dyn Archive) -> io::Result<String> {
+    list(&Source::new(archive, &mut Notes::default())?, &BTreeMap::new())
+}
+
+/// See [`listing`]. Feeds whose hash is known are not read again.
+fn list(source: &Source<'_>, feeds: &BTreeMap<(MemberId, Incarnation), BlobHash>) -> io::Result<String> {
     let mut lines = String::new();
     for (name, length) in source.files() {
         let hash = match name {
@@ -246,5 +257,5 @@ fn digest(source: &Source<'_>, feeds: &BTreeMap<(MemberId, Incarnation), BlobHas
             let _ = writeln!(lines, "{hash}  {name}");
         }
     }
-    Ok(blob_hash(lines.as_bytes()).0)
+    Ok(lines)
 }

@@ -1,6 +1,6 @@
 //! The report of an audit, and the one verdict that everything shown derives from.
 
-use super::{Finding, Severity};
+use super::{Contribution, Finding, Severity};
 use crate::{
     base::{MemberId, NetworkId, Round},
     feed::Head,
@@ -108,8 +108,10 @@ pub struct Report {
     pub network: NetworkId,
     /// The newest manifest version that verifies, if any does.
     pub manifest_version: Option<u64>,
-    /// BLAKE3 of the lines `<blake3 hex>  <name>\n` of the files read, by name; a blob's hash is taken from its name.
+    /// BLAKE3 of `listing`.
     pub digest: [u8; 32],
+    /// The lines `<blake3 hex>  <name>\n` of the files read, by name; a blob's hash is taken from its name.
+    pub listing: String,
     /// Whether the anchors were given and all found.
     pub anchored: bool,
     /// Whether merges were recomputed.
@@ -118,6 +120,8 @@ pub struct Report {
     pub counts: Counts,
     /// By member id.
     pub members: Vec<MemberReport>,
+    /// What everyone put in that any version allows to publish, by member id: who, under which label.
+    pub contributions: Vec<(MemberId, String, Contribution)>,
     /// Sorted: failures first, then by file, offset, code.
     pub findings: Vec<Finding>,
 }

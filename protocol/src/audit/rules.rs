@@ -1,6 +1,6 @@
 //! The manifest chain of an archive, and what follows from each of its versions.
 
-use std::io;
+use std::{collections::BTreeMap, io};
 
 use super::{
     finding::{Notes, Place},
@@ -11,8 +11,8 @@ use super::{
 use crate::{
     adapter::Layout,
     admit::drawable,
-    base::{MemberId, NetworkId, limit},
-    manifest::{Chain, Manifest},
+    base::{Incarnation, MemberId, NetworkId, limit},
+    manifest::{Chain, Manifest, Role},
 };
 
 /// The network's rules, version by version.
@@ -86,6 +86,18 @@ impl Rules {
     /// Bytes of a payload.
     pub(super) fn payload_bytes(&self) -> u64 {
         self.payload_bytes
+    }
+
+    /// Whether the newest version says which of a member's histories in this incarnation stands.
+    pub(super) fn settles(&self, member: &MemberId, incarnation: Incarnation) -> bool {
+        self.chain.current().cut(member).is_some_and(|cut| cut.incarnation <= incarnation)
+    }
+
+    /// Everyone who may publish by some version, and the label in the newest that says so.
+    pub(super) fn publishers(&self) -> BTreeMap<MemberId, String> {
+        let versions = (0..=self.chain.current().version).filter_map(|version| self.chain.at(version));
+        let members = versions.flat_map(|(manifest, _)| &manifest.members).filter(|member| member.role == Role::Member);
+        members.map(|member| (member.id, member.label.clone())).collect()
     }
 
     /// A member's label in the newest version that names it.

@@ -19,10 +19,11 @@ use super::{
 use crate::{
     base::{BlobHash, Incarnation, MemberId, RecordId, Seq},
     code::blob_hash,
-    feed::{Checked, Feed, Head, Linked, Refusal, check, check_despite_cut},
+    feed::{Checked, Evidence, Feed, Head, Linked, Refusal, check, check_despite_cut},
 };
 
 /// What a feed file holds.
+#[derive(Default)]
 pub(super) struct Scan {
     pub(super) lights: Vec<Light>,
     pub(super) head: Option<Head>,
@@ -31,6 +32,35 @@ pub(super) struct Scan {
     /// Where its author contradicts itself, and where that was seen.
     pub(super) forks: BTreeMap<(MemberId, Incarnation, Seq), Place>,
     pub(super) digest: Option<BlobHash>,
+    /// The other histories that its author signed, by the record that each of them has reached.
+    pub(super) branches: BTreeMap<RecordId, Branch>,
+    /// Histories beyond [`BRANCHES`].
+    pub(super) more_branches: u64,
+    /// The records of `lights`, one for one, if they were to be kept.
+    pub(super) kept: Vec<Checked>,
+}
+
+/// Other histories of one feed that are told apart; of more, the number is known.
+const BRANCHES: usize = 64;
+
+/// A history of a feed beside the one that was linked.
+#[derive(Debug, Clone)]
+pub struct Branch {
+    /// Its first record, and the linked one that it contradicts.
+    pub evidence: Evidence,
+    /// Where it ends.
+    pub last: Seq,
+    /// How many records it has.
+    pub records: u64,
+}
+
+/// What is kept of a feed's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// A short form.
+    Short,
+    /// The records.
+    Whole,
 }
 
 /// Reads and checks a feed file. `seen` is told of bytes as they are done.
@@ -38,6 +68,7 @@ pub(super) fn scan(
     source: &Source<'_>,
     rules: &Rules,
     feed: (MemberId, Incarnation),
+    keep: Keep,
     seen: &dyn Fn(u64),
 ) -> io::Result<Scan> {
     let mut notes = Notes::default();
@@ -51,7 +82,8 @@ pub(super) fn scan(
         feed: Feed::new(feed.0, feed.1),
         behind_gap: None,
         found: BTreeMap::new(),
-        scan: Scan { lights: Vec::new(), head: None, notes, counts: Counts::default(), forks: BTreeMap::new(), digest },
+        scan: Scan { notes, digest, ..Scan::default() },
+        keep,
     };
     let mut items = Vec::new();
     for piece in pieces(&scanner.file.clone()) {
@@ -117,6 +149,7 @@ struct Scanner<'a> {
     /// Offsets of the genuine records.
     found: BTreeMap<RecordId, (u64, usize)>,
     scan: Scan,
+    keep: Keep,
 }
 
 impl Scanner<'_> {
@@ -169,6 +202,9 @@ impl Scanner<'_> {
         }
         self.found.insert(checked.id(), (offset, checked.bytes().len()));
         self.scan.lights.push(Light::new(&checked, stand, offset));
+        if self.keep == Keep::Whole {
+            self.scan.kept.push(checked);
+        }
     }
 
     /// Its place in the feed; `None` if it was there before.
@@ -200,12 +236,29 @@ impl Scanner<'_> {
             }
             Ok(Linked::Fork(evidence)) => {
                 self.scan.forks.entry(evidence.accused()).or_insert_with(|| place.clone());
+                self.branch(checked, *evidence);
                 Some(Stand::Loose)
             }
             Err(refusal) => {
                 self.scan.notes.add(refusal.code(), place, refusal.to_string());
                 Some(Stand::Loose)
             }
+        }
+    }
+
+    /// Adds a contradicting record to the history that it goes on from, or begins one.
+    fn branch(&mut self, checked: &Checked, evidence: Evidence) {
+        let (branches, seq) = (&mut self.scan.branches, checked.record().seq);
+        let before = checked.record().prev.and_then(|prev| branches.remove(&prev));
+        match before {
+            Some(branch) => {
+                let longer = Branch { last: seq, records: branch.records + 1, ..branch };
+                branches.insert(checked.id(), longer);
+            }
+            None if branches.len() < BRANCHES => {
+                branches.insert(checked.id(), Branch { evidence, last: seq, records: 1 });
+            }
+            None => self.scan.more_branches += 1,
         }
     }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::{
     blob::{self, Lack},
+    contribution::{Choices, Contribution},
     drawn,
     finding::Notes,
     layout::{FEED_FILE_BYTES, Name},
@@ -48,8 +49,10 @@ pub(super) struct Audit<'a> {
 pub(super) struct Walk {
     pub(super) notes: Notes,
     pub(super) counts: Counts,
-    /// Whom the member merged, and how often.
-    pub(super) merged: BTreeMap<MemberId, u64>,
+    /// What the member did to the others.
+    pub(super) choices: Choices,
+    /// What it put in.
+    pub(super) own: Contribution,
 }
 
 /// Walks through a member's records. `seen` is told of bytes as they are done.
@@ -97,19 +100,32 @@ impl<'a> Walker<'a> {
         if let Err(error) = admit::check(&record, prev, &facts, &manifest.policy, length) {
             self.fail(light, error.code(), error.to_string());
         }
+        let mut moved2 = None;
         if let Spec::Update(update) = &record.spec {
             let order = draw::order(&self.audit.network, &light.member, light.incarnation, light.seq, drawable);
             if sound {
                 self.rules(light, update, &parents, &order, manifest);
             }
-            self.merge(light, update, (&parents, sound), &order, manifest, payload.as_ref())?;
-            for parent in parents.iter().filter(|parent| parent.member != light.member) {
-                *self.walk.merged.entry(parent.member).or_default() += 1;
-            }
+            moved2 = self.merge(light, update, (&parents, sound), &order, manifest, payload.as_ref())?;
+            self.choices(light, update, &parents, manifest);
             self.last = Some(light);
             self.payload = payload;
         }
+        self.walk.own.add(&record, moved2);
         Ok(())
+    }
+
+    /// Whom it merged, and whom it passed over.
+    fn choices(&mut self, light: &Light, update: &Update, parents: &[&Light], manifest: &Manifest) {
+        let Choices { merged, skipped } = &mut self.walk.choices;
+        for parent in parents.iter().filter(|parent| parent.member != light.member) {
+            *merged.entry(parent.member).or_default() += 1;
+        }
+        for skip in &update.skipped {
+            if let Some(member) = drawn::who(manifest, skip) {
+                *skipped.entry((member, skip.reason)).or_default() += 1;
+            }
+        }
     }
 
     /// A failure of a record that was linked.
@@ -267,7 +283,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Recomputes the merge, and what follows from it.
+    /// Recomputes the merge, and what follows from it; gives how far training moved it.
     #[allow(clippy::too_many_arguments)]
     fn merge(
         &mut self,
@@ -277,9 +293,9 @@ impl<'a> Walker<'a> {
         order: &[MemberId],
         manifest: &Manifest,
         payload: Option<&Payload>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Option<u128>> {
         if !self.audit.recompute {
-            return Ok(());
+            return Ok(None);
         }
         let outcome = if complete {
             let own = self.last.filter(|_| self.payload.is_some()).map(|last| last.id).zip(self.payload.as_ref());
@@ -305,7 +321,7 @@ impl<'a> Walker<'a> {
             Some(state) => Some((light.id, state)),
             None => self.checkpoint(light)?.map(|state| (light.id, state)),
         };
-        Ok(())
+        Ok(outcome.moved2)
     }
 
     /// Where the chain of recomputed merges is broken, a checkpoint mends it.

@@ -6,7 +6,7 @@
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// What a signature is for; its text, NUL included, precedes the signed payload.
+/// What a signature is for; its text, with its last character, precedes the signed payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Domain {
     /// A record's payload.
@@ -15,19 +15,19 @@ pub enum Domain {
     Manifest,
     /// A presence payload.
     Presence,
-    /// An auditor's report.
-    Report,
+    /// An auditor's report: a DSSE envelope's pre-authentication encoding, after its first word.
+    Dsse,
 }
 
 impl Domain {
-    /// ASCII, ending in NUL.
+    /// ASCII, ending in NUL or, as DSSE has it, in a space; none is the beginning of another.
     #[must_use]
     pub const fn bytes(self) -> &'static [u8] {
         match self {
             Self::Record => b"chorale/record/v1\0",
             Self::Manifest => b"chorale/manifest/v1\0",
             Self::Presence => b"chorale/presence/v1\0",
-            Self::Report => b"chorale/report/v1\0",
+            Self::Dsse => b"DSSEv1 ",
         }
     }
 
@@ -195,7 +195,7 @@ mod tests {
         let key = AuthorKey::from_seed(&[7; 32]);
         let signature = key.sign(Domain::Record, b"payload");
         assert_eq!(signature, key.sign(Domain::Record, b"payload"), "signing is deterministic");
-        for domain in [Domain::Record, Domain::Manifest, Domain::Presence, Domain::Report] {
+        for domain in [Domain::Record, Domain::Manifest, Domain::Presence, Domain::Dsse] {
             let verdict = key.public().verify(domain, b"payload", &signature);
             assert_eq!(verdict.is_ok(), domain == Domain::Record, "{domain:?}");
         }

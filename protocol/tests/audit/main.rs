@@ -5,6 +5,7 @@ mod deviations;
 mod honest;
 mod incomplete;
 mod mutants;
+mod surveys;
 mod world;
 
 use chorale_protocol::{

@@ -14,6 +14,22 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
+/// As [`escape`], and nothing in it is markup of HTML or XML, in a text or in a quoted attribute.
+pub(crate) fn markup(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in escape(text).chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -22,6 +38,7 @@ mod tests {
     fn no_escape_sequence_and_no_reordering_reaches_a_terminal() {
         let hostile = "a\u{1b}[2Jb\rc\nd\u{9b}e\u{202e}f";
         assert_eq!(escape(hostile), "a\\u{1b}[2Jb\\u{d}c\\u{a}d\\u{9b}e\\u{202e}f");
+        assert_eq!(markup("<b a=\"'\">&\n"), "&lt;b a=&quot;&#39;&quot;&gt;&amp;\\u{a}");
         assert_eq!(escape("Grüße, 東京 ±"), "Grüße, 東京 ±");
     }
 }

@@ -1,15 +1,18 @@
 //! The report for people: findings, failures first; what was counted; what each member did; what none of it proves.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
-use chorale_protocol::audit::{Finding, Report, Tally, Verdict, codes};
+use chorale_protocol::audit::{Finding, Report, Severity, Tally, Verdict, codes};
 
-use crate::{args::Verify, escape::escape, json::severity};
+use crate::{args::Checks, escape::escape, json::severity};
 
 /// Findings of one severity and code that are shown in full; the others are in the JSON report.
 const SHOWN: usize = 10;
 
-const NOT_PROVED: &[&str] = &[
+pub(crate) const NOT_PROVED: &[&str] = &[
     "that training ran as described, on the data or with the loss, steps or noise that records claim",
     "that a member who was skipped as absent, stale, unreachable or refused was so",
     "that nothing was withheld: only that what is here, up to the anchors, hangs together",
@@ -19,7 +22,7 @@ const NOT_PROVED: &[&str] = &[
     "that a model is safe or good",
 ];
 
-pub(crate) fn report(report: &Report, verdict: Verdict, args: &Verify) -> io::Result<()> {
+pub(crate) fn report(report: &Report, verdict: Verdict, args: &Checks) -> io::Result<()> {
     let mut out = io::stdout().lock();
     findings(&mut out, report, args)?;
     counts(&mut out, report)?;
@@ -34,19 +37,18 @@ pub(crate) fn report(report: &Report, verdict: Verdict, args: &Verify) -> io::Re
     out.flush()
 }
 
-fn findings(out: &mut impl Write, report: &Report, args: &Verify) -> io::Result<()> {
-    let mut shown: Option<&Finding> = None;
-    let mut same = 0;
+fn findings(out: &mut impl Write, report: &Report, args: &Checks) -> io::Result<()> {
+    let mut shown: BTreeMap<(Severity, &str), usize> = BTreeMap::new();
     for finding in &report.findings {
-        let again = shown.is_some_and(|last| (last.severity, last.code) == (finding.severity, finding.code));
-        same = if again { same + 1 } else { 0 };
-        if same == SHOWN {
+        // Codes take turns where one record breaks several rules.
+        let same = shown.entry((finding.severity, finding.code)).or_default();
+        *same += 1;
+        if *same == SHOWN + 1 {
             writeln!(out, "  ... more {} findings follow; --json shows all\n", finding.code)?;
         }
-        if same >= SHOWN {
+        if *same > SHOWN {
             continue;
         }
-        shown = Some(finding);
         writeln!(out, "{} {} {}", severity(finding.severity).to_uppercase(), finding.code, escape(&finding.text))?;
         if let Some(place) = place(finding) {
             writeln!(out, "  where    {place}")?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::exit::Exit;
 
-const SCHEMA: &str = "chorale-audit/1";
+pub(crate) const SCHEMA: &str = "chorale-audit/1";
 
 pub(crate) fn report(report: &Report, verdict: Verdict) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -15,6 +15,11 @@ pub(crate) fn report(report: &Report, verdict: Verdict) -> io::Result<()> {
         writeln!(out, "{line}")?;
     }
     out.flush()
+}
+
+/// Values, one a line.
+pub(crate) fn lines(values: impl Iterator<Item = Value>) -> String {
+    values.map(|value| format!("{value}\n")).collect()
 }
 
 /// The only line if there is no report.

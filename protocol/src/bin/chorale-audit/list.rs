@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use chorale_protocol::{
     audit::{
         Archive, Piece,
@@ -13,12 +13,13 @@ use chorale_protocol::{
         layout::{FEED_FILE_BYTES, Name},
         pieces,
     },
-    base::{Incarnation, MemberId, limit},
+    base::{Incarnation, MemberId},
     feed::{Checked, Record, Spec, check_despite_cut},
     manifest::Chain,
 };
 
 use crate::{
+    chain,
     escape::escape,
     exit::{Exit, OrExit, Trouble},
     folder, json,
@@ -43,7 +44,7 @@ pub(crate) fn explain(code: Option<&str>) -> Result<Exit, Trouble> {
 /// All feeds, or the records of those whose name begins with `prefix`.
 pub(crate) fn feeds(path: &Path, prefix: Option<&str>) -> Result<Exit, Trouble> {
     let archive = folder::open(path).or_io()?;
-    let chain = chain(&*archive)?;
+    let chain = chain::own(&*archive)?;
     let mut out = io::stdout().lock();
     let mut any = false;
     for (member, incarnation) in names(&*archive)? {
@@ -64,7 +65,7 @@ pub(crate) fn feeds(path: &Path, prefix: Option<&str>) -> Result<Exit, Trouble> 
 /// The records whose id begins with `prefix`.
 pub(crate) fn record(path: &Path, prefix: &str) -> Result<Exit, Trouble> {
     let archive = folder::open(path).or_io()?;
-    let chain = chain(&*archive)?;
+    let chain = chain::own(&*archive)?;
     let mut out = io::stdout().lock();
     let mut any = false;
     for (member, incarnation) in names(&*archive)? {
@@ -78,20 +79,6 @@ pub(crate) fn record(path: &Path, prefix: &str) -> Result<Exit, Trouble> {
         }
     }
     if any { Ok(Exit::Passed) } else { Err(anyhow!("the archive has no such record")).or_usage() }
-}
-
-/// The chain as far as it verifies, from the archive's own genesis: enough to show records by.
-fn chain(archive: &dyn Archive) -> Result<Chain, Trouble> {
-    let read = |name: Name| archive.read(&name.to_string(), limit::MANIFEST_BYTES as u64);
-    let genesis = read(Name::Genesis).context("the archive has no readable genesis").or_io()?;
-    let mut chain = Chain::genesis(genesis).context("the archive's genesis does not verify").or_io()?;
-    for version in 1.. {
-        let Ok(bytes) = read(Name::Manifest(version)) else { break };
-        if chain.extend(bytes).is_err() {
-            break;
-        }
-    }
-    Ok(chain)
 }
 
 fn names(archive: &dyn Archive) -> Result<Vec<(MemberId, Incarnation)>, Trouble> {

@@ -4,18 +4,36 @@
 //! unanchored · 4 the archive cannot be read. Results go to stdout, progress and errors to stderr.
 
 mod args;
+mod chain;
+mod contributions;
+mod diff;
+mod dsse;
 mod escape;
+mod evidence;
 mod exit;
+mod export;
+mod file;
 mod folder;
+mod forks;
 mod human;
 mod json;
+mod key;
+mod lineage;
 mod list;
+mod manifest;
+mod pin;
+mod progress;
+mod report;
+mod summary;
+mod survey;
+mod svg;
+mod table;
 mod tarball;
 mod verify;
 
 use std::{env, process::ExitCode};
 
-use args::{Args, Command};
+use args::{Args, Command, EvidenceCommand};
 use clap::Parser;
 use exit::{Exit, Trouble};
 
@@ -32,9 +50,18 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
-    let wants_json = matches!(&args.command, Command::Verify(verify) if verify.json);
+    let wants_json = args.command.wants_json();
     let result = match &args.command {
         Command::Verify(args) => verify::verify(args),
+        Command::Contributions(args) => contributions::contributions(args),
+        Command::Lineage(args) => lineage::lineage(args),
+        Command::Forks(args) => forks::forks(args),
+        Command::Evidence(EvidenceCommand::Verify(args)) => evidence::verify(args),
+        Command::Manifest(command) => manifest::run(command),
+        Command::Diff(args) => diff::diff(args),
+        Command::Export(args) => export::export(args),
+        Command::Report(args) => report::report(args),
+        Command::Key(command) => key::run(command),
         Command::Explain { code } => list::explain(code.as_deref()),
         Command::Feed { archive, feed } => list::feeds(archive, feed.as_deref()),
         Command::Record { archive, id } => list::record(archive, id),

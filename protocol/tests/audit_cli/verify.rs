@@ -1,99 +1,14 @@
-//! What `chorale-audit` promises on its command line: exit codes, JSON on every path, folder and tar alike.
-#![allow(clippy::unwrap_used, reason = "tests")]
+//! `verify`, and what shows without a verdict.
 
-#[path = "audit/world.rs"]
-mod world;
-
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fs, path::Path};
 
 use chorale_protocol::{
     audit::{MemoryArchive, layout::Name},
-    base::Incarnation,
+    base::{Incarnation, MergeHash},
     fixture,
 };
-use serde_json::Value;
-use world::World;
 
-const SEED: u64 = 20_261_122;
-
-fn run(args: &[&str]) -> (Option<i32>, Output) {
-    let output = Command::new(env!("CARGO_BIN_EXE_chorale-audit")).args(args).output().unwrap();
-    (output.status.code(), output)
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// Every line of stdout, as JSON.
-fn lines(output: &Output) -> Vec<Value> {
-    let lines: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(lines.iter().all(|line| line["schema"] == "chorale-audit/1"));
-    lines
-}
-
-fn write_folder(archive: &MemoryArchive, root: &Path) {
-    for (name, bytes) in archive.iter() {
-        let path = root.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-}
-
-fn write_tar(archive: &MemoryArchive, path: &Path) {
-    let mut builder = tar::Builder::new(fs::File::create(path).unwrap());
-    for (name, bytes) in archive.iter() {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        builder.append_data(&mut header, name, &bytes[..]).unwrap();
-    }
-    builder.into_inner().unwrap().sync_all().unwrap();
-}
-
-struct Stage {
-    _home: tempfile::TempDir,
-    folder: String,
-    tar: String,
-    network: String,
-    anchors: Vec<String>,
-    world: World,
-}
-
-impl Stage {
-    fn new(change: impl FnOnce(&mut World, &mut MemoryArchive)) -> Self {
-        let mut world = World::play(3, 3, fixture::policy(), SEED);
-        let anchors = world.heads().iter().map(ToString::to_string).collect();
-        let mut archive = world.archive();
-        change(&mut world, &mut archive);
-        let home = tempfile::tempdir().unwrap();
-        let (folder, tar) = (home.path().join("archive"), home.path().join("archive.tar"));
-        fs::create_dir(&folder).unwrap();
-        write_folder(&archive, &folder);
-        write_tar(&archive, &tar);
-        let path = |path: &Path| path.to_str().unwrap().to_owned();
-        let (folder, tar) = (path(&folder), path(&tar));
-        Self { _home: home, folder, tar, network: world.chain.network().to_string(), anchors, world }
-    }
-
-    fn verify(&self, more: &[&str]) -> (Option<i32>, Output) {
-        let (code, output) = self.verify_at(&self.folder, more);
-        let (tar_code, tar_output) = self.verify_at(&self.tar, more);
-        assert_eq!(code, tar_code);
-        // The path is shown in the hints, and only there.
-        let plain = |output: &Output| text(&output.stdout).replace(&self.tar, &self.folder);
-        assert_eq!(plain(&output), plain(&tar_output));
-        (code, output)
-    }
-
-    fn verify_at(&self, archive: &str, more: &[&str]) -> (Option<i32>, Output) {
-        run(&[&["verify", archive, "--network", &self.network], more].concat())
-    }
-}
+use crate::{SEED, Stage, lines, run, text, world::World};
 
 #[test]
 fn a_clean_archive_exits_with_0_when_anchored_and_3_when_not() {
@@ -116,11 +31,10 @@ fn a_clean_archive_exits_with_0_when_anchored_and_3_when_not() {
 #[test]
 fn anchors_and_the_genesis_can_come_from_files() {
     let stage = Stage::new(|_, _| {});
-    let home = tempfile::tempdir().unwrap();
     let file = |name: &str, bytes: &[u8]| {
-        let path = home.path().join(name);
+        let path = stage.path(name);
         fs::write(&path, bytes).unwrap();
-        path.to_str().unwrap().to_owned()
+        path
     };
     let anchors = file("anchors", format!("# newest\n{}\n\n", stage.anchors.join("\n")).as_bytes());
     let genesis = file("genesis", &stage.world.chain.signed()[0]);
@@ -229,4 +143,25 @@ fn feeds_records_and_codes_are_shown() {
     assert!(code == Some(0) && text(&output.stdout).starts_with("MRG-001 (failure)"));
     assert!(text(&run(&["explain"]).1.stdout).lines().count() > 100);
     assert_eq!(run(&["explain", "XYZ-999"]).0, Some(2));
+}
+
+#[test]
+fn a_flood_of_findings_is_cut_short_for_people_and_whole_in_json() {
+    // Each of many publications breaks two rules: the codes take turns.
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    for _ in 0..30 {
+        world.step_with(1, |draft| {
+            draft.update().merge = MergeHash([9; 32]);
+            draft.record.clock.0 += 1 << 21;
+        });
+    }
+    let stage = Stage::of(world, |_, _| {});
+    let (code, output) = stage.verify(&["--allow-unanchored"]);
+    let shown = text(&output.stdout);
+    assert_eq!(code, Some(1));
+    let heads = |code: &str| shown.matches(&format!("FAILURE {code} ")).count();
+    assert!(heads("MRG-001") == 10 && heads("RULE-013") == 10, "{} {}", heads("MRG-001"), heads("RULE-013"));
+    assert!(shown.contains("more MRG-001 findings follow"));
+    let all = lines(&stage.verify(&["--allow-unanchored", "--json"]).1);
+    assert!(all.iter().filter(|line| line["code"] == "MRG-001").count() >= 30);
 }

@@ -1,0 +1,99 @@
+//! Every member that signed two histories, with both of them, and whether a cut settled which one stands.
+
+use std::{collections::BTreeSet, io};
+
+use super::{Finding, Survey, layout::Name, survey::grave};
+use crate::{
+    base::{RecordId, Seq},
+    feed::Evidence,
+};
+
+/// Two histories of one feed.
+#[derive(Debug, Clone)]
+pub struct Fork {
+    /// The two records where they part.
+    pub evidence: Evidence,
+    /// Their author's label.
+    pub label: String,
+    /// Whether the newest manifest says which one stands.
+    pub settled: bool,
+    /// The archive's file that shows it.
+    pub file: String,
+    /// Where the history in the archive's chain ends; `None` if only a bundle shows the fork.
+    pub linked: Option<(Seq, RecordId)>,
+    /// Where the other one ends, and how many records it has.
+    pub other: Option<(Seq, u64)>,
+}
+
+/// All forks of an archive.
+#[derive(Debug, Clone, Default)]
+pub struct Forks {
+    /// By member, incarnation and place; at most 64 of a feed.
+    pub found: Vec<Fork>,
+    /// Further histories that are not told apart.
+    pub more: u64,
+    /// What could not be checked, and may hide forks.
+    pub findings: Vec<Finding>,
+    /// Genuine records looked at.
+    pub records: u64,
+}
+
+impl Forks {
+    /// Searches every feed, and the evidence bundles for what the feeds do not show.
+    ///
+    /// # Errors
+    /// The medium.
+    pub fn of(survey: &Survey<'_>) -> io::Result<Self> {
+        let mut forks = Self { findings: grave(survey.findings()).cloned().collect(), ..Self::default() };
+        let mut known = BTreeSet::new();
+        for (member, incarnation) in survey.feeds() {
+            let feed = survey.feed((member, incarnation))?;
+            forks.records += feed.records.len() as u64;
+            forks.more += feed.more_branches;
+            forks.findings.extend(grave(&feed.findings).cloned());
+            for branch in feed.branches {
+                known.insert(pair(&branch.evidence));
+                forks.found.push(Fork {
+                    label: survey.label(&member),
+                    settled: survey.settles(&member, incarnation),
+                    file: Name::Feed(member, incarnation).to_string(),
+                    linked: feed.head.map(|head| (head.seq, head.id)),
+                    other: Some((branch.last, branch.records)),
+                    evidence: branch.evidence,
+                });
+            }
+        }
+        for hash in survey.evidence() {
+            let evidence = match survey.bundle(hash)? {
+                Ok(evidence) => evidence,
+                Err(findings) => {
+                    forks.findings.extend(findings);
+                    continue;
+                }
+            };
+            let (member, incarnation, _) = evidence.accused();
+            if known.insert(pair(&evidence)) {
+                forks.found.push(Fork {
+                    label: survey.label(&member),
+                    settled: survey.settles(&member, incarnation),
+                    file: Name::Evidence(hash).to_string(),
+                    linked: None,
+                    other: None,
+                    evidence,
+                });
+            }
+        }
+        forks.found.sort_by_key(|fork| (fork.evidence.accused(), pair(&fork.evidence)));
+        Ok(forks)
+    }
+
+    /// Whether a member signed two histories and no manifest version says which one stands.
+    #[must_use]
+    pub fn unsettled(&self) -> bool {
+        self.found.iter().any(|fork| !fork.settled)
+    }
+}
+
+fn pair(evidence: &Evidence) -> (RecordId, RecordId) {
+    (evidence.first.id(), evidence.second.id())
+}

@@ -1,0 +1,32 @@
+//! What an audit checks.
+
+use std::path::PathBuf;
+
+use clap::ArgGroup;
+
+/// What to check, and of which network.
+#[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["network", "genesis"])))]
+pub(crate) struct Checks {
+    /// A folder or a tar of one.
+    pub(crate) archive: PathBuf,
+    /// The network's id: 64 hexadecimal digits, learnt from someone you trust.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) network: Option<String>,
+    /// Instead of the network's id: its genesis file, from someone you trust.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) genesis: Option<PathBuf>,
+    /// A record that must be there, by id, or a file with one id in each line. The newest you know of, from each member if
+    /// you can. May be given more than once.
+    #[arg(long, value_name = "HEX|FILE")]
+    pub(crate) anchor: Vec<String>,
+    /// Let an archive pass without an anchor, although it may have been cut short.
+    #[arg(long)]
+    pub(crate) allow_unanchored: bool,
+    /// Do not compute merges again. The verdict is then incomplete at best.
+    #[arg(long)]
+    pub(crate) no_recompute: bool,
+    /// Threads; by default one for each processor.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}

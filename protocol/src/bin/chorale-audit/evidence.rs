@@ -1,0 +1,85 @@
+//! `evidence verify`: one bundle by itself, against the manifests that say whose key is whose.
+
+use std::{fmt::Write, path::Path};
+
+use anyhow::anyhow;
+use chorale_protocol::{
+    base::{MemberId, limit},
+    feed::{Evidence, Refusal},
+    manifest::Chain,
+};
+use serde_json::json;
+
+use crate::{
+    args::EvidenceVerify,
+    chain,
+    escape::escape,
+    exit::{Exit, OrExit, Trouble},
+    file, forks, json,
+};
+
+pub(crate) fn verify(args: &EvidenceVerify) -> Result<Exit, Trouble> {
+    let chain = chain::of(&args.pin, args.archive.as_deref(), &args.manifest)?;
+    let bytes = file::read(&args.file, limit::EVIDENCE_BYTES as u64).or_io()?;
+    match Evidence::parse(&bytes, &chain) {
+        Ok(evidence) => {
+            let label = label(&chain, &evidence.accused().0);
+            let text = if args.json { line(&evidence, &label) } else { text(&evidence, &label, &args.file) };
+            file::print(&text).or_io()?;
+            Ok(Exit::Passed)
+        }
+        Err(refusal) => {
+            let exit = match refusal {
+                Refusal::NeedsManifest { .. } | Refusal::Unsupported { .. } => Exit::Incomplete,
+                _ => Exit::Failed,
+            };
+            Err(Trouble { exit, error: anyhow!("it proves nothing: {}: {refusal}", refusal.code()) })
+        }
+    }
+}
+
+/// In the newest version that names the member; one does, since its records verify.
+fn label(chain: &Chain, member: &MemberId) -> String {
+    let versions = (0..=chain.current().version).rev().filter_map(|version| chain.at(version));
+    let named = versions.filter_map(|(manifest, _)| manifest.member(member)).next();
+    named.map(|member| member.label.clone()).unwrap_or_default()
+}
+
+fn text(evidence: &Evidence, label: &str, path: &Path) -> String {
+    let (member, incarnation, seq) = evidence.accused();
+    let mut out = format!("{} is proof.\n\n", escape(&path.display().to_string()));
+    // Writing to a string does not fail.
+    let _ = writeln!(out, "Member   {} ({member})", escape(label));
+    let _ = writeln!(out, "Key      {}", evidence.first.record().key);
+    if evidence.second.record().key != evidence.first.record().key {
+        let _ = writeln!(out, "         {}, a key of the same member, signed the second", evidence.second.record().key);
+    }
+    let _ = writeln!(out, "Place    incarnation {incarnation}, seq {seq}");
+    let _ = writeln!(out, "First    {}", forks::record(&evidence.first));
+    let _ = writeln!(out, "Second   {}", forks::record(&evidence.second));
+    let _ = writeln!(
+        out,
+        "Proves   that both records were signed with the member's key, and that they contradict each other:"
+    );
+    let _ = writeln!(out, "         {}. No honest program signs both.", forks::form(evidence.form));
+    let _ = writeln!(out, "Does not prove who used the key, or which of the two histories came first.");
+    out
+}
+
+fn line(evidence: &Evidence, label: &str) -> String {
+    let (member, incarnation, seq) = evidence.accused();
+    let line = json!({
+        "schema": json::SCHEMA,
+        "type": "evidence",
+        "proof": true,
+        "member": member.to_string(),
+        "label": label,
+        "keys": [evidence.first.record().key.to_string(), evidence.second.record().key.to_string()],
+        "incarnation": incarnation.0,
+        "seq": seq.0,
+        "form": evidence.form as u8,
+        "first": evidence.first.id().to_string(),
+        "second": evidence.second.id().to_string(),
+    });
+    json::lines([line].into_iter())
+}
