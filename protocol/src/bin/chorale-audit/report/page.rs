@@ -17,12 +17,12 @@ const SHOWN: usize = 20;
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;color:#123;max-width:62em;margin:2em auto;padding:0 1em}\
 h1{font-size:1.6em}h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #ccc}\
 table{border-collapse:collapse;margin:.6em 0;font-size:.9em}th,td{text-align:left;padding:.2em .8em .2em 0;vertical-align:top}\
-td.n,th.n{text-align:right}code{font-size:.85em;overflow-wrap:anywhere}.wide{overflow-x:auto}\
+td.n,th.n{text-align:right}code{font-size:.85em;overflow-wrap:anywhere}.wide{overflow-x:auto}.wide table{font-size:.8em}.wide th,.wide td{padding-right:.5em}\
 .verdict{padding:.8em 1em;font-size:1.3em;font-weight:bold;border:2px solid}\
 .PASSED{color:#174;border-color:#174}.FAILED{color:#a12;border-color:#a12}.INCOMPLETE{color:#850;border-color:#850}\
 .finding{margin:1em 0;padding-left:.8em;border-left:4px solid #ccc;break-inside:avoid}\
 .failure{border-color:#a12}.incomplete{border-color:#c80}svg{max-width:100%;height:auto}\
-@media print{body{margin:0;max-width:none;font-size:11px}h2{break-after:avoid}tr{break-inside:avoid}}";
+@media print{body{margin:0;max-width:none;font-size:11px}.wide{overflow:visible}h2{break-after:avoid}tr{break-inside:avoid}}";
 
 /// What stands on the page.
 pub(super) struct Page<'a> {
