@@ -60,9 +60,12 @@ fn work(store: &Store, larder: &Larder, mut inbox: mpsc::Receiver<Write>, outbox
                     put(store, &mut batch).and_then(|()| one(store, larder, order))
                 }
             };
-            // The record goes out while its training state is still on the way to the disk.
+            // The record goes out while its training state, and what the ledger lists, are still on the way to the disk.
             let told = tell(outbox, result)
-                && flush.is_none_or(|payload| tell(outbox, store.flush_state(&payload).map(|()| None)));
+                && flush.is_none_or(|payload| {
+                    let flushed = store.flush_state(&payload).and_then(|()| store.ledger().sync());
+                    tell(outbox, flushed.map(|()| None))
+                });
             if !told {
                 return;
             }
@@ -94,7 +97,6 @@ fn one(store: &Store, larder: &Larder, order: Write) -> Result<Option<RecordId>,
         Write::Own { entry, payload, signed, at_ms } => {
             let id = entry.head.id;
             store.ledger().list(at_ms, [signed])?;
-            store.ledger().sync()?;
             store.put_own(entry, payload.as_ref())?;
             return Ok(Some(id));
         }
