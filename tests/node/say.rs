@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use chorale::driver::{Notice, Summary, reason};
+use chorale::driver::{Notice, Summary};
 use chorale_protocol::{base::MemberId, engine::Event};
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ fn event(event: &Event) -> Value {
             "at_us": u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX),
             "merge": report.merge.to_string(),
             "contributors": report.contributors.iter().map(|(id, weight)| json!([name(id), weight])).collect::<Vec<_>>(),
-            "skipped": report.skipped.iter().map(|(id, why)| json!([name(id), reason(*why)])).collect::<Vec<_>>(),
+            "skipped": report.skipped.iter().map(|(id, why)| json!([name(id), why.word()])).collect::<Vec<_>>(),
             "loss_before": report.loss_micro.0,
             "gather_ms": report.gather_ms,
             "work_ms": report.work_ms,

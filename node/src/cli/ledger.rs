@@ -26,7 +26,7 @@ use super::{
 /// List what left this home: every record and blob, to whom, when, and under which privacy claim
 ///
 /// Reads egress.jsonl, which the node writes before anything leaves, and checks that no line of it was changed, put in or taken
-/// out. Lines cut off its end cannot be missed. Presence messages (addresses, head, version) and the protocol's own traffic hold
+/// out. That lines were cut off its end it cannot see. Presence messages (addresses, head, version) and the protocol's own traffic hold
 /// no data and are not listed. A line says that something was about to leave: a peer that breaks off gets less.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chorale::{
     config::{Config, Home},
-    driver::{RoundStatus, State, Status, Summary, Work, reason},
+    driver::{RoundStatus, State, Status, Summary, Work},
 };
 use chorale_protocol::{base::MemberId, engine::RoundReport, manifest::Chain};
 use indicatif::ProgressBar;
@@ -71,8 +71,7 @@ impl<'a> Progress<'a> {
         };
         let (before, after) = (nats(report.loss_micro.0), nats(report.loss_micro.1));
         let contributors: Vec<(String, u64)> = report.contributors.iter().map(|(m, w)| (self.label(m), *w)).collect();
-        let skipped: Vec<(String, &str)> =
-            report.skipped.iter().map(|(m, why)| (self.label(m), reason(*why))).collect();
+        let skipped: Vec<(String, &str)> = report.skipped.iter().map(|(m, why)| (self.label(m), why.word())).collect();
         let work = self.work.remove(&report.round.0).unwrap_or_default();
         let sent = read_status(self.home).map_or(0, |status| status.total_out);
         if self.out.terminal() {

@@ -2,7 +2,7 @@
 
 use chorale_protocol::{base::Millis, engine::Event, manifest::Chain};
 
-use super::status::{label, reason};
+use super::status::label;
 
 /// Refusals that are told in one second; the rest are counted.
 const TOLD: u64 = 20;
@@ -37,7 +37,7 @@ pub(super) fn event(chain: &Chain, event: &Event) {
             let merged: Vec<String> =
                 report.contributors.iter().map(|(id, weight)| format!("{}×{weight}", names(id))).collect();
             let skipped: Vec<String> =
-                report.skipped.iter().map(|(id, why)| format!("{} {}", names(id), reason(*why))).collect();
+                report.skipped.iter().map(|(id, why)| format!("{} {}", names(id), why.word())).collect();
             tracing::info!(
                 round = report.round.0,
                 record = %report.record.short(),

@@ -29,5 +29,5 @@ mod trainer;
 pub use error::DriverError;
 pub use node::{Running, Setup, start};
 pub use notice::{Command, Notice, Summary, Work};
-pub use status::{HeadStatus, RoundStatus, State, Status, reason};
+pub use status::{HeadStatus, RoundStatus, State, Status};
 pub use timing::Timing;

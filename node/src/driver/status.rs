@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, collections::VecDeque, time::Duration};
 use chorale_protocol::{
     base::{MemberId, TransportId},
     engine::{Event, RoundReport},
-    feed::{Head, SkipReason},
+    feed::Head,
     manifest::Chain,
 };
 use serde::{Deserialize, Serialize};
@@ -182,7 +182,7 @@ impl Status {
         if self.history.len() == ROUNDS {
             self.history.pop_front();
         }
-        let skipped = report.skipped.iter().map(|(member, why)| (label(chain, member), reason(*why).to_owned()));
+        let skipped = report.skipped.iter().map(|(member, why)| (label(chain, member), why.word().to_owned()));
         self.history.push_back(RoundStatus {
             round: report.round.0,
             record: report.record.to_string(),
@@ -216,19 +216,6 @@ impl Status {
 /// A member's label, or the start of its id.
 pub(super) fn label(chain: &Chain, member: &MemberId) -> String {
     chain.member(member).map_or_else(|| member.short(), |member| member.label.clone())
-}
-
-/// A skip reason in one word.
-#[must_use]
-pub fn reason(why: SkipReason) -> &'static str {
-    match why {
-        SkipReason::Absent => "absent",
-        SkipReason::Stale => "stale",
-        SkipReason::Unreachable => "unreachable",
-        SkipReason::Distance => "distance",
-        SkipReason::Refused => "refused",
-        SkipReason::Banned => "banned",
-    }
 }
 
 /// Writes the newest status whenever there is one, until the sender is gone; then once more.

@@ -110,6 +110,21 @@ pub enum SkipReason {
     Banned,
 }
 
+impl SkipReason {
+    /// In one word, as docs/PROTOCOL.md §3 has it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Stale => "stale",
+            Self::Unreachable => "unreachable",
+            Self::Distance => "distance",
+            Self::Refused => "refused",
+            Self::Banned => "banned",
+        }
+    }
+}
+
 /// A differential-privacy claim: RDP-accounted DP-SGD, as the author says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Privacy {

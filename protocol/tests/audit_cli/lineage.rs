@@ -12,12 +12,7 @@ use serde_json::Value;
 use crate::{SEED, Stage, run, text, world::World};
 
 fn stage() -> Stage {
-    let mut world = World::play(3, 3, fixture::policy(), SEED);
-    let released = world.published[1].last().unwrap().checked.clone();
-    let Spec::Update(update) = &released.record().spec else { panic!() };
-    let release = Release { round: update.round, label: "v1".into() };
-    world.write(0, &[&released], Spec::Release(release), None);
-    Stage::of(world, |_, _| {})
+    Stage::with_release(3, 3)
 }
 
 /// Every ancestor of a record, by the world's own book.

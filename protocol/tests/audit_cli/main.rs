@@ -20,7 +20,11 @@ use std::{
     process::{Command, Output},
 };
 
-use chorale_protocol::{audit::MemoryArchive, fixture};
+use chorale_protocol::{
+    audit::MemoryArchive,
+    feed::{Release, Spec},
+    fixture,
+};
 use serde_json::Value;
 use world::World;
 
@@ -88,6 +92,16 @@ impl Stage {
         let path = |path: &Path| path.to_str().unwrap().to_owned();
         let (folder, tar) = (path(&folder), path(&tar));
         Self { home, folder, tar, network: world.chain.network().to_string(), anchors, world }
+    }
+
+    /// So many members after so many rounds; member 0 releases the newest update of member 1 as `v1`.
+    fn with_release(members: u64, rounds: u64) -> Self {
+        let mut world = World::play(members, rounds, fixture::policy(), SEED);
+        let released = world.published[1].last().unwrap().checked.clone();
+        let Spec::Update(update) = &released.record().spec else { panic!() };
+        let release = Release { round: update.round, label: "v1".into() };
+        world.write(0, &[&released], Spec::Release(release), None);
+        Self::of(world, |_, _| {})
     }
 
     fn verify(&self, more: &[&str]) -> (Option<i32>, Output) {

@@ -114,20 +114,8 @@ fn moved(part: &Contribution) -> Option<(String, u128)> {
 }
 
 fn reasons(part: &Contribution) -> String {
-    let one = |(reason, times): (&SkipReason, &u64)| format!("{times} {}", reason_name(*reason));
+    let one = |(reason, times): (&SkipReason, &u64)| format!("{times} {}", reason.word());
     part.skipped_by_others.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-/// As in docs/PROTOCOL.md §3.
-pub(crate) const fn reason_name(reason: SkipReason) -> &'static str {
-    match reason {
-        SkipReason::Absent => "absent",
-        SkipReason::Stale => "stale",
-        SkipReason::Unreachable => "unreachable",
-        SkipReason::Distance => "distance",
-        SkipReason::Refused => "refused",
-        SkipReason::Banned => "banned",
-    }
 }
 
 fn lines(report: &Report) -> String {
@@ -146,7 +134,7 @@ fn lines(report: &Report) -> String {
 
 fn line(member: &MemberId, label: &str, part: &Contribution) -> Value {
     let skipped: serde_json::Map<String, Value> =
-        part.skipped_by_others.iter().map(|(reason, times)| (reason_name(*reason).to_owned(), json!(times))).collect();
+        part.skipped_by_others.iter().map(|(reason, times)| (reason.word().to_owned(), json!(times))).collect();
     let publications: Vec<Value> = part
         .publications
         .iter()
