@@ -60,14 +60,18 @@ class Walk:
     def evidence(self, one):
         kind = 4 if (4, one.body[0]) in self.audit.source.lengths else 3
         lack = self.audit.blob(kind, one.body)[1]
+        if lack == "missing":
+            return self.notes.add("EVD-004", one.where) if one.linked else self.lack(one, lack)
         if lack:
-            return self.notes.add("EVD-004" if lack == "missing" else lack, one.where)
+            return self.notes.add(lack, one.where)
         accused = self.audit.convicted.get(one.body[0])
         if accused != (one.spec[0], one.spec[1], one.spec[2]):
             self.notes.add("EVD-003" if accused else "EVD-001", one.where)
 
     def lack(self, one, lack):
-        if lack == "missing":
+        if lack == "missing" and not one.linked:
+            self.notes.run("BLB-005", one.where)
+        elif lack == "missing":
             keep = self.audit.chain.newest.policy.keep
             pruned = keep and one.round is not None and one.round + keep < self.audit.newest
             self.notes.run("BLB-002" if pruned else "BLB-001", one.where)

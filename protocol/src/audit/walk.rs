@@ -207,7 +207,7 @@ impl<'a> Walker<'a> {
         let name = if audit.source.length(name).is_some() { name } else { Name::Blob(body.hash) };
         match blob::read(audit.source, name, body)? {
             Ok(_) => self.walk.counts.blobs.ok += 1,
-            Err(Lack::Missing) => {
+            Err(Lack::Missing) if light.stand == Stand::Linked => {
                 self.walk.counts.blobs.missing += 1;
                 self.walk.notes.add("EVD-004", &light.place(), format!("bundle {} is missing", body.hash));
                 return Ok(());
@@ -231,6 +231,11 @@ impl<'a> Walker<'a> {
     fn lack(&mut self, light: &Light, lack: Lack) {
         let place = light.place();
         match lack {
+            // Nothing that counts rests on it: no member need keep what such a record names.
+            Lack::Missing if light.stand != Stand::Linked => {
+                let text = "a blob of a record that does not count is not in the archive";
+                self.walk.notes.run("BLB-005", &place, text.to_owned());
+            }
             Lack::Missing => {
                 self.walk.counts.blobs.missing += 1;
                 let keep = self.audit.rules.chain().current().policy.keep_rounds;

@@ -207,13 +207,8 @@ impl Engine {
     fn choose_fetches(&mut self) {
         let wanted = self.wanted_payloads();
         let hashes: BTreeSet<BlobHash> = wanted.iter().map(|known| known.payload.hash).collect();
-        let convicted: Vec<BlobHash> = {
-            let known = self.fetches.evidence.iter();
-            known.filter(|(_, (spec, ..))| self.trust.is_convicted(&spec.accused)).map(|(hash, _)| *hash).collect()
-        };
-        for hash in convicted {
-            self.fetches.evidence.remove(&hash);
-        }
+        let trust = &self.trust;
+        self.fetches.evidence.retain(|hash, (spec, ..)| !trust.has_bundle(&spec.accused, hash));
         let gone: Vec<BlobHash> = {
             let unwanted = |hash: &BlobHash| !hashes.contains(hash) && !self.fetches.evidence.contains_key(hash);
             self.fetches.active.keys().filter(|hash| unwanted(hash)).copied().collect()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Config, Engine, Stage, Stored, index::Known, own::Own};
 use crate::{
     base::{Incarnation, Millis, UnixSeconds},
-    feed::{Checked, Evidence, Linked, check_stored},
+    feed::{Checked, Evidence, Linked, Spec, check_stored},
     manifest::Chain,
 };
 
@@ -15,7 +15,10 @@ impl Engine {
         engine.note_length();
         for bundle in &stored.evidence {
             match Evidence::parse(bundle, &engine.chain) {
-                Ok(evidence) => engine.convict(&evidence),
+                Ok(evidence) => {
+                    engine.convict(&evidence);
+                    engine.keep_bundle(&evidence);
+                }
                 Err(refusal) => return Err(format!("a stored evidence bundle: {} ({})", refusal, refusal.code())),
             }
         }
@@ -54,6 +57,10 @@ impl Engine {
         // Parents before children, each feed ascending.
         checked.sort_by_key(|one| (one.record().clock, one.record().member, one.id()));
         for one in &checked {
+            // A bundle that was on its way when the process ended is still wanted.
+            if let (Spec::Evidence(spec), Some(body)) = (&one.record().spec, one.record().body) {
+                self.fetch_evidence(*spec, body, one.record().member);
+            }
             let mine = one.record().member == me;
             match self.index.offer(one, &self.chain) {
                 Ok(Linked::Appended) => self.index.insert(one),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Engine, Event, Output, Reason, own::Side};
 use crate::{
-    base::{Incarnation, MemberId, RecordId, Seq, TransportId},
+    base::{BlobHash, Incarnation, MemberId, RecordId, Seq, TransportId},
     code::blob_hash,
     feed::{Body, Evidence, EvidenceSpec, Head},
 };
@@ -14,7 +14,12 @@ use crate::{
 pub(super) struct Trust {
     convicted: BTreeMap<MemberId, (Incarnation, Seq)>,
     excluded: BTreeSet<(MemberId, Incarnation)>,
+    /// The bundles held about each convicted member.
+    bundles: BTreeMap<MemberId, BTreeSet<BlobHash>>,
 }
+
+/// Bundles kept about one member: one convicts, the others are there for the audits of records that name them.
+const BUNDLES: usize = 64;
 
 impl Trust {
     pub(super) fn is_convicted(&self, member: &MemberId) -> bool {
@@ -29,6 +34,11 @@ impl Trust {
     pub(super) fn is_barred(&self, member: &MemberId) -> bool {
         let feeds = (*member, Incarnation(0))..=(*member, Incarnation(u64::MAX));
         self.is_convicted(member) || self.excluded.range(feeds).next().is_some()
+    }
+
+    /// Whether a bundle about this member is held, or would be one too many.
+    pub(super) fn has_bundle(&self, accused: &MemberId, bundle: &BlobHash) -> bool {
+        self.bundles.get(accused).is_some_and(|held| held.contains(bundle) || held.len() >= BUNDLES)
     }
 
     pub(super) fn anyone_convicted(&self) -> bool {
@@ -51,9 +61,7 @@ impl Engine {
             return;
         }
         self.trust.convicted.insert(member, (incarnation, seq));
-        let bytes = evidence.to_bytes();
-        let body = Body { hash: blob_hash(&bytes), length: bytes.len() as u64 };
-        self.emit(Output::StoreEvidence { bytes });
+        let body = self.keep_bundle(evidence);
         self.emit(Output::Event(Event::Convicted { member, incarnation, seq }));
         if member == self.config.me {
             // Nobody accepts our records any more: writing on would only add to the proof.
@@ -74,6 +82,18 @@ impl Engine {
         self.fetches.touch();
     }
 
+    /// Keeps a bundle that verified: others' evidence records name theirs, and an archive holds every bundle that is named.
+    pub(super) fn keep_bundle(&mut self, evidence: &Evidence) -> Body {
+        let bytes = evidence.to_bytes();
+        let body = Body { hash: blob_hash(&bytes), length: bytes.len() as u64 };
+        let (accused, ..) = evidence.accused();
+        if !self.trust.has_bundle(&accused, &body.hash) {
+            self.trust.bundles.entry(accused).or_default().insert(body.hash);
+            self.emit(Output::StoreEvidence { bytes });
+        }
+        body
+    }
+
     /// Leaves a feed out that broke a rule: no further record of it counts. Its connections stay, it may be a mistake.
     pub(super) fn exclude(&mut self, member: MemberId, incarnation: Incarnation, code: &'static str) {
         self.trust.excluded.insert((member, incarnation));
@@ -86,19 +106,20 @@ impl Engine {
         self.fetches.touch();
     }
 
-    /// An evidence record names a bundle: fetch it, to judge for ourselves.
+    /// An evidence record names a bundle: fetch it, to judge for ourselves, or to keep it beside the one that convicted.
     pub(super) fn fetch_evidence(&mut self, spec: EvidenceSpec, body: Body, author: MemberId) {
-        if !self.trust.is_convicted(&spec.accused) {
+        if !self.trust.has_bundle(&spec.accused, &body.hash) {
             self.fetches.want_evidence(body, spec, author);
         }
     }
 
     /// An evidence bundle came.
-    pub(super) fn on_blob(&mut self, hash: crate::base::BlobHash, bytes: &[u8]) {
+    pub(super) fn on_blob(&mut self, hash: BlobHash, bytes: &[u8]) {
         let Some((spec, author)) = self.fetches.evidence_arrived(&hash) else { return };
         match Evidence::parse(bytes, &self.chain) {
             Ok(evidence) if evidence.accused() == (spec.accused, spec.incarnation, spec.seq) => {
                 self.convict(&evidence);
+                self.keep_bundle(&evidence);
                 self.retry_ready();
             }
             Ok(_) => {

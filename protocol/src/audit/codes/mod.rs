@@ -198,6 +198,12 @@ const MERGES: &[Code] = &[
     ),
     code("BLB-004", Failure, "A blob has another length than its author signed.", ASK_AGAIN),
     code(
+        "BLB-005",
+        Warning,
+        "A blob is not in the archive that only a record names which does not count: of a fork, or beyond a cut.",
+        "Nothing depends on it.",
+    ),
+    code(
         "MRG-001",
         Failure,
         "The merge recomputed from the parents is not the one that the author claims to have trained from.",
