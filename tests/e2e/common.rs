@@ -56,6 +56,26 @@ impl Fleet {
         self.folder.path().join(name)
     }
 
+    /// Hands a running member a manifest version, as its operator would.
+    pub(crate) fn hand_in(&self, index: usize, manifest: &[u8]) {
+        let home = self.home(index);
+        fs::write(home.join("manifest.temp"), manifest).unwrap();
+        fs::rename(home.join("manifest.temp"), home.join("manifest")).unwrap();
+    }
+
+    /// Copies the home of a member that is not running.
+    pub(crate) fn back_up(&self, index: usize) -> PathBuf {
+        let target = self.path(&format!("backup{index}"));
+        copy(&self.home(index), &target);
+        target
+    }
+
+    /// Puts a backup in the place of its home.
+    pub(crate) fn restore(&self, index: usize, backup: &Path) {
+        fs::remove_dir_all(self.home(index)).unwrap();
+        copy(backup, &self.home(index));
+    }
+
     /// The store of a member that is not running.
     pub(crate) fn store(&self, index: usize) -> Store {
         Store::open(&self.home(index)).unwrap()
@@ -90,6 +110,19 @@ pub(crate) fn chain(store: &Store) -> Chain {
     let mut chain = Chain::genesis(manifests.next().unwrap()).unwrap();
     manifests.for_each(|bytes| chain.extend(bytes).unwrap());
     chain
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
 }
 
 /// A folder as an archive.

@@ -15,8 +15,7 @@ fn a_fifth_member_admitted_while_the_network_runs_catches_up_and_contributes() {
     }
     assert_eq!(fifth.rounds(), []);
     // Any one operator hands the version in that enough governors signed.
-    std::fs::write(fleet.home(2).join("manifest.temp"), fleet.network.admit_one_more()).unwrap();
-    std::fs::rename(fleet.home(2).join("manifest.temp"), fleet.home(2).join("manifest")).unwrap();
+    fleet.hand_in(2, &fleet.network.admit_one_more());
     for member in &mut members {
         member.until("version 1", |line| matches!(line, Line::Manifest(1)).then_some(()));
     }

@@ -11,3 +11,4 @@ mod join;
 mod kill;
 mod oracle;
 mod pause;
+mod trouble;

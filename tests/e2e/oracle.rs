@@ -12,7 +12,7 @@ use crate::common::Fleet;
 const PACKAGES: &str = "import blake3, cbor2, cryptography";
 
 /// A Python with the packages, and our auditor's program; `None`, said why, where one of them is not there.
-fn programs() -> Option<(PathBuf, PathBuf)> {
+pub(crate) fn programs() -> Option<(PathBuf, PathBuf)> {
     let Some(python) = std::env::var_os("CHORALE_PYTHON").map(PathBuf::from) else {
         println!("skipped: CHORALE_PYTHON not set");
         return None;
@@ -30,7 +30,7 @@ fn programs() -> Option<(PathBuf, PathBuf)> {
 }
 
 /// Runs one of the programs in `tests/oracle`, and shows what it says.
-fn agree(python: &Path, args: &[&str]) {
+pub(crate) fn agree(python: &Path, args: &[&str]) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle");
     let mut command = Command::new(python);
     let output = command.arg("-B").args(args).current_dir(folder).output().unwrap();

@@ -109,14 +109,22 @@ impl Network {
     /// Never: it follows from [`Self::new`].
     #[must_use]
     pub fn admit_one_more(&self) -> Bytes {
-        let chain = self.chain();
-        let manifest = Manifest {
+        self.amend(&self.chain(), |manifest| manifest.members = members(&self.shape, self.shape.members + 1))
+    }
+
+    /// The version after those of `chain` with this change, signed by as many governors as it takes.
+    ///
+    /// # Panics
+    /// The change breaks a rule that a manifest must keep by itself.
+    #[must_use]
+    pub fn amend(&self, chain: &Chain, change: impl FnOnce(&mut Manifest)) -> Bytes {
+        let mut manifest = Manifest {
             network: Some(chain.network()),
-            version: 1,
+            version: chain.current().version + 1,
             prev: Some(chain.current_hash()),
-            members: members(&self.shape, self.shape.members + 1),
             ..chain.current().clone()
         };
+        change(&mut manifest);
         let mut signed = SignedManifest::new(manifest).expect("a version within bounds");
         for index in 0..=self.shape.members / 2 {
             signed.vote(&self.author(index));
