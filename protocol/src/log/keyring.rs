@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Origin, origin::first};
+use super::{
+    NoteSignature, Origin,
+    note::{Algorithm, key_id},
+    origin::first,
+};
 use crate::{
     base::{MemberId, NetworkId},
     code::PublicKey,
@@ -50,6 +54,16 @@ impl Keyring {
     #[must_use]
     pub fn owner(&self, origin: &Origin) -> Option<MemberId> {
         self.of(origin)?.ids.first().copied()
+    }
+
+    /// Whether a signature line on a checkpoint of this log is by a key that can be checked.
+    #[must_use]
+    pub fn knows(&self, line: &NoteSignature, origin: &Origin) -> bool {
+        let Ok(name) = line.name.parse::<Origin>() else { return false };
+        self.keys(&name).any(|key| {
+            let own = name == *origin && key_id(&line.name, Algorithm::Ed25519, key) == line.id;
+            own || key_id(&line.name, Algorithm::Cosignature, key) == line.id
+        })
     }
 
     /// The keys of an origin, ascending.
