@@ -72,6 +72,7 @@ async fn node(
         allowed: vec![transport_id(&other.public().to_peer_id())],
         stall: Duration::from_secs(30),
         egress: None,
+        witness: None,
         tap: None,
     };
     Ok(Net::start(config, folder, Arc::new(Nothing)).await?)

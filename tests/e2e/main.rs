@@ -12,3 +12,4 @@ mod kill;
 mod oracle;
 mod pause;
 mod trouble;
+mod witness;

@@ -167,6 +167,7 @@ impl World {
             allowed: vec![peer(0)],
             stall: Duration::from_secs(5),
             egress: None,
+            witness: None,
             tap: None,
         };
         let blobs = Arc::new(Folder(folder.path().to_owned()));

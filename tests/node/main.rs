@@ -46,6 +46,9 @@ struct Args {
     /// Where to listen
     #[arg(long, default_value = "/ip4/127.0.0.1/tcp/0")]
     listen: Vec<Multiaddr>,
+    /// Milliseconds between checkpoints of its log
+    #[arg(long, default_value_t = 30_000)]
+    checkpoint_ms: u64,
     /// Whom to dial
     #[arg(long)]
     bootstrap: Vec<Multiaddr>,
@@ -95,6 +98,7 @@ async fn run(args: Args) -> Result<driver::Summary> {
             gather_max_ms: PEER_TIMEOUT_MS,
             fetch_ms: 10_000,
             presence_ms: 1_000,
+            checkpoint_ms: args.checkpoint_ms,
             ..Timing::default()
         },
         merge_threads: args.merge_threads,

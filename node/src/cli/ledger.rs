@@ -73,6 +73,7 @@ impl FromStr for Since {
 struct Total {
     records: u64,
     manifests: u64,
+    notes: u64,
     blobs: u64,
     /// Of the blobs, this member's own.
     own_blobs: u64,
@@ -144,6 +145,7 @@ impl Reading {
             }
             Left::Record { bytes, to, .. } => (to.clone(), Total { records: 1, bytes: *bytes, ..Total::default() }),
             Left::Manifest { bytes, to, .. } => (to.clone(), Total { manifests: 1, bytes: *bytes, ..Total::default() }),
+            Left::Note { bytes, to, .. } => (to.clone(), Total { notes: 1, bytes: *bytes, ..Total::default() }),
             Left::Blob { blob, bytes, to } => {
                 let own_blobs = u64::from(self.ours.contains_key(blob));
                 (to.clone(), Total { blobs: 1, own_blobs, bytes: *bytes, ..Total::default() })
@@ -152,6 +154,7 @@ impl Reading {
         let total = self.totals.entry(to).or_default();
         total.records += count.records;
         total.manifests += count.manifests;
+        total.notes += count.notes;
         total.blobs += count.blobs;
         total.own_blobs += count.own_blobs;
         total.bytes = total.bytes.saturating_add(count.bytes);
@@ -174,7 +177,7 @@ impl Reading {
             Left::Signed { .. } => return Ok(value),
             Left::Gossip { record, .. } => (record, None),
             Left::Record { record, to, .. } => (record, Some(to)),
-            Left::Manifest { hash, to, .. } => (hash, Some(to)),
+            Left::Manifest { hash, to, .. } | Left::Note { hash, to, .. } => (hash, Some(to)),
             Left::Blob { blob, to, .. } => (blob, Some(to)),
         };
         let more = value.as_object_mut().context("a line that is no object")?;
@@ -197,6 +200,7 @@ impl Reading {
                 (record, self.what(record, "another's record"), *bytes, self.name(to))
             }
             Left::Manifest { hash, bytes, to } => (hash, "manifest".into(), *bytes, self.name(to)),
+            Left::Note { hash, bytes, to } => (hash, "checkpoint or cosignature".into(), *bytes, self.name(to)),
             Left::Blob { blob, bytes, to } => (blob, self.what(blob, "another's blob"), *bytes, self.name(to)),
         };
         let short = hash.get(..8).unwrap_or(hash);
@@ -209,10 +213,10 @@ impl Reading {
             .totals
             .iter()
             .map(|(to, total)| {
-                let Total { records, manifests, blobs, own_blobs, bytes } = total;
+                let Total { records, manifests, notes, blobs, own_blobs, bytes } = total;
                 let value = json!({
-                    "member": self.name(to), "records": records, "manifests": manifests, "blobs": blobs,
-                    "own_blobs": own_blobs, "bytes": bytes,
+                    "member": self.name(to), "records": records, "manifests": manifests, "notes": notes,
+                    "blobs": blobs, "own_blobs": own_blobs, "bytes": bytes,
                 });
                 (to.clone(), value)
             })
@@ -221,12 +225,14 @@ impl Reading {
     }
 
     fn table(&self, lines: u64) -> String {
-        let mut text =
-            format!("\n{:<24} {:>8} {:>9} {:>6} {:>6} {:>10}", "to", "records", "manifests", "blobs", "ours", "bytes");
+        let mut text = format!(
+            "\n{:<24} {:>8} {:>9} {:>6} {:>6} {:>6} {:>10}",
+            "to", "records", "manifests", "notes", "blobs", "ours", "bytes"
+        );
         for (to, total) in &self.totals {
-            let Total { records, manifests, blobs, own_blobs, bytes: size } = total;
+            let Total { records, manifests, notes, blobs, own_blobs, bytes: size } = total;
             let row = format!(
-                "\n{:<24} {records:>8} {manifests:>9} {blobs:>6} {own_blobs:>6} {:>10}",
+                "\n{:<24} {records:>8} {manifests:>9} {notes:>6} {blobs:>6} {own_blobs:>6} {:>10}",
                 safe(&self.name(to)),
                 bytes(*size)
             );

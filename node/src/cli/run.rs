@@ -164,6 +164,7 @@ impl Args {
 fn timing(config: &Config) -> Result<Timing> {
     Ok(Timing {
         start_wait_ms: u64::try_from(config.start_wait.as_millis())?,
+        checkpoint_ms: u64::try_from(config.checkpoint.as_millis())?,
         gather_max_ms: u64::try_from(config.gather_max.as_millis())?,
         ..Timing::default()
     })

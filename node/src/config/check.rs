@@ -34,6 +34,7 @@ impl Check<'_> {
         };
         let gather = self.count("node.gather_max_ms", raw.node.gather_max_ms, 30_000, 3_600_000)?;
         let start = self.count("node.start_wait_ms", raw.node.start_wait_ms, 5000, 3_600_000)?;
+        let checkpoint = self.count("node.checkpoint_ms", raw.node.checkpoint_ms, 30_000, 86_400_000)?;
         let merge_threads = self.count("node.merge_threads", raw.node.merge_threads, 1, 1024)?;
         Ok(Config {
             label,
@@ -43,6 +44,7 @@ impl Check<'_> {
             merge_threads: self.size("node.merge_threads", merge_threads.max(1))?,
             gather_max: Duration::from_millis(gather),
             start_wait: Duration::from_millis(start),
+            checkpoint: Duration::from_millis(checkpoint.max(100)),
             log: raw.node.log.unwrap_or_else(|| "info".into()),
         })
     }

@@ -36,6 +36,8 @@ pub struct Config {
     pub gather_max: Duration,
     /// How long to wait at the start for other members before going on alone.
     pub start_wait: Duration,
+    /// How often a checkpoint of the transparency log is signed, when records came; 100 ms or more.
+    pub checkpoint: Duration,
     /// Filter of the log, such as `info` or `chorale=debug`.
     pub log: String,
 }

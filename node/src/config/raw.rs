@@ -71,5 +71,6 @@ pub(super) struct Node {
     pub(super) merge_threads: Option<i64>,
     pub(super) gather_max_ms: Option<i64>,
     pub(super) start_wait_ms: Option<i64>,
+    pub(super) checkpoint_ms: Option<i64>,
     pub(super) log: Option<String>,
 }

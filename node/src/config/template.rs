@@ -93,6 +93,8 @@ const TEMPLATE: &str = r#"# Configuration of one Chorale member. A line that beg
 # How long to wait at the start for other members before going on alone, in milliseconds; twelve times as long once this
 # member has published something: only its peers can tell whether this home is an old backup.
 # start_wait_ms = 5000
+# How often this member signs how far its transparency log has come and asks the others to cosign, in milliseconds, at least 100.
+# checkpoint_ms = 30000
 # What log.jsonl holds: "error", "warn", "info", "debug", or by module: "info,chorale::net=debug".
 # log = "info"
 "#;

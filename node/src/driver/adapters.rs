@@ -60,6 +60,10 @@ impl Egress for Shelf {
             Leaving::Blob { to, hash, bytes } => {
                 vec![Left::Blob { blob: hash.to_string(), bytes, to: to.to_string() }]
             }
+            Leaving::Note { to, note } => {
+                let hash = blob_hash(note).to_string();
+                vec![Left::Note { hash, bytes: note.len() as u64, to: to.to_string() }]
+            }
             Leaving::Answer { to, frames } => {
                 let to = to.to_string();
                 parts(frames).map(|(manifest, bytes)| part(manifest, bytes, to.clone())).collect()

@@ -7,7 +7,7 @@ use std::{
 };
 
 use chorale_protocol::{
-    base::{BlobHash, TransportId},
+    base::{BlobHash, MemberId, TransportId},
     engine::{Engine, Event, FetchError, Input, Output, RoundPlan},
     feed::check_stored,
     manifest::{AdapterSpec, SignedManifest},
@@ -16,13 +16,14 @@ use chorale_protocol::{
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::{
-    Command, DriverError, Notice, State, Status, backfill,
+    Command, DriverError, LogState, Notice, State, Status, backfill,
     clock::Clock,
     disk::Write,
     fetch::{Fetches, Kit, Order, Shape},
     home,
     linger::{Linger, Next},
     log::Refusals,
+    notary::Circle,
     post::Letter,
     round::{Job, RoundError},
     trainer::Ended,
@@ -46,10 +47,18 @@ pub(super) struct Hands {
     pub(super) peers: BTreeSet<TransportId>,
     pub(super) fetches: Fetches,
     pub(super) linger: Linger,
+    pub(super) notary: Notarial,
     pub(super) refusals: Refusals,
     /// Inputs that need no waiting for.
     pub(super) pending: VecDeque<Input>,
     pub(super) faces: Faces,
+}
+
+/// What the notary is told, and what it tells.
+pub(super) struct Notarial {
+    pub(super) me: MemberId,
+    pub(super) circle: watch::Sender<Option<Arc<Circle>>>,
+    pub(super) state: watch::Receiver<LogState>,
 }
 
 /// What people and programs beside the node see.
@@ -143,6 +152,7 @@ impl Hands {
             }
             Output::Finished => {
                 self.linger.finished(self.clock.now());
+                self.assemble(engine);
                 self.faces.tell(Notice::State(State::Lingering));
                 Ok(())
             }
@@ -181,6 +191,9 @@ impl Hands {
     /// What a finished node does next; how it ended, if it may go.
     pub(super) fn linger(&mut self, engine: &Engine) -> Option<State> {
         let served = self.kit.net.traffic().blob_out;
+        let state = *self.notary.state.borrow();
+        let asked = engine.chain().current().policy.witnesses.is_some();
+        self.linger.witnessed = !asked || state.settled || state.frozen;
         match self.linger.next(self.clock.now(), served, engine.chain(), &self.peers) {
             Next::Wait => None,
             Next::Go => Some(if self.linger.expelled { State::Expelled } else { State::Finished }),
@@ -201,6 +214,13 @@ impl Hands {
         }
         self.faces.status.peers(engine.chain(), self.peers.iter());
         self.faces.changed = true;
+        self.assemble(engine);
+    }
+
+    /// Tells the notary who is there now.
+    pub(super) fn assemble(&self, engine: &Engine) {
+        let circle = Circle::new(self.notary.me, engine.chain(), &self.peers, self.linger.is_finished());
+        self.notary.circle.send_replace(Some(Arc::new(circle)));
     }
 
     /// Hands the status on, if it changed.
@@ -208,6 +228,7 @@ impl Hands {
         if std::mem::take(&mut self.faces.changed) {
             self.faces.status.head(engine.head());
             self.faces.status.traffic(self.kit.net.traffic());
+            self.faces.status.log = *self.notary.state.borrow();
             self.faces.status.updated_ms = self.clock.unix_ms();
             self.faces.newest.send_replace(self.faces.status.clone());
         }
@@ -257,6 +278,7 @@ impl Hands {
         self.faces.status.rounds = policy.rounds;
         self.linger.rounds = policy.rounds;
         self.faces.status.peers(engine.chain(), self.peers.iter());
+        self.assemble(engine);
         Ok(())
     }
 

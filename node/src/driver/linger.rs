@@ -33,6 +33,8 @@ pub(super) struct Linger {
     pub(super) stay: bool,
     /// We are no member any more: go at once.
     pub(super) expelled: bool,
+    /// Every record we hold is witnessed, or nobody asks for that.
+    pub(super) witnessed: bool,
     /// Fetches what was passed by, once.
     pub(super) backfill: Option<JoinHandle<()>>,
     done: BTreeSet<MemberId>,
@@ -47,6 +49,7 @@ impl Linger {
             linger_ms,
             stay,
             expelled: false,
+            witnessed: true,
             backfill: None,
             done: BTreeSet::new(),
             since: None,
@@ -65,6 +68,11 @@ impl Linger {
         if self.rounds > 0 && round.0 >= self.rounds {
             self.done.insert(member);
         }
+    }
+
+    /// Whether our last round is done.
+    pub(super) fn is_finished(&self) -> bool {
+        self.since.is_some()
     }
 
     /// Whether to look again soon.
@@ -90,6 +98,8 @@ impl Linger {
             None => Next::Backfill,
             Some(task) if !task.is_finished() => Next::Wait,
             Some(_) if self.stay => Next::Wait,
+            // The last records are worth a last checkpoint, within the same bound.
+            Some(_) if !self.witnessed && now.since(since) < self.linger_ms => Next::Wait,
             Some(_) if now.since(self.served.1) >= QUIET_MS && now.since(since) >= QUIET_MS => Next::Go,
             Some(_) => Next::Wait,
         }

@@ -17,6 +17,7 @@ mod larder;
 mod linger;
 mod log;
 mod node;
+mod notary;
 mod notice;
 mod post;
 mod round;
@@ -28,6 +29,7 @@ mod trainer;
 
 pub use error::DriverError;
 pub use node::{Running, Setup, start};
+pub use notary::LogState;
 pub use notice::{Command, Notice, Summary, Work};
 pub use status::{HeadStatus, RoundStatus, State, Status};
 pub use timing::Timing;

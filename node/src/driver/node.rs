@@ -29,12 +29,13 @@ use super::{
     clock::Clock,
     disk,
     fetch::{Fetches, Kit, Shape},
-    hands::{Faces, Hands},
+    hands::{Faces, Hands, Notarial},
     home,
     join::{self, Door},
     larder::Larder,
     linger::Linger,
     log::Refusals,
+    notary::{Circle, LogState, Notary, Witness},
     post::{self, Herald},
     round::Desk,
     run::{self, Ears},
@@ -168,6 +169,8 @@ pub async fn start(setup: Setup) -> Result<Running, DriverError> {
     let shape = home::shape(policy)?;
     home::fit(setup.trainer.as_ref(), policy, &shape)?;
     let shelf = Arc::new(Shelf::new(store.clone(), clock));
+    let (circle, members) = watch::channel(None);
+    let witness = Witness::new(store.clone(), setup.author.clone(), clock, members);
     let config = net::Config {
         identity: setup.identity.clone(),
         network: chain.network(),
@@ -177,13 +180,14 @@ pub async fn start(setup: Setup) -> Result<Running, DriverError> {
         allowed: home::transports(chain.current()),
         stall: Duration::from_millis(setup.timing.stall_ms),
         egress: Some(Arc::clone(&shelf) as _),
+        witness: Some(Arc::new(witness)),
         tap: net::FileTap::from_env()?,
     };
     let (net, events) = Net::start(config, Arc::clone(&shelf) as _, shelf).await?;
     let (notices, first) = broadcast::channel(NOTICES);
     let (commands, inbox) = mpsc::channel(16);
     let stop = CancellationToken::new();
-    let node = Node { setup, clock, store, chain, shape, net, events, commands: inbox, stop: stop.clone() };
+    let node = Node { setup, clock, store, chain, shape, net, circle, events, commands: inbox, stop: stop.clone() };
     let task = tokio::spawn(node.live(notices.clone()));
     Ok(Running { notices, first: Mutex::new(Some(first)), commands, stop, task: Some(task) })
 }
@@ -196,9 +200,26 @@ struct Node {
     chain: Chain,
     shape: Arc<Shape>,
     net: Net,
+    circle: watch::Sender<Option<Arc<Circle>>>,
     events: mpsc::Receiver<net::Event>,
     commands: mpsc::Receiver<Command>,
     stop: CancellationToken,
+}
+
+/// What runs beside the loop.
+struct Threads {
+    disk: thread::JoinHandle<()>,
+    notary: JoinHandle<()>,
+    quiet: CancellationToken,
+}
+
+impl Threads {
+    /// Waits until all has ended: the disk's thread has then written what was ordered.
+    async fn end(self) {
+        self.quiet.cancel();
+        let _ = self.notary.await;
+        let _ = task::spawn_blocking(move || self.disk.join()).await;
+    }
 }
 
 impl Node {
@@ -257,7 +278,8 @@ impl Node {
         }
         let mut engine =
             Engine::new(config, self.chain.clone(), stored, self.clock.now()).map_err(DriverError::Stored)?;
-        let (mut hands, mut ears, disk) = self.build(me, faces)?;
+        let (mut hands, mut ears, threads) = self.build(me, faces)?;
+        hands.assemble(&engine);
         for peer in joined.peers {
             hands.peer(&engine, &peer, true);
             hands.pending.push_back(Input::PeerUp { peer });
@@ -275,8 +297,7 @@ impl Node {
         hands.faces.changed = true;
         hands.show(&engine);
         drop((hands, ears));
-        // The disk's thread ends when it has written what was ordered.
-        let _ = task::spawn_blocking(move || disk.join()).await;
+        threads.end().await;
         Ok(Summary { state: ended?, head: engine.head(), round: chorale_protocol::base::Round(round) })
     }
 
@@ -294,9 +315,9 @@ impl Node {
         }
     }
 
-    fn build(self, me: MemberId, faces: Faces) -> Result<(Hands, Ears, thread::JoinHandle<()>), DriverError> {
-        let Self { setup, clock, store, chain, shape, net, events, commands, stop } = self;
-        let adapter = setup.trainer.adapter().clone();
+    fn build(self, me: MemberId, faces: Faces) -> Result<(Hands, Ears, Threads), DriverError> {
+        let Self { setup, clock, store, chain, shape, net, circle, events, commands, stop } = self;
+        let (adapter, key) = (setup.trainer.adapter().clone(), setup.author.clone());
         let larder = Arc::new(Larder::default());
         let (disk, written, thread) =
             disk::start(store.clone(), Arc::clone(&larder)).map_err(|_| DriverError::Ended("the disk's thread"))?;
@@ -314,11 +335,24 @@ impl Node {
             network: chain.network(),
             member: me,
             peer: TransportId(setup.identity.public().to_peer_id().to_bytes()),
-            key: setup.author,
+            key: setup.author.clone(),
             counter: clock.unix_ms(),
         };
         let (post, _) = post::start(net.clone(), herald);
         let (done, arrivals) = mpsc::channel(DONE);
+        let (state, log) = watch::channel(LogState::default());
+        let notary = Notary {
+            store: store.clone(),
+            net: net.clone(),
+            key,
+            clock,
+            circle: circle.subscribe(),
+            engine: done.clone(),
+            every: Duration::from_millis(setup.timing.checkpoint_ms.max(1)),
+            state,
+        };
+        let quiet = CancellationToken::new();
+        let threads = Threads { notary: tokio::spawn(notary.run(quiet.clone())), quiet, disk: thread };
         let kit = Kit { net, store, larder, patience: Duration::from_millis(setup.timing.fetch_ms) };
         let hands = Hands {
             clock,
@@ -334,9 +368,10 @@ impl Node {
             refusals: Refusals::default(),
             linger: Linger::new(chain.current().policy.rounds, setup.timing.linger_ms, setup.stay),
             pending: VecDeque::new(),
+            notary: Notarial { me, circle, state: log },
             faces,
         };
         let ears = Ears { stop, written, ended, done: arrivals, events, commands };
-        Ok((hands, ears, thread))
+        Ok((hands, ears, threads))
     }
 }

@@ -11,6 +11,7 @@ use chorale_protocol::{
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, task};
 
+use super::LogState;
 use crate::{net::Traffic, store::Store};
 
 /// Rounds that the status remembers.
@@ -79,6 +80,9 @@ pub struct Status {
     pub refused: BTreeMap<String, u64>,
     /// Members proved to have equivocated, by label.
     pub convicted: Vec<String>,
+    /// How far our transparency log has come.
+    #[serde(default)]
+    pub log: LogState,
     /// Bytes of blobs received.
     pub blob_in: u64,
     /// Bytes of blobs sent.
@@ -148,6 +152,7 @@ impl Status {
             history: VecDeque::new(),
             refused: BTreeMap::new(),
             convicted: Vec::new(),
+            log: LogState::default(),
             blob_in: 0,
             blob_out: 0,
             total_in: 0,

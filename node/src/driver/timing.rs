@@ -16,6 +16,8 @@ pub struct Timing {
     pub stall_ms: u64,
     /// How often presence is announced when nothing happens.
     pub presence_ms: u64,
+    /// How often a checkpoint of the transparency log is signed and sent round, when records came.
+    pub checkpoint_ms: u64,
     /// How long a finished node goes on serving peers that are not done yet, at most.
     pub linger_ms: u64,
 }
@@ -29,6 +31,7 @@ impl Default for Timing {
             fetch_ms: 60_000,
             stall_ms: 5_000,
             presence_ms: 10_000,
+            checkpoint_ms: 30_000,
             linger_ms: 10_000,
         }
     }

@@ -8,7 +8,7 @@ use chorale_protocol::{
 };
 use libp2p::{Multiaddr, identity::Keypair};
 
-use super::{Egress, Tap};
+use super::{Egress, Tap, WitnessDesk};
 
 /// What the network needs to start.
 pub struct Config {
@@ -28,6 +28,8 @@ pub struct Config {
     pub stall: Duration,
     /// Is told of every record and blob before it leaves; what it cannot note does not leave.
     pub egress: Option<Arc<dyn Egress>>,
+    /// Cosigns others' checkpoints; `None`: questions for it stay unanswered.
+    pub witness: Option<Arc<dyn WitnessDesk>>,
     /// Sees every payload that leaves, before encryption; for tests of what leaves.
     pub tap: Option<Arc<dyn Tap>>,
 }

@@ -5,7 +5,7 @@ use std::io;
 use chorale_protocol::base::BlobHash;
 use libp2p::PeerId;
 
-/// Records and blobs on their way out. Presence messages hold no data and are not told.
+/// Records, blobs and checkpoints on their way out. Presence messages hold no data and are not told.
 #[derive(Debug, Clone, Copy)]
 pub enum Leaving<'a> {
     /// A record by gossip, ours or passed on, to so many peers at most.
@@ -21,6 +21,13 @@ pub enum Leaving<'a> {
         to: PeerId,
         /** all of them */
         frames: &'a [u8],
+    },
+    /// A checkpoint or a cosignature to a peer that asked.
+    Note {
+        /** who asked */
+        to: PeerId,
+        /** all of it */
+        note: &'a [u8],
     },
     /// A blob, or a part of it, to a peer that asked.
     Blob {

@@ -32,6 +32,7 @@ use super::{
     topic::{Subject, Topics},
     traffic::Counters,
     transport::transport,
+    witness,
 };
 
 const COMMANDS: usize = 256;
@@ -84,6 +85,7 @@ impl Net {
             Arc::clone(&counters),
             config.stall,
             config.egress.clone(),
+            config.witness,
             config.tap.clone(),
         ));
         let mut task = Task {
@@ -104,8 +106,11 @@ impl Net {
             tap: config.tap,
             stop: stop.clone(),
         };
-        let protocols: [(_, Serve, _); 2] =
-            [(feed::PROTOCOL, feed::serve, feed::LIMITS), (blob::PROTOCOL, blob::serve, blob::LIMITS)];
+        let protocols: [(_, Serve, _); 3] = [
+            (feed::PROTOCOL, feed::serve, feed::LIMITS),
+            (blob::PROTOCOL, blob::serve, blob::LIMITS),
+            (witness::PROTOCOL, witness::serve, witness::LIMITS),
+        ];
         for (protocol, serve, limits) in protocols {
             let incoming = control.accept(protocol).map_err(|error| NetError::Setup(error.to_string()))?;
             tokio::spawn(Arc::clone(&server).accept(incoming, serve, limits, stop.clone()));
@@ -200,6 +205,14 @@ impl Net {
     /// Whose fault it is says the variant; [`NetError::WrongBytes`] is the peer's alone.
     pub async fn fetch(&self, peer: TransportId, body: Body) -> Result<(), NetError> {
         self.unless_stopped(blob::fetch(&self.client, &peer, &body)).await
+    }
+
+    /// Puts a question to a peer's witness, at most [`REQUEST_BYTES`](chorale_protocol::log::REQUEST_BYTES) long; its answer.
+    ///
+    /// # Errors
+    /// Any but `Listen` and those of blobs.
+    pub async fn witness(&self, peer: TransportId, question: &[u8]) -> Result<Vec<u8>, NetError> {
+        self.unless_stopped(witness::ask(&self.client, &peer, question)).await
     }
 
     /// Our listen addresses, for presence.

@@ -1,7 +1,7 @@
 //! The network: one libp2p swarm in one task, behind a handle.
 //!
 //! Gossipsub carries records and presence (nothing is forwarded before its verdict), `/chorale/1/feed` answers what a peer
-//! lacks, `/chorale/1/blob` streams blobs by BLAKE3 hash with verified ranges. The gate closes every connection whose peer
+//! lacks, `/chorale/1/blob` streams blobs by BLAKE3 hash with verified ranges, `/chorale/1/witness` cosigns checkpoints. The gate closes every connection whose peer
 //! id the manifest does not name, before any protocol runs.
 //!
 //! ```text
@@ -35,6 +35,7 @@ mod ticket;
 mod topic;
 mod traffic;
 mod transport;
+mod witness;
 
 pub use config::{BlobFiles, Config, FeedSource};
 pub use egress::{Egress, Leaving};
@@ -44,3 +45,4 @@ pub use handle::Net;
 pub use peer_id::{peer_id, transport_id};
 pub use tap::{FileTap, Tap};
 pub use traffic::Traffic;
+pub use witness::{HELD, WitnessDesk, Witnessing};

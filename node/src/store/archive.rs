@@ -80,6 +80,7 @@ impl Store {
         for (hash, bytes) in self.evidence()? {
             files.insert(Name::Evidence(hash).to_string(), Source::Memory(bytes));
         }
+        files.extend(self.log_files()?.into_iter().map(|(name, bytes)| (name, Source::Memory(bytes))));
         for hash in self.blobs()? {
             files.insert(Name::Blob(hash).to_string(), Source::Blob(hash));
         }

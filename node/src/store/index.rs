@@ -1,11 +1,16 @@
 //! The redb index: records by place, ids, heads, manifest versions. What is durable when is decided here.
 
-use std::{fmt, path::Path, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use chorale_protocol::{
     base::{Incarnation, MemberId, RecordId, Seq},
     feed::Head,
+    log::TreeHash,
     wire::SyncRequest,
 };
 use redb::{
@@ -23,6 +28,8 @@ const IDS: TableDefinition<'_, &[u8; 32], &Place> = TableDefinition::new("ids");
 /// Per feed (member, incarnation big-endian): the newest place and its id.
 const HEADS: TableDefinition<'_, &[u8; 40], (u64, &[u8; 32])> = TableDefinition::new("heads");
 const MANIFESTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("manifests");
+/// The leaves of our transparency log, in the order in which the records were stored.
+const LEAVES: TableDefinition<'_, u64, &[u8; 32]> = TableDefinition::new("leaves");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
 /// The layout that this program writes.
@@ -77,7 +84,30 @@ impl Index {
                 Some(Err(_)) => return Err(self.damaged("no layout version")),
             }
         }
+        self.complete_leaves(&txn)?;
         txn.commit().map_err(|e| self.damaged(e))
+    }
+
+    /// Gives records that an older program stored their leaves.
+    fn complete_leaves(&self, txn: &WriteTransaction) -> Result<(), StoreError> {
+        let records = txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
+        let mut leaves = txn.open_table(LEAVES).map_err(|e| self.damaged(e))?;
+        let mut next = leaves.len().map_err(|e| self.damaged(e))?;
+        if next == records.len().map_err(|e| self.damaged(e))? {
+            return Ok(());
+        }
+        let mut held = BTreeSet::new();
+        for row in leaves.iter().map_err(|e| self.damaged(e))? {
+            held.insert(*row.map_err(|e| self.damaged(e))?.1.value());
+        }
+        for row in records.iter().map_err(|e| self.damaged(e))? {
+            let leaf = TreeHash::leaf(row.map_err(|e| self.damaged(e))?.1.value()).0;
+            if held.insert(leaf) {
+                leaves.insert(next, &leaf).map_err(|e| self.damaged(e))?;
+                next += 1;
+            }
+        }
+        Ok(())
     }
 
     /// Stores records in one transaction. `own`: durable when this returns, with everything stored before.
@@ -90,6 +120,8 @@ impl Index {
             let mut records = txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
             let mut ids = txn.open_table(IDS).map_err(|e| self.damaged(e))?;
             let mut heads = txn.open_table(HEADS).map_err(|e| self.damaged(e))?;
+            let mut leaves = txn.open_table(LEAVES).map_err(|e| self.damaged(e))?;
+            let mut next = leaves.len().map_err(|e| self.damaged(e))?;
             for Entry { head, bytes } in entries {
                 let place = place(head);
                 let taken = records.get(&place).map_err(|e| self.damaged(e))?.map(|v| v.value() != bytes.as_ref());
@@ -99,6 +131,8 @@ impl Index {
                     None => {
                         records.insert(&place, bytes.as_ref()).map_err(|e| self.damaged(e))?;
                         ids.insert(head.id.as_bytes(), &place).map_err(|e| self.damaged(e))?;
+                        leaves.insert(next, &TreeHash::leaf(bytes).0).map_err(|e| self.damaged(e))?;
+                        next += 1;
                         let feed = feed(&head.member, head.incarnation);
                         let older = heads.get(&feed).map_err(|e| self.damaged(e))?.map(|v| v.value().0);
                         if older.is_none_or(|seq| seq < head.seq.0) {
@@ -135,6 +169,17 @@ impl Index {
         for row in table.iter().map_err(|e| self.damaged(e))? {
             let (_, bytes) = row.map_err(|e| self.damaged(e))?;
             all.push(Bytes::copy_from_slice(bytes.value()));
+        }
+        Ok(all)
+    }
+
+    /// The leaves of our log from number `from` on.
+    pub(super) fn leaves(&self, from: u64) -> Result<Vec<TreeHash>, StoreError> {
+        let txn = self.read()?;
+        let table = txn.open_table(LEAVES).map_err(|e| self.damaged(e))?;
+        let mut all = Vec::new();
+        for row in table.range(from..).map_err(|e| self.damaged(e))? {
+            all.push(TreeHash(*row.map_err(|e| self.damaged(e))?.1.value()));
         }
         Ok(all)
     }

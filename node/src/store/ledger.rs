@@ -79,6 +79,15 @@ pub enum Left {
         /** peer id */
         to: String,
     },
+    /// A checkpoint of a transparency log, or a cosignature on one, went to a peer.
+    Note {
+        /** BLAKE3 of all of it */
+        hash: String,
+        /** of all of it */
+        bytes: u64,
+        /** peer id */
+        to: String,
+    },
     /// A blob, or a part of it, went to a peer.
     Blob {
         /** its hash */

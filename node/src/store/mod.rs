@@ -12,6 +12,7 @@ mod error;
 mod index;
 pub mod ledger;
 mod lock;
+mod log;
 mod pack;
 mod state;
 #[cfg(test)]

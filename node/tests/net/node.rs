@@ -92,6 +92,7 @@ pub(crate) struct Options {
     pub(crate) stall: Duration,
     pub(crate) feed: Vec<u8>,
     pub(crate) egress: Option<Arc<dyn chorale::net::Egress>>,
+    pub(crate) witness: Option<Arc<dyn chorale::net::WitnessDesk>>,
     pub(crate) tap: Option<Arc<dyn chorale::net::Tap>>,
 }
 
@@ -105,6 +106,7 @@ impl Options {
             stall: Duration::from_secs(30),
             feed: vec![0; 4],
             egress: None,
+            witness: None,
             tap: None,
         }
     }
@@ -135,6 +137,7 @@ impl Options {
             allowed: self.allowed.iter().map(transport_id).collect(),
             stall: self.stall,
             egress: self.egress,
+            witness: self.witness,
             tap: self.tap,
         };
         let (net, events) = Net::start(config, Arc::clone(&files) as _, Arc::new(Fixed(self.feed))).await?;

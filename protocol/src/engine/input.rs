@@ -89,6 +89,11 @@ pub enum Input {
         /** what happened, for people */
         why: String,
     },
+    /// Enough others cosigned a checkpoint of our log: our next records name its note.
+    Seen {
+        /** BLAKE3 of the whole note */
+        note: BlobHash,
+    },
     /// The operator wants a publication pinned.
     Release {
         /** 1 to 64 of `a-z 0-9 . _ -` */

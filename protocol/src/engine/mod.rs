@@ -122,6 +122,8 @@ pub struct Engine {
     expelled: bool,
     /// Records of others that were taken in so far: admitted, or held.
     news: u64,
+    /// The newest cosigned checkpoint of our log.
+    seen: Option<BlobHash>,
 }
 
 impl Engine {
@@ -155,6 +157,7 @@ impl Engine {
             presence_due: None,
             expelled: false,
             news: 0,
+            seen: None,
         }
     }
 
@@ -174,6 +177,7 @@ impl Engine {
             Input::Persisted { id } => self.on_persisted(id),
             Input::Trained(trained) => self.on_trained(*trained),
             Input::TrainFailed { why } => self.on_train_failed(why),
+            Input::Seen { note } => self.seen = Some(note),
             Input::Release { label, wall } => self.on_release(label, wall),
             Input::Close { wall } => self.on_close(wall),
             Input::Tick => {}

@@ -31,11 +31,13 @@ pub struct Shape {
     pub momentum: bool,
     /// Rounds back that blobs are kept; 0: all.
     pub keep_rounds: u64,
+    /// Others that must cosign a checkpoint; 0: none.
+    pub witnesses: u64,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { seed: 1, members: 4, values: 4096, rounds: 0, steps: 4, momentum: true, keep_rounds: 0 }
+        Self { seed: 1, members: 4, values: 4096, rounds: 0, steps: 4, momentum: true, keep_rounds: 0, witnesses: 0 }
     }
 }
 
@@ -219,6 +221,6 @@ fn policy(shape: &Shape, trainer: &dyn Trainer) -> Policy {
         round_ms: 0,
         checkpoint_every: 0,
         keep_rounds: shape.keep_rounds,
-        witnesses: None,
+        witnesses: Some(shape.witnesses).filter(|count| *count > 0),
     }
 }

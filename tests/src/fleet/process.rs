@@ -27,6 +27,8 @@ pub struct Options {
     pub step_ms: u64,
     /// How long it waits for the others at the start, in milliseconds; `None`: long.
     pub start_wait_ms: Option<u64>,
+    /// Milliseconds between checkpoints of its log; `None`: long.
+    pub checkpoint_ms: Option<u64>,
     /// Measures no losses.
     pub cheap: bool,
     /// Goes on serving after the last round.
@@ -76,6 +78,9 @@ impl Member {
         }
         if let Some(wait) = options.start_wait_ms {
             command.args(["--start-wait-ms", &wait.to_string()]);
+        }
+        if let Some(pause) = options.checkpoint_ms {
+            command.args(["--checkpoint-ms", &pause.to_string()]);
         }
         if options.cheap {
             command.arg("--cheap");

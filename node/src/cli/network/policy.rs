@@ -74,6 +74,10 @@ pub(crate) struct Shape {
     /// How many rounds back adapters are kept; 0: all
     #[arg(long, default_value_t = 20)]
     pub(crate) keep_rounds: u64,
+    /// How many other participants must cosign a checkpoint of a member's log before an audit counts the records in it as
+    /// witnessed; none if absent
+    #[arg(long)]
+    pub(crate) witnesses: Option<u64>,
 }
 
 impl Default for Shape {
@@ -99,6 +103,7 @@ impl Default for Shape {
             lora_rule: "both".into(),
             checkpoint_every: 5,
             keep_rounds: 20,
+            witnesses: None,
         }
     }
 }
@@ -135,7 +140,7 @@ pub(crate) fn shape(shape: &Shape, members: usize) -> Result<Policy> {
         round_ms: shape.round_ms,
         checkpoint_every: shape.checkpoint_every,
         keep_rounds: shape.keep_rounds,
-        witnesses: None,
+        witnesses: shape.witnesses.filter(|count| *count > 0),
     })
 }
 

@@ -122,7 +122,7 @@ impl Answer<'_> {
 }
 
 /// Reads `length` bytes; memory grows with what came, not with what was promised.
-pub(super) async fn gather(
+pub(in crate::net) async fn gather(
     clock: &mut Steady,
     stream: &mut (impl AsyncRead + Unpin),
     length: usize,

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Budget, Limits, Pace, sends::Sends};
-use crate::net::{BlobFiles, Egress, FeedSource, Leaving, Tap, blob::Outboards, traffic::Counters};
+use crate::net::{BlobFiles, Egress, FeedSource, Leaving, Tap, WitnessDesk, blob::Outboards, traffic::Counters};
 
 /// Questions of one protocol at once, from all peers, waiting ones included.
 const AT_ONCE: usize = 512;
@@ -29,6 +29,7 @@ pub(in crate::net) struct Server {
     pub(in crate::net) sends: Sends,
     pub(in crate::net) pace: Pace,
     egress: Option<Arc<dyn Egress>>,
+    pub(in crate::net) witness: Option<Arc<dyn WitnessDesk>>,
     tap: Option<Arc<dyn Tap>>,
 }
 
@@ -39,10 +40,11 @@ impl Server {
         counters: Arc<Counters>,
         stall: Duration,
         egress: Option<Arc<dyn Egress>>,
+        witness: Option<Arc<dyn WitnessDesk>>,
         tap: Option<Arc<dyn Tap>>,
     ) -> Self {
         let (outboards, sends) = (Outboards::default(), Sends::default());
-        Self { blobs, feeds, counters, outboards, sends, pace: Pace(stall), egress, tap }
+        Self { blobs, feeds, counters, outboards, sends, pace: Pace(stall), egress, witness, tap }
     }
 
     /// Answers a protocol's streams until `stop`.

@@ -1,0 +1,290 @@
+//! The notary: signs how far our log has come, and gathers cosignatures.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use chorale_protocol::{
+    base::MemberId,
+    code::{AuthorKey, blob_hash},
+    engine::Input,
+    log::{Checkpoint, Note, NoteError, Request, SIGNATURES, Tree, TreeHash, sign, verify},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::{self, JoinSet},
+    time,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Circle, LogState,
+    ask::{Asking, Said},
+};
+use crate::{
+    driver::clock::Clock,
+    net::Net,
+    store::{Store, StoreError},
+};
+
+/// How often a node that has finished looks whether all is witnessed.
+const FINISHING: Duration = Duration::from_millis(200);
+/// How long a node waits for its first peers before it looks again.
+const FIRST: Duration = Duration::from_millis(500);
+/// Times that a witness may correct us about what it holds.
+const PASSES: usize = 3;
+
+/// Why a turn ended early.
+#[derive(Debug, thiserror::Error)]
+enum NotaryError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the disk's task ended")]
+    Task,
+    #[error("our own checkpoint is damaged: {0}")]
+    Own(#[from] NoteError),
+}
+
+/// Our newest checkpoint.
+struct Signed {
+    note: Note,
+    checkpoint: Checkpoint,
+    cosigners: BTreeSet<MemberId>,
+    /// Enough cosigned, and it is on disk.
+    kept: bool,
+}
+
+/// The task's state.
+pub(in crate::driver) struct Notary {
+    pub(in crate::driver) store: Store,
+    pub(in crate::driver) net: Net,
+    pub(in crate::driver) key: AuthorKey,
+    pub(in crate::driver) clock: Clock,
+    pub(in crate::driver) circle: watch::Receiver<Option<Arc<Circle>>>,
+    /// Told which note our next record may name.
+    pub(in crate::driver) engine: mpsc::Sender<Input>,
+    pub(in crate::driver) every: Duration,
+    pub(in crate::driver) state: watch::Sender<LogState>,
+}
+
+/// A notary at work.
+struct Work {
+    notary: Notary,
+    tree: Tree,
+    signed: Option<Signed>,
+    /// Leaves of our log that a witness holds, as far as it said so: nothing new is signed before enough of them have.
+    held: BTreeMap<MemberId, u64>,
+}
+
+impl Notary {
+    /// Runs until `stop`.
+    pub(in crate::driver) async fn run(self, stop: CancellationToken) {
+        let mut wake = self.circle.clone();
+        let every = self.every;
+        let mut work = Work { notary: self, tree: Tree::default(), signed: None, held: BTreeMap::new() };
+        loop {
+            if let Err(error) = work.turn().await {
+                tracing::warn!(%error, "no checkpoint was made");
+            }
+            let finishing = wake.borrow().as_ref().is_some_and(|circle| circle.finishing);
+            let pause = if finishing {
+                FINISHING
+            } else if work.held.is_empty() {
+                FIRST.min(every)
+            } else {
+                every
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = time::sleep(pause) => {}
+                () = finish(&mut wake), if !finishing => {}
+            }
+        }
+    }
+}
+
+/// Returns when the node has finished its rounds.
+async fn finish(circle: &mut watch::Receiver<Option<Arc<Circle>>>) {
+    let finished = |circle: &Option<Arc<Circle>>| circle.as_ref().is_some_and(|circle| circle.finishing);
+    if circle.wait_for(finished).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+impl Work {
+    async fn turn(&mut self) -> Result<(), NotaryError> {
+        let Some(circle) = self.notary.circle.borrow().clone() else { return Ok(()) };
+        if self.frozen() || circle.peers.is_empty() {
+            return Ok(());
+        }
+        self.grow().await?;
+        if self.signed.is_none() {
+            self.take_up(&circle).await?;
+        }
+        // The last checkpoint is asked about before a new one is signed: witnesses may hold more than this home.
+        for _ in 0..2 {
+            self.sign_newest(&circle).await?;
+            for _ in 0..PASSES {
+                if self.frozen() || !self.ask_all(&circle).await {
+                    break;
+                }
+            }
+        }
+        self.keep(&circle).await
+    }
+
+    fn frozen(&self) -> bool {
+        self.notary.state.borrow().frozen
+    }
+
+    /// Takes up the leaves that were stored since.
+    async fn grow(&mut self) -> Result<(), NotaryError> {
+        let from = self.tree.len();
+        let leaves = self.on_disk(move |store| store.leaves(from)).await?;
+        leaves.into_iter().for_each(|leaf| self.tree.push(leaf));
+        Ok(())
+    }
+
+    /// Goes on from the last checkpoint that we signed; without one, from nothing.
+    async fn take_up(&mut self, circle: &Circle) -> Result<(), NotaryError> {
+        let (signed, notes) = self.on_disk(|store| Ok((store.signed_note()?, store.cosigned_notes()?))).await?;
+        if let Some((size, note)) = notes.last() {
+            let size = *size;
+            self.notary.state.send_modify(|state| state.witnessed = size);
+            let _ = self.notary.engine.send(Input::Seen { note: blob_hash(note) }).await;
+        }
+        let empty = Checkpoint { origin: circle.origin(), size: 0, root: TreeHash::empty() };
+        let (note, checkpoint) = match signed {
+            Some(bytes) => {
+                let note = Note::parse(&bytes)?;
+                let checkpoint = Checkpoint::parse(note.text())?;
+                (note, checkpoint)
+            }
+            None => (sign(&empty, &self.notary.key), empty),
+        };
+        if self.tree.root(checkpoint.size) != Ok(checkpoint.root) {
+            self.freeze(checkpoint.size);
+        }
+        let kept = notes.last().is_some_and(|(size, _)| *size == checkpoint.size);
+        self.signed = Some(Signed { note, checkpoint, cosigners: BTreeSet::new(), kept });
+        Ok(())
+    }
+
+    /// Signs what has been added, once enough witnesses have said that they hold no more than we do.
+    async fn sign_newest(&mut self, circle: &Circle) -> Result<(), NotaryError> {
+        let size = self.tree.len();
+        let grown = self.signed.as_ref().is_some_and(|signed| signed.checkpoint.size < size);
+        if !grown || self.frozen() || self.held.len() < circle.quorum.max(1) {
+            return Ok(());
+        }
+        let Ok(root) = self.tree.root(size) else { return Ok(()) };
+        let checkpoint = Checkpoint { origin: circle.origin(), size, root };
+        let note = sign(&checkpoint, &self.notary.key);
+        let bytes = note.to_bytes();
+        self.on_disk(move |store| store.put_signed_note(&bytes)).await?;
+        self.notary.state.send_modify(|state| state.signed = size);
+        self.signed = Some(Signed { note, checkpoint, cosigners: BTreeSet::new(), kept: false });
+        Ok(())
+    }
+
+    /// Asks everyone who has not cosigned yet; whether somebody holds less than was thought and is to be asked again.
+    async fn ask_all(&mut self, circle: &Circle) -> bool {
+        let Some(signed) = self.signed.as_ref().filter(|signed| !signed.kept || self.held.is_empty()) else {
+            return false;
+        };
+        let size = signed.checkpoint.size;
+        let mut asked = JoinSet::new();
+        for (member, peer) in circle.peers.iter().take(SIGNATURES - 1) {
+            let old = self.held.get(member).copied().unwrap_or(size);
+            let Ok(proof) = self.tree.consistency(old, size) else { continue };
+            if signed.cosigners.contains(member) {
+                continue;
+            }
+            let request = Request { old, proof, note: signed.note.clone() };
+            let Notary { net, store, clock, .. } = &self.notary;
+            let (net, store, clock) = (net.clone(), store.clone(), *clock);
+            asked.spawn(Asking { member: *member, peer: peer.clone(), request, size, net, store, clock }.ask());
+        }
+        let mut again = false;
+        while let Some(said) = asked.join_next().await {
+            let Ok((member, said)) = said else { continue };
+            again |= self.hear(circle, member, said);
+        }
+        again
+    }
+
+    /// Takes in what a witness said; whether to ask it again.
+    fn hear(&mut self, circle: &Circle, member: MemberId, said: Said) -> bool {
+        let Some(signed) = &mut self.signed else { return false };
+        match said {
+            Said::Cosigned(signature) => {
+                let mut note = signed.note.clone();
+                let added = note.add(signature).and_then(|()| verify(&note.to_bytes(), &circle.keyring));
+                if added.is_ok_and(|verified| verified.cosigners.iter().any(|(cosigner, _)| *cosigner == member)) {
+                    signed.note = note;
+                    signed.cosigners.insert(member);
+                    self.held.insert(member, signed.checkpoint.size);
+                } else {
+                    tracing::debug!(%member, "its cosignature does not verify");
+                }
+                false
+            }
+            Said::Holds(size) => self.held.insert(member, size) != Some(size),
+            Said::Ahead(note) => {
+                let ahead = verify(&note, &circle.keyring);
+                let ours = |of: &MemberId| *of == circle.me;
+                match ahead {
+                    Ok(held) if ours(&held.member) && held.checkpoint.size > signed.checkpoint.size => {
+                        self.freeze(held.checkpoint.size);
+                    }
+                    _ => tracing::debug!(%member, "it says that it holds more of our log, and does not show it"),
+                }
+                false
+            }
+            Said::Nothing(why) => {
+                tracing::debug!(%member, why, "no cosignature");
+                false
+            }
+        }
+    }
+
+    /// Keeps a checkpoint that enough have cosigned, and tells how far we are.
+    async fn keep(&mut self, circle: &Circle) -> Result<(), NotaryError> {
+        let Some(signed) = &mut self.signed else { return Ok(()) };
+        let size = signed.checkpoint.size;
+        if !signed.kept && size > 0 && signed.cosigners.len() >= circle.quorum.max(1) {
+            signed.kept = true;
+            let bytes = signed.note.to_bytes();
+            let note = blob_hash(&bytes);
+            self.on_disk(move |store| store.put_cosigned_note(size, &bytes)).await?;
+            self.notary.state.send_modify(|state| state.witnessed = size);
+            let _ = self.notary.engine.send(Input::Seen { note }).await;
+        }
+        self.grow().await?;
+        let stored = self.tree.len();
+        self.notary.state.send_if_modified(|state| {
+            let settled = state.witnessed == stored;
+            std::mem::replace(&mut state.settled, settled) != settled
+        });
+        Ok(())
+    }
+
+    /// Our disk has lost leaves that we signed for: another tree of that size would be a lie.
+    fn freeze(&mut self, size: u64) {
+        tracing::error!(
+            lost = size,
+            "this home lost records of its transparency log that it had signed for (a restored backup?): it signs no more checkpoints; others witness its records as before"
+        );
+        self.notary.state.send_modify(|state| state.frozen = true);
+    }
+
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, NotaryError> {
+        let store = self.notary.store.clone();
+        Ok(task::spawn_blocking(move || work(&store)).await.map_err(|_| NotaryError::Task)??)
+    }
+}
