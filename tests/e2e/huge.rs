@@ -60,6 +60,7 @@ async fn publish(fleet: &Fleet) -> (Net, TempDir) {
         allowed: chain.current().members.iter().flat_map(|member| member.transport.clone()).collect(),
         stall: Duration::from_secs(5),
         egress: None,
+        witness: None,
         tap: None,
     };
     let (net, mut events) =

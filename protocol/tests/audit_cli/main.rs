@@ -1,6 +1,7 @@
 //! What `chorale-audit` promises on its command line: exit codes, JSON on every path, folder and tar alike.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod browser;
 mod contributions;
 mod diff;
 mod document;
