@@ -1,12 +1,15 @@
 //! What `chorale-audit` promises on its command line: exit codes, JSON on every path, folder and tar alike.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod checkpoint;
 mod contributions;
 mod diff;
 mod document;
 mod every;
 mod export;
 mod forks;
+#[path = "../audit/ledger.rs"]
+mod ledger;
 mod lineage;
 mod manifest;
 mod report;
