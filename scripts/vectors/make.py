@@ -10,6 +10,7 @@ import sys
 
 import cases_bytes
 import cases_feed
+import cases_log
 import cases_manifest
 import cases_record
 import world
@@ -25,6 +26,7 @@ TOPICS = {
     "presence": cases_feed.presence,
     "sync": cases_feed.sync,
     "frames": cases_feed.frames,
+    "log": cases_log.log,
 }
 
 

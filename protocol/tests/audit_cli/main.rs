@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod browser;
+mod checkpoint;
 mod contributions;
 mod diff;
 mod document;
 mod every;
 mod export;
 mod forks;
+#[path = "../audit/ledger.rs"]
+mod ledger;
 mod lineage;
 mod manifest;
 mod report;

@@ -100,15 +100,20 @@ fn verify(args: &ManifestVerify) -> Result<Exit, Trouble> {
 /// The one path, if it is an archive's.
 fn archive(paths: &[PathBuf]) -> Result<Option<&Path>, Trouble> {
     let [path] = paths else { return Ok(None) };
+    Ok(is_archive(path)?.then_some(path.as_path()))
+}
+
+/// Whether a path is a folder, or a file that begins as a tar does.
+pub(crate) fn is_archive(path: &Path) -> Result<bool, Trouble> {
     let context = |error: std::io::Error| anyhow!("cannot read {}: {error}", path.display());
     if fs::metadata(path).map_err(context).or_io()?.is_dir() {
-        return Ok(Some(path));
+        return Ok(true);
     }
     // Of a tar's first header; a manifest never has it there, being CBOR of another shape.
     let mut magic = [0; 5];
     let mut file = File::open(path).map_err(context).or_io()?;
     let read = file.seek(SeekFrom::Start(257)).and_then(|_| file.read_exact(&mut magic));
-    Ok((read.is_ok() && &magic == b"ustar").then_some(path.as_path()))
+    Ok(read.is_ok() && &magic == b"ustar")
 }
 
 /// The versions of an archive's verified chain, or those in files, each by itself.
