@@ -79,6 +79,7 @@ impl Fleet {
             anchors: summary.heads.iter().map(|head| head.id).collect(),
             allow_unanchored: false,
             recompute: true,
+            heads_only: false,
             threads: 2,
         };
         (target, audit::replay(&archive, &options, &|_, _| {}).unwrap())

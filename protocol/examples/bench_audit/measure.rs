@@ -44,30 +44,37 @@ pub(crate) fn run(path: &Path, threads: usize, turns: usize, recompute: bool) ->
     let archive = folder::open(path)?;
     let genesis = archive.read(&Name::Genesis.to_string(), limit::MANIFEST_BYTES as u64)?;
     let network = Chain::genesis(genesis.clone())?.network();
-    let options = Options { network, anchors: Vec::new(), allow_unanchored: true, recompute, threads };
-    let (mut strict, mut full) = (Cost::default(), Cost::default());
+    let options =
+        |heads_only| Options { network, anchors: Vec::new(), allow_unanchored: true, recompute, threads, heads_only };
+    let mut costs = [Cost::default(); 3];
     let mut records = 0;
+    let [strict, full, heads] = &mut costs;
     println!("{threads} threads, {turns} turns, peak memory now {}", peak());
     for turn in 0..turns {
         // The verification first: what it takes in memory is then its own.
-        let report = full.add(|| replay(&*archive, &options, &|_, _| {}))?;
-        records = report.counts.records.ok;
-        if turn == 0 {
-            println!("{records} records, verdict {}, peak memory {}", report.verdict().text(), peak());
+        for (cost, heads_only) in [(&mut *full, false), (&mut *heads, true)] {
+            let report = cost.add(|| replay(&*archive, &options(heads_only), &|_, _| {}))?;
+            records = report.counts.records.ok;
+            if turn == 0 {
+                let verdict = report.verdict().text();
+                println!("{records} records, verdict {verdict}, heads only {heads_only}, peak memory {}", peak());
+            }
         }
-        drop(report);
         let signed = signed(&*archive, genesis.clone())?;
         strict.add(|| verify(&signed, threads))?;
     }
     let rate = |cost: &Cost| (records * turns as u64) as f64 / cost.wall;
     let busy = |cost: &Cost| (records * turns as u64) as f64 / cost.busy;
-    for (name, cost) in [("verify_strict alone", &strict), ("full verification", &full)] {
+    for (name, cost) in
+        [("verify_strict alone", &costs[0]), ("full verification", &costs[1]), ("heads only", &costs[2])]
+    {
         println!("{name:<20} {:>9.0} records/s, {:>9.0} a second on a processor", rate(cost), busy(cost));
     }
+    let [strict, full, _] = &costs;
     println!(
         "full / verify_strict: {:.3} by the clock, {:.3} on processors",
-        rate(&full) / rate(&strict),
-        busy(&full) / busy(&strict)
+        rate(full) / rate(strict),
+        busy(full) / busy(strict)
     );
     Ok(())
 }

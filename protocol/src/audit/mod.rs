@@ -1,8 +1,9 @@
 //! The audit: a replay of what the engine did, from an archive, by the same functions.
 //!
-//! Two passes. The first takes each feed file apart, checks every record by itself and links it (`scan`); what is kept is
-//! a short form of each. The second goes through each member's records in order: parents, rules, draw, blobs, and the merge
-//! computed again (`walk`). Both run a few feeds at a time, and give the same report on any number of threads.
+//! Two passes. The first takes each feed file apart and checks every record by itself (`scan`), then links them (`link`); what is
+//! kept is a short form of each (`light`). The second goes through each member's records in order: parents, rules, draw, blobs,
+//! and the merge computed again (`walk`). Both run on a few threads, hold no feed file whole, and give the same report on any
+//! number of threads.
 
 mod archive;
 mod blob;
@@ -17,6 +18,7 @@ mod frames;
 pub mod layout;
 mod light;
 mod lineage;
+mod link;
 mod memory;
 mod remerge;
 mod replay;
@@ -26,6 +28,7 @@ mod scan;
 mod source;
 mod survey;
 mod walk;
+mod window;
 pub mod words;
 mod work;
 
@@ -37,8 +40,8 @@ pub use forks::{Fork, Forks};
 pub use frames::{Piece, Pieces, pieces};
 pub use light::Stand;
 pub use lineage::{Ancestry, Lineage, Node};
+pub use link::Branch;
 pub use memory::{ArchiveBuilder, MemoryArchive};
 pub use replay::{Options, listing, replay};
 pub use report::{Counts, MemberReport, Report, Tally, Verdict};
-pub use scan::Branch;
 pub use survey::{FeedSurvey, Survey, SurveyError};

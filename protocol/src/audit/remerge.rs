@@ -26,7 +26,7 @@ pub(super) struct Case<'a> {
     pub(super) light: &'a Light,
     pub(super) update: &'a Update,
     /// All of the record's parents.
-    pub(super) parents: &'a [&'a Light],
+    pub(super) parents: &'a [Light],
     /// The draw.
     pub(super) order: &'a [MemberId],
     pub(super) manifest: &'a Manifest,
@@ -270,17 +270,17 @@ impl Candidates {
     /// A member's publications in the window of `base`, those first that are near in logical time.
     fn of(case: &Case<'_>, member: MemberId, base: Round) -> io::Result<Self> {
         let ages = &case.manifest.policy.ages;
-        let fits = |light: &&Light| {
+        let fits = |light: &Light| {
             light.kind == Kind::Update
                 && light.stand != Stand::Loose
                 && merge::weight(ages, base, round(light)).is_some()
         };
-        let mut lights: Vec<&Light> = case.audit.index.of(&member).filter(fits).collect();
+        let mut lights: Vec<Light> = case.audit.index.of(&member).filter(fits).collect();
         lights.sort_by_key(|light| light.clock.0.abs_diff(case.light.clock.0));
         let mut more = lights.is_empty() || lights.len() > TRIES;
         let mut voices = Vec::new();
         for light in lights.into_iter().take(TRIES) {
-            match voice(case, light)? {
+            match voice(case, &light)? {
                 Some(voice) => voices.push(voice),
                 None => more = true,
             }

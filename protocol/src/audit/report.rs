@@ -116,6 +116,8 @@ pub struct Report {
     pub anchored: bool,
     /// Whether merges were recomputed.
     pub recomputed: bool,
+    /// Whether only the newest signature of each run of records was checked.
+    pub heads_only: bool,
     /// How much was checked.
     pub counts: Counts,
     /// By member id.

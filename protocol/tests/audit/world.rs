@@ -254,6 +254,7 @@ impl World {
             anchors: self.heads(),
             allow_unanchored: false,
             recompute: true,
+            heads_only: false,
             threads: 2,
         }
     }

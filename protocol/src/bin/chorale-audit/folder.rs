@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -44,17 +44,33 @@ impl Archive for Folder {
     }
 
     fn read(&self, name: &str, limit: u64) -> io::Result<Bytes> {
+        let (file, length) = self.open(name)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(length.min(limit)).unwrap_or_default());
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{name} grew while it was read")));
+        }
+        Ok(bytes.into())
+    }
+
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Bytes> {
+        let (mut file, _) = self.open(name)?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = vec![0; length];
+        file.read_exact(&mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
+impl Folder {
+    /// A plain file and its length.
+    fn open(&self, name: &str) -> io::Result<(File, u64)> {
         let path = self.root.join(name);
         let metadata = fs::symlink_metadata(&path)?;
         if !metadata.is_file() {
             return Err(io::Error::other(format!("{name} is no plain file any more")));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit)).unwrap_or_default());
-        File::open(&path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > limit {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{name} grew while it was read")));
-        }
-        Ok(bytes.into())
+        Ok((File::open(&path)?, metadata.len()))
     }
 }
 

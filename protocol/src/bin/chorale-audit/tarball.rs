@@ -110,16 +110,30 @@ impl Archive for Tarball {
     }
 
     fn read(&self, name: &str, limit: u64) -> io::Result<Bytes> {
-        let missing = || io::Error::new(io::ErrorKind::NotFound, name.to_owned());
-        let (start, length) = *self.places.get(name).ok_or_else(missing)?;
+        let (_, length) = self.place(name)?;
         if length > limit {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, name.to_owned()));
         }
-        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        self.read_at(name, 0, usize::try_from(length).map_err(io::Error::other)?)
+    }
+
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Bytes> {
+        let (start, whole) = self.place(name)?;
+        if offset.checked_add(length as u64).is_none_or(|end| end > whole) {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, name.to_owned()));
+        }
+        let mut bytes = vec![0; length];
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(start))?;
+        file.seek(SeekFrom::Start(start + offset))?;
         file.read_exact(&mut bytes)?;
         Ok(bytes.into())
+    }
+}
+
+impl Tarball {
+    /// Where a file begins, and its length.
+    fn place(&self, name: &str) -> io::Result<(u64, u64)> {
+        self.places.get(name).copied().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, name.to_owned()))
     }
 }
 
