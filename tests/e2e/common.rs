@@ -100,6 +100,7 @@ impl Fleet {
             allow_unanchored: false,
             recompute: true,
             witnesses: 0,
+            heads_only: false,
             threads: 2,
         };
         (target, audit::replay(&archive, &options, &|_, _| {}).unwrap())

@@ -21,4 +21,18 @@ pub trait Archive: Sync {
     /// # Errors
     /// The medium; absent; longer than `limit`.
     fn read(&self, name: &str, limit: u64) -> io::Result<Bytes>;
+
+    /// `length` bytes of a file from byte `offset` on.
+    ///
+    /// # Errors
+    /// The medium; absent; it ends before.
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Bytes> {
+        let file = self.read(name, u64::MAX)?;
+        let start = usize::try_from(offset).ok();
+        let range =
+            start.and_then(|start| Some(start..start.checked_add(length)?)).filter(|range| range.end <= file.len());
+        range
+            .map(|range| file.slice(range))
+            .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, name.to_owned()))
+    }
 }

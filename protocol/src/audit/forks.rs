@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, io};
 
-use super::{Finding, Survey, layout::Name, survey::grave};
+use super::{FeedSurvey, Finding, Survey, layout::Name, survey::grave};
 use crate::{
     base::{RecordId, Seq},
     feed::Evidence,
@@ -46,9 +46,12 @@ impl Forks {
     pub fn of(survey: &Survey<'_>) -> io::Result<Self> {
         let mut forks = Self { findings: grave(survey.findings()).cloned().collect(), ..Self::default() };
         let mut known = BTreeSet::new();
-        for (member, incarnation) in survey.feeds() {
-            let feed = survey.feed((member, incarnation))?;
-            forks.records += feed.records.len() as u64;
+        let feeds = survey.each_feed(|feed, survey| {
+            let records = survey.records.len() as u64;
+            (feed, records, FeedSurvey { records: Vec::new(), ..survey })
+        })?;
+        for ((member, incarnation), records, feed) in feeds {
+            forks.records += records;
             forks.more += feed.more_branches;
             forks.findings.extend(grave(&feed.findings).cloned());
             for branch in feed.branches {

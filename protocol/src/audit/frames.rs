@@ -26,31 +26,66 @@ pub enum Piece {
 /// The pieces of a feed file, in order; together they are the whole file.
 #[must_use]
 pub fn pieces(file: &Bytes) -> Pieces {
-    Pieces { file: file.clone(), at: 0 }
+    Pieces { file: file.clone(), cutter: Cutter::default() }
 }
 
 /// The pieces of a feed file.
 #[derive(Debug, Clone)]
 pub struct Pieces {
     file: Bytes,
-    at: usize,
+    cutter: Cutter,
 }
 
 impl Iterator for Pieces {
     type Item = Piece;
 
     fn next(&mut self) -> Option<Piece> {
-        let start = self.at;
-        if start >= self.file.len() {
-            return None;
+        self.cutter.next(&self.file, 0, true)
+    }
+}
+
+/// The most bytes that tell whether a frame begins.
+const FRAME: usize = 4 + RECORD_BYTES;
+
+/// Takes a file apart that comes in parts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cutter {
+    /// The first byte of which nothing is said yet.
+    at: u64,
+    /// Where a run of bytes began that are no frame.
+    damage: Option<u64>,
+}
+
+impl Cutter {
+    /// Where the next part has to begin.
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// The next piece in `part`, which begins at byte `start` of the file and is the last one or not; `None` if there is none, or
+    /// if the next part must say.
+    pub(super) fn next(&mut self, part: &Bytes, start: u64, last: bool) -> Option<Piece> {
+        let mut from = usize::try_from(self.at.checked_sub(start)?).ok()?;
+        while from < part.len() && (last || part.len() - from >= FRAME) {
+            let Some(length) = frame_at(part, from) else {
+                self.damage.get_or_insert(self.at);
+                from += 1;
+                self.at += 1;
+                continue;
+            };
+            let damage = self.damaged();
+            if damage.is_none() {
+                let offset = self.at;
+                self.at += 4 + length as u64;
+                return Some(Piece::Frame { offset, envelope: part.slice(from + 4..from + 4 + length) });
+            }
+            return damage;
         }
-        if let Some(length) = frame_at(&self.file, start) {
-            self.at = start + 4 + length;
-            return Some(Piece::Frame { offset: start as u64, envelope: self.file.slice(start + 4..self.at) });
-        }
-        let next = (start + 1..self.file.len()).find(|at| frame_at(&self.file, *at).is_some());
-        self.at = next.unwrap_or(self.file.len());
-        Some(Piece::Damage { offset: start as u64, length: (self.at - start) as u64 })
+        if last { self.damaged() } else { None }
+    }
+
+    fn damaged(&mut self) -> Option<Piece> {
+        self.damage.take().map(|offset| Piece::Damage { offset, length: self.at - offset })
     }
 }
 
@@ -92,6 +127,32 @@ mod tests {
                 Piece::Frame { offset: at + 3, envelope: envelope(2, 200).into() },
             ]
         );
+    }
+
+    #[test]
+    fn a_file_that_comes_in_parts_has_the_same_pieces() {
+        let frames: Vec<u8> = (1..200).flat_map(|fill| frame(&envelope(fill, 250))).collect();
+        let mut damaged = frames.clone();
+        damaged[1_000..9_000].fill(0x82);
+        let mut cut_short = damaged.clone();
+        cut_short.truncate(frames.len() - 100);
+        for file in [frames, damaged, cut_short].map(Bytes::from) {
+            let whole: Vec<Piece> = pieces(&file).collect();
+            for size in [FRAME, FRAME + 1, 5_000, 9_999, 1 << 20] {
+                let (mut cutter, mut found) = (Cutter::default(), Vec::new());
+                loop {
+                    let start = usize::try_from(cutter.at()).unwrap();
+                    let end = file.len().min(start + size);
+                    let last = end == file.len();
+                    let part = file.slice(start..end);
+                    found.extend(std::iter::from_fn(|| cutter.next(&part, start as u64, last)));
+                    if last {
+                        break;
+                    }
+                }
+                assert_eq!(found, whole, "parts of {size} bytes");
+            }
+        }
     }
 
     #[test]

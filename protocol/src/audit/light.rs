@@ -1,11 +1,11 @@
 //! What is kept of every record while others are checked against it, and how to find it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use super::{finding::Place, layout::Name};
 use crate::{
     admit::Parent,
-    base::{BlobHash, Incarnation, Lamport, MemberId, RecordId, Round, Seq, UnixSeconds},
+    base::{BlobHash, Incarnation, Lamport, MemberId, RecordId, Round, Seq, UnixSeconds, limit},
     feed::{Body, Checked, EvidenceSpec, Kind, Spec},
     log::TreeHash,
     manifest::Codec,
@@ -23,12 +23,13 @@ pub enum Stand {
 }
 
 /// A genuine record, in short.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Light {
     pub(super) id: RecordId,
     pub(super) member: MemberId,
     pub(super) incarnation: Incarnation,
     pub(super) seq: Seq,
+    /// Of the first record of a later incarnation; of others the feed's chain says it.
     pub(super) prev: Option<RecordId>,
     pub(super) clock: Lamport,
     pub(super) kind: Kind,
@@ -49,36 +50,6 @@ pub(super) struct Light {
 }
 
 impl Light {
-    pub(super) fn new(checked: &Checked, stand: Stand, offset: u64) -> Self {
-        let record = checked.record();
-        let (kind, round, state, accused) = match &record.spec {
-            Spec::Update(update) => (Kind::Update, Some(update.round), update.state, None),
-            Spec::Release(_) => (Kind::Release, None, None, None),
-            Spec::Evidence(spec) => (Kind::Evidence, None, None, Some(*spec)),
-            Spec::Close(_) => (Kind::Close, None, None, None),
-        };
-        Self {
-            id: checked.id(),
-            member: record.member,
-            incarnation: record.incarnation,
-            seq: record.seq,
-            prev: record.prev,
-            clock: record.clock,
-            kind,
-            round,
-            body: record.body,
-            codec: record.codec,
-            state,
-            accused,
-            stand,
-            offset,
-            length: checked.bytes().len(),
-            leaf: TreeHash::leaf(checked.bytes()),
-            seen: record.seen,
-            claimed_time: record.claimed_time,
-        }
-    }
-
     pub(super) fn place(&self) -> Place {
         Place {
             file: Name::Feed(self.member, self.incarnation).to_string(),
@@ -100,43 +71,185 @@ impl Light {
     }
 }
 
+/// What the index holds of each record, 184 bytes: whose it is, its feed says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Packed {
+    pub(super) id: RecordId,
+    pub(super) seq: Seq,
+    pub(super) clock: Lamport,
+    /// 0 for what has none.
+    round: Round,
+    body: BlobHash,
+    /// 0 for what has none.
+    body_length: u64,
+    leaf: TreeHash,
+    /// Zeros for what names none.
+    seen: BlobHash,
+    claimed_time: UnixSeconds,
+    /// No feed file is longer than [`FEED_FILE_BYTES`](super::layout::FEED_FILE_BYTES).
+    pub(super) offset: u32,
+    /// No envelope is longer than [`RECORD_BYTES`](crate::base::limit::RECORD_BYTES).
+    pub(super) length: u16,
+    kind: Kind,
+    codec: Option<Codec>,
+    pub(super) stand: Stand,
+}
+
+/// In the place of a hash that is not there.
+const NONE: BlobHash = BlobHash([0; 32]);
+
+const _: () = assert!(size_of::<Packed>() == 184);
+const _: () = assert!(super::layout::FEED_FILE_BYTES <= u32::MAX as u64 && limit::RECORD_BYTES <= u16::MAX as usize);
+
+/// What few records have.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extra {
+    state: Option<Body>,
+    accused: Option<EvidenceSpec>,
+    /// Of the first record of a later incarnation.
+    prev: Option<RecordId>,
+}
+
+impl Packed {
+    /// A record whose frame stands at `offset`; and what only few have.
+    pub(super) fn new(checked: &Checked, offset: u32) -> (Self, Option<Extra>) {
+        let record = checked.record();
+        let (round, state, accused) = match &record.spec {
+            Spec::Update(update) => (update.round, update.state, None),
+            Spec::Evidence(spec) => (Round(0), None, Some(*spec)),
+            Spec::Release(_) | Spec::Close(_) => (Round(0), None, None),
+        };
+        let packed = Self {
+            id: checked.id(),
+            seq: record.seq,
+            clock: record.clock,
+            round,
+            body: record.body.map_or(NONE, |body| body.hash),
+            body_length: record.body.map_or(0, |body| body.length),
+            leaf: TreeHash::leaf(checked.bytes()),
+            seen: record.seen.unwrap_or(NONE),
+            claimed_time: record.claimed_time,
+            offset,
+            length: u16::try_from(checked.bytes().len()).unwrap_or(u16::MAX),
+            kind: record.spec.kind(),
+            codec: record.codec,
+            stand: Stand::Loose,
+        };
+        let prev = record.prev.filter(|_| record.seq == Seq(0));
+        let extra = Extra { state, accused, prev };
+        (packed, (state.is_some() || accused.is_some() || prev.is_some()).then_some(extra))
+    }
+
+    /// The same, standing so.
+    pub(super) fn standing(self, stand: Stand) -> Self {
+        Self { stand, ..self }
+    }
+
+    /// Whether nothing may follow it.
+    pub(super) fn closes(&self) -> bool {
+        self.kind == Kind::Close
+    }
+}
+
+/// The genuine records of one feed file, by place and byte.
+#[derive(Debug)]
+pub(super) struct Lights {
+    pub(super) feed: (MemberId, Incarnation),
+    pub(super) records: Vec<Packed>,
+    /// By offset.
+    pub(super) extras: BTreeMap<u32, Extra>,
+}
+
+impl Lights {
+    fn light(&self, packed: &Packed) -> Light {
+        let extra = self.extras.get(&packed.offset);
+        let (hash, length) = (packed.body, packed.body_length);
+        Light {
+            id: packed.id,
+            member: self.feed.0,
+            incarnation: self.feed.1,
+            seq: packed.seq,
+            prev: extra.and_then(|extra| extra.prev),
+            clock: packed.clock,
+            kind: packed.kind,
+            round: Some(packed.round).filter(|round| round.0 > 0),
+            body: (length > 0).then_some(Body { hash, length }),
+            codec: packed.codec,
+            state: extra.and_then(|extra| extra.state),
+            accused: extra.and_then(|extra| extra.accused),
+            stand: packed.stand,
+            offset: packed.offset.into(),
+            length: packed.length.into(),
+            leaf: packed.leaf,
+            seen: Some(packed.seen).filter(|seen| *seen != NONE),
+            claimed_time: packed.claimed_time,
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = Light> {
+        self.records.iter().map(|packed| self.light(packed))
+    }
+}
+
 /// Every genuine record of the archive.
 pub(super) struct Index {
-    lights: Vec<Light>,
-    by_id: Vec<(RecordId, usize)>,
-    members: BTreeMap<MemberId, Vec<usize>>,
+    /// By member and incarnation.
+    feeds: Vec<Lights>,
+    /// Ascending: the beginning of an id, and where the record is in `feeds`. 16 bytes a record.
+    by_id: Vec<(u64, u32, u32)>,
 }
 
 impl Index {
-    pub(super) fn new(mut lights: Vec<Light>) -> Self {
-        lights.sort_by_key(|light| (light.member, light.incarnation, light.seq, light.offset));
-        let mut by_id: Vec<_> = lights.iter().enumerate().map(|(at, light)| (light.id, at)).collect();
-        by_id.sort_unstable();
-        by_id.dedup_by_key(|(id, _)| *id);
-        let mut members: BTreeMap<MemberId, Vec<usize>> = BTreeMap::new();
-        for (at, light) in lights.iter().enumerate() {
-            members.entry(light.member).or_default().push(at);
+    /// `feeds` by member and incarnation.
+    pub(super) fn new(mut feeds: Vec<Lights>) -> Self {
+        let mut by_id = Vec::with_capacity(feeds.iter().map(|feed| feed.records.len()).sum());
+        for (feed, lights) in (0..).zip(&mut feeds) {
+            lights.records.sort_by_key(|packed| (packed.seq, packed.offset));
+            by_id.extend((0..).zip(&lights.records).map(|(at, packed)| (begin(&packed.id), feed, at)));
         }
-        Self { lights, by_id, members }
+        by_id.sort_unstable();
+        Self { feeds, by_id }
     }
 
     /// By member, incarnation and place.
-    pub(super) fn all(&self) -> &[Light] {
-        &self.lights
+    pub(super) fn all(&self) -> impl Iterator<Item = Light> {
+        self.feeds.iter().flat_map(Lights::all)
     }
 
-    pub(super) fn by_id(&self, id: &RecordId) -> Option<&Light> {
-        let at = self.by_id.binary_search_by_key(id, |(id, _)| *id).ok()?;
-        self.lights.get(self.by_id.get(at)?.1)
+    pub(super) fn by_id(&self, id: &RecordId) -> Option<Light> {
+        let begin = begin(id);
+        let first = self.by_id.partition_point(|(other, ..)| *other < begin);
+        let same = self.by_id.get(first..)?.iter().take_while(|(other, ..)| *other == begin);
+        let mut found = same.filter_map(|(_, feed, at)| {
+            let lights = self.feeds.get(usize::try_from(*feed).ok()?)?;
+            Some((lights, lights.records.get(usize::try_from(*at).ok()?)?))
+        });
+        found.find(|(_, packed)| packed.id == *id).map(|(lights, packed)| lights.light(packed))
     }
 
     /// Everyone with a genuine record, ascending.
     pub(super) fn members(&self) -> Vec<MemberId> {
-        self.members.keys().copied().collect()
+        let filled = self.feeds.iter().filter(|feed| !feed.records.is_empty());
+        let mut members: Vec<MemberId> = filled.map(|lights| lights.feed.0).collect();
+        members.dedup();
+        members
     }
 
     /// A member's records, by incarnation and place.
-    pub(super) fn of(&self, member: &MemberId) -> impl DoubleEndedIterator<Item = &Light> {
-        self.members.get(member).into_iter().flatten().filter_map(|at| self.lights.get(*at))
+    pub(super) fn of(&self, member: &MemberId) -> impl Iterator<Item = Light> {
+        let Range { start, end } = self.range(member);
+        self.feeds.get(start..end).into_iter().flatten().flat_map(Lights::all)
     }
+
+    fn range(&self, member: &MemberId) -> Range<usize> {
+        let before = |lights: &Lights| lights.feed.0 < *member;
+        let within = |lights: &Lights| lights.feed.0 <= *member;
+        self.feeds.partition_point(before)..self.feeds.partition_point(within)
+    }
+}
+
+/// The first eight bytes: enough to find an id by, but for a few that begin alike.
+fn begin(id: &RecordId) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = id.0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }

@@ -98,13 +98,15 @@ impl Ancestry {
     /// The medium.
     pub fn of(survey: &Survey<'_>) -> io::Result<Self> {
         let mut ancestry = Self::default();
-        for (member, incarnation) in survey.feeds() {
-            let feed = survey.feed((member, incarnation))?;
+        let feeds = survey.each_feed(|(member, _), feed| {
+            let nodes = feed.records.iter().map(|(stand, checked)| Node::new(*stand, checked)).collect::<Vec<_>>();
+            (member, feed.head, nodes)
+        })?;
+        for (member, head, nodes) in feeds {
             // Feeds come by incarnation: the newest one's head stays.
-            ancestry.heads.extend(feed.head.map(|head| (member, head.id)));
+            ancestry.heads.extend(head.map(|head| (member, head.id)));
             ancestry.labels.insert(member, survey.label(&member));
-            let nodes = feed.records.iter().map(|(stand, checked)| (checked.id(), Node::new(*stand, checked)));
-            ancestry.nodes.extend(nodes);
+            ancestry.nodes.extend(nodes.into_iter().map(|node| (node.id, node)));
         }
         Ok(ancestry)
     }

@@ -25,7 +25,7 @@ pub(super) fn check(
     let asked = rules.chain().current().policy.witnesses.unwrap_or_default().max(options.witnesses);
     let keyring = Keyring::new(rules.chain());
     let logs = source.logs();
-    let leaves = index.all().iter().map(|light| light.leaf).filter(|_| !logs.is_empty());
+    let leaves = index.all().map(|light| light.leaf).filter(|_| !logs.is_empty());
     let mut witnessed = Witnessed::new(asked, leaves);
     for member in logs {
         // One tree at a time: each is as long as all feeds together.
@@ -40,7 +40,7 @@ pub(super) fn check(
         }
     }
     let mut intervals = Intervals::default();
-    for light in index.all().iter().filter(|light| light.stand != Stand::Loose) {
+    for light in index.all().filter(|light| light.stand != Stand::Loose) {
         let interval = witnessed.interval(&light.leaf, light.seen.as_ref());
         let count = match (interval.not_before, interval.not_after) {
             (Some(_), Some(_)) => &mut intervals.both,

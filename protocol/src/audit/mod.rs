@@ -1,8 +1,9 @@
 //! The audit: a replay of what the engine did, from an archive, by the same functions.
 //!
-//! Two passes. The first takes each feed file apart, checks every record by itself and links it (`scan`); what is kept is
-//! a short form of each. The second goes through each member's records in order: parents, rules, draw, blobs, and the merge
-//! computed again (`walk`). Both run a few feeds at a time, and give the same report on any number of threads.
+//! Two passes. The first takes each feed file apart and checks every record by itself (`scan`), then links them (`link`); what is
+//! kept is a short form of each (`light`). The second goes through each member's records in order: parents, rules, draw, blobs,
+//! and the merge computed again (`walk`). Both run on a few threads, hold no feed file whole, and give the same report on any
+//! number of threads.
 
 mod archive;
 mod blob;
@@ -17,6 +18,7 @@ mod frames;
 pub mod layout;
 mod light;
 mod lineage;
+mod link;
 mod log_book;
 mod log_check;
 mod log_name;
@@ -30,6 +32,7 @@ mod scan;
 mod source;
 mod survey;
 mod walk;
+mod window;
 mod witnessed;
 pub mod words;
 mod work;
@@ -42,11 +45,11 @@ pub use forks::{Fork, Forks};
 pub use frames::{Piece, Pieces, pieces};
 pub use light::Stand;
 pub use lineage::{Ancestry, Lineage, Node};
+pub use link::Branch;
 pub use log_book::{LogBook, LogNote};
 pub use log_split::LogSplit;
 pub use memory::{ArchiveBuilder, MemoryArchive};
 pub use replay::{Options, listing, replay};
 pub use report::{Counts, Intervals, MemberReport, Report, Tally, Verdict};
-pub use scan::Branch;
 pub use survey::{FeedSurvey, Survey, SurveyError};
 pub use witnessed::{Interval, Witnessed};

@@ -1,6 +1,6 @@
 //! One merge, done again from the published payloads, and what its author published on top of it.
 
-use std::io;
+use std::{cell::Cell, io};
 
 use super::{
     blob::{self, Lack},
@@ -26,10 +26,12 @@ pub(super) struct Case<'a> {
     pub(super) light: &'a Light,
     pub(super) update: &'a Update,
     /// All of the record's parents.
-    pub(super) parents: &'a [&'a Light],
+    pub(super) parents: &'a [Light],
     /// The draw.
     pub(super) order: &'a [MemberId],
     pub(super) manifest: &'a Manifest,
+    /// Memory of an earlier merge.
+    pub(super) spare: &'a Cell<Vec<i64>>,
     /// The author's last publication, if it is at hand.
     pub(super) own: Option<(RecordId, &'a Payload)>,
 }
@@ -105,7 +107,10 @@ pub(super) fn remerge(
     if outcome.failures.is_empty() {
         published(case, &merged, payload, &mut outcome);
     }
-    outcome.state = merged.into_state();
+    match merged.momentum {
+        Some(v) => outcome.state = Some(State { x: merged.values, v }),
+        None => case.spare.set(merged.values),
+    }
     Ok(outcome)
 }
 
@@ -208,7 +213,7 @@ fn run(case: &Case<'_>, own: Option<&Voice>, mut others: Vec<Voice>, state: Opti
         own,
         others: &others,
         state,
-        spare: Vec::new(),
+        spare: case.spare.take(),
         threads: case.audit.threads,
     })
     .map_err(|error| error.to_string())
@@ -270,17 +275,17 @@ impl Candidates {
     /// A member's publications in the window of `base`, those first that are near in logical time.
     fn of(case: &Case<'_>, member: MemberId, base: Round) -> io::Result<Self> {
         let ages = &case.manifest.policy.ages;
-        let fits = |light: &&Light| {
+        let fits = |light: &Light| {
             light.kind == Kind::Update
                 && light.stand != Stand::Loose
                 && merge::weight(ages, base, round(light)).is_some()
         };
-        let mut lights: Vec<&Light> = case.audit.index.of(&member).filter(fits).collect();
+        let mut lights: Vec<Light> = case.audit.index.of(&member).filter(fits).collect();
         lights.sort_by_key(|light| light.clock.0.abs_diff(case.light.clock.0));
         let mut more = lights.is_empty() || lights.len() > TRIES;
         let mut voices = Vec::new();
         for light in lights.into_iter().take(TRIES) {
-            match voice(case, light)? {
+            match voice(case, &light)? {
                 Some(voice) => voices.push(voice),
                 None => more = true,
             }

@@ -11,11 +11,12 @@ use super::{
     Archive, Contribution, Severity, bundles, contribution,
     finding::{Notes, Place},
     layout::{FEED_FILE_BYTES, Name},
-    light::{Index, Light, Stand},
+    light::{Index, Lights, Stand},
+    link::Scan,
     log_check,
     report::{Counts, Intervals, MemberReport, Report},
     rules::Rules,
-    scan::{self, Keep, Scan, scan},
+    scan::{self, Keep, Reading, scan_each},
     source::Source,
     walk::{Audit, Walk, walk},
     work::each,
@@ -39,6 +40,8 @@ pub struct Options {
     pub recompute: bool,
     /// How many cosigners a checkpoint takes to count, if that is more than the newest policy asks for.
     pub witnesses: u64,
+    /// Check the newest signature of each run of records only, which by the hashes in it vouches for those before. Weaker.
+    pub heads_only: bool,
     /// Threads.
     pub threads: usize,
 }
@@ -48,7 +51,8 @@ pub(super) type Forks = BTreeMap<(MemberId, Incarnation, Seq), Place>;
 
 /// Replays an archive. Never stops at the first finding. `progress` is told of work done and work in all.
 ///
-/// Memory: a short form of every record, and for each thread one feed file, the payloads of one merge and its result.
+/// Memory: a short form of every record (200 bytes), and for each thread a part of a feed file, the payloads of one merge and its
+/// result.
 ///
 /// # Errors
 /// The medium failed, or changed while it was read.
@@ -71,13 +75,12 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
         progress(before.saturating_add(bytes).min(total), total);
     };
 
-    let scans = each(feeds.len(), options.threads, |at| scan(&source, &rules, feeds[at], Keep::Short, &seen));
-    let mut tallies = BTreeMap::new();
+    let (heads_only, threads) = (options.heads_only, options.threads);
+    let reading = Reading { source: &source, rules: &rules, keep: Keep::Short, heads_only, threads };
     let mut gathered = Gathered::default();
-    for (feed, scan) in feeds.iter().zip(scans) {
-        let scan = scan?;
+    for (feed, scan) in feeds.iter().zip(scan_each(&reading, &feeds, &seen, |scan| scan)?) {
         counts.add(&scan.counts);
-        tallies.insert(*feed, scan::tally(&scan.counts.records));
+        counts.feeds.add(scan::tally(&scan.counts.records));
         gathered.take(*feed, scan, &mut notes);
     }
     let Gathered { lights, heads, mut forks, digests } = gathered;
@@ -87,7 +90,7 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     let (witnesses, intervals) = log_check::check(&source, &rules, &index, options, &mut counts.witnessed, &mut notes)?;
 
     let members = index.members();
-    let newest = index.all().iter().filter_map(|light| light.round).max().unwrap_or_default();
+    let newest = index.all().filter_map(|light| light.round).max().unwrap_or_default();
     let audit = Audit {
         source: &source,
         rules: &rules,
@@ -110,6 +113,9 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     }
     let contributions = contribution::gather(rules.publishers(), parts.into_iter());
     settle(&rules, &forks, &mut reports, &mut notes);
+    if options.heads_only {
+        notes.add("SIG-004", &Place::default(), "the audit was asked to check the newest signatures only");
+    }
     if !options.recompute {
         notes.add("MRG-007", &Place::default(), "the audit was asked not to recompute merges");
     }
@@ -119,9 +125,6 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     let anchored = anchor(options, &index, &mut notes);
     let listing = list(&source, &digests)?;
     let version = rules.chain().current().version;
-    for tally in tallies.into_values() {
-        counts.feeds.add(tally);
-    }
     let counted = (counts, (witnesses, intervals));
     Ok(report(options, Some(version), (listing, anchored), counted, (reports, contributions), notes))
 }
@@ -143,6 +146,7 @@ fn report(
         recomputed: options.recompute,
         witnesses,
         intervals,
+        heads_only: options.heads_only,
         counts,
         members,
         contributions,
@@ -153,7 +157,7 @@ fn report(
 /// What the scans of all feeds give together.
 #[derive(Default)]
 struct Gathered {
-    lights: Vec<Light>,
+    lights: Vec<Lights>,
     heads: Vec<Head>,
     forks: Forks,
     digests: BTreeMap<(MemberId, Incarnation), BlobHash>,
@@ -161,7 +165,7 @@ struct Gathered {
 
 impl Gathered {
     fn take(&mut self, feed: (MemberId, Incarnation), scan: Scan, notes: &mut Notes) {
-        self.lights.extend(scan.lights);
+        self.lights.push(scan.lights);
         self.heads.extend(scan.head);
         for (place, seen) in scan.forks {
             self.forks.entry(place).or_insert(seen);
@@ -173,10 +177,14 @@ impl Gathered {
 
 /// Blobs that nothing names. Evidence bundles are also handed out as blobs.
 fn unreferenced(source: &Source<'_>, index: &Index, notes: &mut Notes) {
-    let bodies = index.all().iter().flat_map(|light| light.body.iter().chain(&light.state));
-    let mut named: BTreeSet<BlobHash> = bodies.map(|body| body.hash).collect();
-    named.extend(source.evidence());
-    for hash in source.blobs().filter(|hash| !named.contains(hash)) {
+    let mut unnamed: BTreeSet<BlobHash> = source.blobs().collect();
+    for body in index.all().flat_map(|light| [light.body, light.state]).flatten() {
+        unnamed.remove(&body.hash);
+    }
+    for hash in source.evidence() {
+        unnamed.remove(&hash);
+    }
+    for hash in unnamed {
         notes.add("ARC-002", &Place::file(Name::Blob(hash).to_string()), "no record here names this blob");
     }
 }

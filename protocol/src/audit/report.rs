@@ -138,6 +138,8 @@ pub struct Report {
     pub witnesses: u64,
     /// Of the records that count as verified.
     pub intervals: Intervals,
+    /// Whether only the newest signature of each run of records was checked.
+    pub heads_only: bool,
     /// How much was checked.
     pub counts: Counts,
     /// By member id.

@@ -1,58 +1,28 @@
-//! One feed file: frames, signatures, links.
+//! Feed files taken apart and checked record by record, on a few threads: each thread takes the next part of the first file
+//! that is not done, so that one large feed keeps all of them busy. Files are never held whole.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     io,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
-
-use bytes::Bytes;
 
 use super::{
     finding::{Notes, Place},
-    frames::{Piece, pieces},
+    frames::{Cutter, Piece},
     layout::{FEED_FILE_BYTES, Name},
-    light::{Light, Stand},
+    light::{Extra, Packed},
+    link::{Scan, link},
     report::{Counts, Tally},
     rules::Rules,
     source::Source,
+    window::PART,
+    work::each,
 };
 use crate::{
-    base::{BlobHash, Incarnation, MemberId, RecordId, Seq},
-    code::blob_hash,
-    feed::{Checked, Evidence, Feed, Head, Linked, Refusal, check, check_despite_cut},
+    base::{BlobHash, Incarnation, MemberId, RecordId},
+    feed::{Checked, Refusal, check_despite_cut, check_unsigned, stands},
 };
-
-/// What a feed file holds.
-#[derive(Default)]
-pub(super) struct Scan {
-    pub(super) lights: Vec<Light>,
-    pub(super) head: Option<Head>,
-    pub(super) notes: Notes,
-    pub(super) counts: Counts,
-    /// Where its author contradicts itself, and where that was seen.
-    pub(super) forks: BTreeMap<(MemberId, Incarnation, Seq), Place>,
-    pub(super) digest: Option<BlobHash>,
-    /// The other histories that its author signed, by the record that each of them has reached.
-    pub(super) branches: BTreeMap<RecordId, Branch>,
-    /// Histories beyond [`BRANCHES`].
-    pub(super) more_branches: u64,
-    /// The records of `lights`, one for one, if they were to be kept.
-    pub(super) kept: Vec<Checked>,
-}
-
-/// Other histories of one feed that are told apart; of more, the number is known.
-const BRANCHES: usize = 64;
-
-/// A history of a feed beside the one that was linked.
-#[derive(Debug, Clone)]
-pub struct Branch {
-    /// Its first record, and the linked one that it contradicts.
-    pub evidence: Evidence,
-    /// Where it ends.
-    pub last: Seq,
-    /// How many records it has.
-    pub records: u64,
-}
 
 /// What is kept of a feed's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,239 +33,254 @@ pub(super) enum Keep {
     Whole,
 }
 
-/// Reads and checks a feed file. `seen` is told of bytes as they are done.
-pub(super) fn scan(
-    source: &Source<'_>,
-    rules: &Rules,
-    feed: (MemberId, Incarnation),
-    keep: Keep,
-    seen: &dyn Fn(u64),
-) -> io::Result<Scan> {
-    let mut notes = Notes::default();
-    let name = Name::Feed(feed.0, feed.1);
-    let file = source.read(name, FEED_FILE_BYTES, &mut notes)?;
-    let digest = file.as_ref().map(|file| blob_hash(file));
-    let mut scanner = Scanner {
-        rules,
-        file: file.unwrap_or_default(),
-        place: Place { file: name.to_string(), feed: Some(feed), ..Place::default() },
-        feed: Feed::new(feed.0, feed.1),
-        behind_gap: None,
-        found: BTreeMap::new(),
-        scan: Scan { notes, digest, ..Scan::default() },
-        keep,
+/// How feeds are read.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub(super) source: &'a Source<'a>,
+    pub(super) rules: &'a Rules,
+    pub(super) keep: Keep,
+    /// Leave out the signatures of records that a later one vouches for.
+    pub(super) heads_only: bool,
+    pub(super) threads: usize,
+}
+
+/// A genuine record, before it is linked.
+pub(super) struct Found {
+    pub(super) packed: Packed,
+    pub(super) prev: Option<RecordId>,
+    pub(super) manifest_version: u64,
+    /// A cut voids it.
+    pub(super) void: bool,
+}
+
+/// What was found in a feed file, by the order of its frames.
+pub(super) struct Gathered {
+    pub(super) feed: (MemberId, Incarnation),
+    pub(super) found: Vec<Found>,
+    pub(super) extras: BTreeMap<u32, Extra>,
+    /// The records of `found`, one for one, if they were to be kept.
+    pub(super) kept: Vec<Checked>,
+    pub(super) notes: Notes,
+    pub(super) counts: Counts,
+    pub(super) digest: Option<BlobHash>,
+}
+
+impl Gathered {
+    /// The file as a place of findings.
+    pub(super) fn place(&self) -> Place {
+        let name = Name::Feed(self.feed.0, self.feed.1);
+        Place { file: name.to_string(), feed: Some(self.feed), ..Place::default() }
+    }
+}
+
+/// Reads, checks and links feeds; `finish` makes of each what is wanted, and its results come in the order of `feeds`. `seen` is
+/// told of bytes as they are done.
+pub(super) fn scan_each<T: Send>(
+    reading: &Reading<'_>,
+    feeds: &[(MemberId, Incarnation)],
+    seen: &(dyn Fn(u64) + Sync),
+    finish: impl Fn(Scan) -> T + Sync,
+) -> io::Result<Vec<T>> {
+    let files: Vec<_> = feeds.iter().map(|feed| Mutex::new(File::new(reading.source, *feed))).collect();
+    let done: Vec<_> = feeds.iter().map(|_| Mutex::new(None)).collect();
+    let worker = || -> io::Result<()> {
+        for (file, done) in files.iter().zip(&done) {
+            loop {
+                // A statement of its own: the lock is not held while the part is checked.
+                let part = lock(file).next(reading.source)?;
+                let Some(part) = part else { break };
+                let batch = check(reading, part, seen);
+                let whole = lock(file).put(batch);
+                if let Some(gathered) = whole {
+                    *lock(done) = Some(finish(link(reading, gathered)?));
+                }
+            }
+        }
+        Ok(())
     };
-    let mut items = Vec::new();
-    for piece in pieces(&scanner.file.clone()) {
+    each(reading.threads.max(1), reading.threads, |_| worker()).into_iter().collect::<io::Result<()>>()?;
+    let results = done.into_iter().map(|done| done.into_inner().unwrap_or_else(PoisonError::into_inner));
+    results.map(|done| done.ok_or_else(|| io::Error::other("a feed was not read to its end"))).collect()
+}
+
+/// A panic elsewhere is passed on by the thread it happened in.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A feed file that is being taken apart.
+struct File {
+    name: Name,
+    length: u64,
+    cutter: Cutter,
+    hasher: Option<blake3::Hasher>,
+    hashed: u64,
+    /// Parts handed out, and parts taken in again, in their order.
+    out: usize,
+    taken: usize,
+    early: BTreeMap<usize, Batch>,
+    ended: bool,
+    gathered: Option<Gathered>,
+}
+
+/// Some pieces of a file, to be checked.
+struct Part {
+    number: usize,
+    feed: (MemberId, Incarnation),
+    pieces: Vec<Piece>,
+}
+
+/// Some pieces, checked.
+#[derive(Default)]
+struct Batch {
+    number: usize,
+    found: Vec<Found>,
+    extras: Vec<(u32, Extra)>,
+    kept: Vec<Checked>,
+    problems: Vec<(&'static str, Place, String)>,
+    records: Tally,
+}
+
+impl File {
+    fn new(source: &Source<'_>, feed: (MemberId, Incarnation)) -> Self {
+        let name = Name::Feed(feed.0, feed.1);
+        let mut notes = Notes::default();
+        let length = source.bounded(name, FEED_FILE_BYTES, &mut notes);
+        let gathered = Gathered {
+            feed,
+            found: Vec::new(),
+            extras: BTreeMap::new(),
+            kept: Vec::new(),
+            notes,
+            counts: Counts::default(),
+            digest: None,
+        };
+        Self {
+            name,
+            length: length.unwrap_or_default(),
+            cutter: Cutter::default(),
+            hasher: length.map(|_| blake3::Hasher::new()),
+            hashed: 0,
+            out: 0,
+            taken: 0,
+            early: BTreeMap::new(),
+            ended: false,
+            gathered: Some(gathered),
+        }
+    }
+
+    /// The next part; `None` behind the last one. Even an empty file has one.
+    fn next(&mut self, source: &Source<'_>) -> io::Result<Option<Part>> {
+        let Some(gathered) = self.gathered.as_mut().filter(|_| !self.ended) else { return Ok(None) };
+        let start = self.cutter.at();
+        let left = self.length.saturating_sub(start);
+        let length = usize::try_from(left).map_or(PART, |left| left.min(PART));
+        let bytes = if length == 0 { Default::default() } else { source.read_at(self.name, start, length)? };
+        self.ended = bytes.len() as u64 == left;
+        // Parts overlap by what was too short to tell.
+        let fresh = usize::try_from(self.hashed - start).ok().and_then(|from| bytes.get(from..)).unwrap_or_default();
+        self.hashed += fresh.len() as u64;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(fresh);
+            gathered.digest = self.ended.then(|| BlobHash(*hasher.finalize().as_bytes()));
+        }
+        let pieces = std::iter::from_fn(|| self.cutter.next(&bytes, start, self.ended)).collect();
+        self.out += 1;
+        Ok(Some(Part { number: self.out - 1, feed: gathered.feed, pieces }))
+    }
+
+    /// Takes in what was checked; gives everything once it is whole.
+    fn put(&mut self, batch: Batch) -> Option<Gathered> {
+        let gathered = self.gathered.as_mut()?;
+        self.early.insert(batch.number, batch);
+        while let Some(batch) = self.early.remove(&self.taken) {
+            self.taken += 1;
+            gathered.found.extend(batch.found);
+            gathered.extras.extend(batch.extras);
+            gathered.kept.extend(batch.kept);
+            gathered.counts.records.add(batch.records);
+            for (code, place, text) in batch.problems {
+                gathered.notes.add(code, &place, text);
+            }
+        }
+        if self.ended && self.taken == self.out { self.gathered.take() } else { None }
+    }
+}
+
+/// Checks each record of a part by itself.
+fn check(reading: &Reading<'_>, part: Part, seen: &(dyn Fn(u64) + Sync)) -> Batch {
+    let mut batch = Batch { number: part.number, ..Batch::default() };
+    let (member, incarnation) = part.feed;
+    let name = Name::Feed(member, incarnation).to_string();
+    let mut bytes = 0;
+    for piece in part.pieces {
+        let place =
+            |offset| Place { file: name.clone(), offset: Some(offset), feed: Some(part.feed), ..Place::default() };
         match piece {
             Piece::Frame { offset, envelope } => {
-                seen(envelope.len() as u64 + 4);
-                items.extend(scanner.frame(offset, envelope));
+                bytes += envelope.len() as u64 + 4;
+                batch.frame(reading, offset, envelope, part.feed, place);
             }
             Piece::Damage { offset, length } => {
-                seen(length);
-                let place = Place { offset: Some(offset), ..scanner.place.clone() };
-                scanner.scan.notes.add("FRM-001", &place, format!("{length} bytes are no frame"));
-                scanner.scan.counts.records.failed += 1;
+                bytes += length;
+                batch.problems.push(("FRM-001", place(offset), format!("{length} bytes are no frame")));
+                batch.records.failed += 1;
             }
         }
     }
-    for item in ranked(items, rules, feed) {
-        scanner.place_in_feed(item);
-    }
-    scanner.scan.head = scanner.feed.head();
-    Ok(scanner.scan)
+    seen(bytes);
+    batch
 }
 
-/// A genuine record of the feed.
-struct Item {
-    checked: Checked,
-    offset: u64,
-    /// Why it no longer counts, if so.
-    void: Option<String>,
-}
-
-/// The order in which records are linked: if a cut says which history stands, that one first; what is void last.
-fn ranked(mut items: Vec<Item>, rules: &Rules, feed: (MemberId, Incarnation)) -> Vec<Item> {
-    let cut = rules.chain().current().cuts.iter().find(|cut| (cut.member, cut.incarnation) == feed);
-    let mut stands = BTreeSet::new();
-    if let Some((_, last)) = cut.and_then(|cut| cut.last) {
-        let prev: BTreeMap<_, _> = items.iter().map(|item| (item.checked.id(), item.checked.record().prev)).collect();
-        let mut at = Some(last);
-        while let Some(id) = at.filter(|id| stands.insert(*id)) {
-            at = prev.get(&id).copied().flatten();
-        }
-    }
-    items.sort_by_key(|item| match &item.void {
-        None if stands.is_empty() || stands.contains(&item.checked.id()) => 0,
-        None => 1,
-        Some(_) => 2,
-    });
-    items
-}
-
-/// A genuine record behind a gap: what the next one is checked against.
-struct Loose {
-    seq: Seq,
-    id: RecordId,
-}
-
-struct Scanner<'a> {
-    rules: &'a Rules,
-    file: Bytes,
-    place: Place,
-    feed: Feed,
-    behind_gap: Option<Loose>,
-    /// Offsets of the genuine records.
-    found: BTreeMap<RecordId, (u64, usize)>,
-    scan: Scan,
-    keep: Keep,
-}
-
-impl Scanner<'_> {
-    /// Checks one envelope by itself.
-    fn frame(&mut self, offset: u64, envelope: Bytes) -> Option<Item> {
-        let place = Place { offset: Some(offset), ..self.place.clone() };
-        let (checked, void) = match genuine(self.rules, envelope) {
-            Ok(genuine) => genuine,
+impl Batch {
+    fn frame(
+        &mut self,
+        reading: &Reading<'_>,
+        offset: u64,
+        envelope: bytes::Bytes,
+        feed: (MemberId, Incarnation),
+        place: impl Fn(u64) -> Place,
+    ) {
+        let chain = reading.rules.chain();
+        let checked =
+            if reading.heads_only { check_unsigned(envelope, chain) } else { check_despite_cut(envelope, chain) };
+        let checked = match checked {
+            Ok(checked) => checked,
             Err(refusal) => {
-                self.scan.notes.add(refusal.code(), &place, refusal.to_string());
-                let records = &mut self.scan.counts.records;
-                match refusal {
-                    Refusal::Unsupported { .. } | Refusal::NeedsManifest { .. } => records.missing += 1,
-                    _ => records.failed += 1,
-                }
-                return None;
+                self.problems.push((refusal.code(), place(offset), refusal.to_string()));
+                return refused(&mut self.records, &refusal);
             }
         };
         let record = checked.record();
-        if Some((record.member, record.incarnation)) != self.place.feed {
-            let place = Place { seq: Some(record.seq), record: Some(checked.id()), ..place };
+        let (seq, id) = (record.seq, checked.id());
+        if (record.member, record.incarnation) != feed {
+            let place = Place { seq: Some(seq), record: Some(id), ..place(offset) };
             let found = format!("a record of {}.{}", record.member, record.incarnation);
-            self.scan.notes.add("FRM-002", &place, found);
-            self.scan.counts.records.failed += 1;
-            return None;
+            self.problems.push(("FRM-002", place, found));
+            self.records.failed += 1;
+            return;
         }
-        Some(Item { checked, offset, void })
-    }
-
-    /// Links a genuine record.
-    fn place_in_feed(&mut self, item: Item) {
-        let Item { checked, offset, void } = item;
-        let place = Place {
-            offset: Some(offset),
-            seq: Some(checked.record().seq),
-            record: Some(checked.id()),
-            ..self.place.clone()
-        };
-        let Some(stand) = self.link(&checked, &place) else { return };
-        let stand = match void {
-            Some(why) => {
-                self.scan.notes.run("CUT-001", &place, why);
-                Stand::Void
-            }
-            None => stand,
-        };
-        match stand {
-            Stand::Linked | Stand::Void => self.scan.counts.records.ok += 1,
-            Stand::Loose => self.scan.counts.records.failed += 1,
+        // No feed file is longer.
+        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+        let (packed, extra) = Packed::new(&checked, offset);
+        self.extras.extend(extra.map(|extra| (offset, extra)));
+        self.found.push(Found {
+            packed,
+            prev: record.prev,
+            manifest_version: record.manifest_version,
+            void: stands(chain, (feed.0, feed.1, seq), || id).is_err(),
+        });
+        if reading.keep == Keep::Whole {
+            self.kept.push(checked);
         }
-        self.found.insert(checked.id(), (offset, checked.bytes().len()));
-        self.scan.lights.push(Light::new(&checked, stand, offset));
-        if self.keep == Keep::Whole {
-            self.scan.kept.push(checked);
-        }
-    }
-
-    /// Its place in the feed; `None` if it was there before.
-    fn link(&mut self, checked: &Checked, place: &Place) -> Option<Stand> {
-        if self.found.contains_key(&checked.id()) {
-            self.scan.notes.add("LNK-002", place, "the same record stands earlier in this file");
-            return None;
-        }
-        if let Some(last) = self.behind_gap.take() {
-            return Some(self.link_behind_gap(&last, checked, place));
-        }
-        let (rules, file, found) = (self.rules, &self.file, &self.found);
-        let stored = |id: &RecordId| {
-            let (offset, length) = *found.get(id)?;
-            let start = usize::try_from(offset).ok()?.checked_add(4)?;
-            let envelope = file.get(start..start.checked_add(length)?)?;
-            genuine(rules, Bytes::copy_from_slice(envelope)).ok().map(|(checked, _)| checked)
-        };
-        match self.feed.offer(checked, stored) {
-            Ok(Linked::Appended) => Some(Stand::Linked),
-            Ok(Linked::Duplicate) => None,
-            Ok(Linked::Gap { from }) => {
-                let record = checked.record();
-                let missing = record.seq.0.saturating_sub(from.0);
-                self.scan.notes.add("LNK-001", place, format!("{missing} records are missing, from seq {from} on"));
-                self.scan.counts.records.missing += missing;
-                self.behind_gap = Some(Loose { seq: record.seq, id: checked.id() });
-                Some(Stand::Linked)
-            }
-            Ok(Linked::Fork(evidence)) => {
-                self.scan.forks.entry(evidence.accused()).or_insert_with(|| place.clone());
-                self.branch(checked, *evidence);
-                Some(Stand::Loose)
-            }
-            Err(refusal) => {
-                self.scan.notes.add(refusal.code(), place, refusal.to_string());
-                Some(Stand::Loose)
-            }
-        }
-    }
-
-    /// Adds a contradicting record to the history that it goes on from, or begins one.
-    fn branch(&mut self, checked: &Checked, evidence: Evidence) {
-        let (branches, seq) = (&mut self.scan.branches, checked.record().seq);
-        let before = checked.record().prev.and_then(|prev| branches.remove(&prev));
-        match before {
-            Some(branch) => {
-                let longer = Branch { last: seq, records: branch.records + 1, ..branch };
-                branches.insert(checked.id(), longer);
-            }
-            None if branches.len() < BRANCHES => {
-                branches.insert(checked.id(), Branch { evidence, last: seq, records: 1 });
-            }
-            None => self.scan.more_branches += 1,
-        }
-    }
-
-    /// Behind a gap the feed's own rules cannot follow; what can be compared is compared.
-    fn link_behind_gap(&mut self, last: &Loose, checked: &Checked, place: &Place) -> Stand {
-        let record = checked.record();
-        let next = Loose { seq: record.seq, id: checked.id() };
-        let missing = record.seq.0.checked_sub(last.seq.next().0);
-        let standing = match missing {
-            Some(0) if record.prev == Some(last.id) => Stand::Linked,
-            Some(0) => {
-                let text = format!("it names {:?} as the record before, which is {}", record.prev, last.id);
-                self.scan.notes.add("LNK-003", place, text);
-                Stand::Loose
-            }
-            Some(missing) => {
-                let from = last.seq.next();
-                self.scan.notes.add("LNK-001", place, format!("{missing} records are missing, from seq {from} on"));
-                self.scan.counts.records.missing += missing;
-                Stand::Linked
-            }
-            None => {
-                self.scan.notes.add("LNK-003", place, format!("it stands behind seq {}", last.seq));
-                Stand::Loose
-            }
-        };
-        self.behind_gap = Some(next);
-        standing
     }
 }
 
-/// Checks an envelope; a record that only a cut refuses is genuine, and void: why.
-fn genuine(rules: &Rules, envelope: Bytes) -> Result<(Checked, Option<String>), Refusal> {
-    match check(envelope.clone(), rules.chain()) {
-        Ok(checked) => Ok((checked, None)),
-        Err(cut @ Refusal::Cut { .. }) => Ok((check_despite_cut(envelope, rules.chain())?, Some(cut.to_string()))),
-        Err(refusal) => Err(refusal),
+/// Counts a record that was refused.
+pub(super) fn refused(records: &mut Tally, refusal: &Refusal) {
+    match refusal {
+        Refusal::Unsupported { .. } | Refusal::NeedsManifest { .. } => records.missing += 1,
+        _ => records.failed += 1,
     }
 }
 

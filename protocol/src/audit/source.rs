@@ -44,16 +44,26 @@ impl<'a> Source<'a> {
         self.lengths.get(&name).copied()
     }
 
-    /// A file's bytes; `None` if it is absent, or longer than `limit` (which becomes a finding).
-    pub(super) fn read(&self, name: Name, limit: u64, notes: &mut Notes) -> io::Result<Option<Bytes>> {
-        let Some(length) = self.length(name) else { return Ok(None) };
-        let text = name.to_string();
+    /// A file's length; `None` if it is absent, or longer than `limit` (which becomes a finding).
+    pub(super) fn bounded(&self, name: Name, limit: u64, notes: &mut Notes) -> Option<u64> {
+        let length = self.length(name)?;
         if length > limit {
             let found = format!("{length} bytes, at most {limit} are allowed");
-            notes.add("ARC-004", &Place::file(text), found);
-            return Ok(None);
+            notes.add("ARC-004", &Place::file(name.to_string()), found);
+            return None;
         }
-        self.archive.read(&text, limit).map(Some)
+        Some(length)
+    }
+
+    /// A file's bytes; `None` if it is absent, or longer than `limit` (which becomes a finding).
+    pub(super) fn read(&self, name: Name, limit: u64, notes: &mut Notes) -> io::Result<Option<Bytes>> {
+        let Some(_) = self.bounded(name, limit, notes) else { return Ok(None) };
+        self.archive.read(&name.to_string(), limit).map(Some)
+    }
+
+    /// A part of a file.
+    pub(super) fn read_at(&self, name: Name, offset: u64, length: usize) -> io::Result<Bytes> {
+        self.archive.read_at(&name.to_string(), offset, length)
     }
 
     /// Name and length of every file of the layout.

@@ -3,7 +3,11 @@
 //! Signatures, membership and links are checked as in a replay, by the same functions; what does not check is left out and
 //! becomes a finding. Rules that need other feeds, draws and merges are the replay's.
 
-use std::{collections::BTreeSet, io};
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use bytes::Bytes;
 
@@ -11,9 +15,10 @@ use super::{
     Archive, Branch, Finding, LogBook, Severity, Stand, blob, bundles,
     finding::Notes,
     layout::Name,
+    link::Scan,
     report::Tally,
     rules::Rules,
-    scan::{Keep, scan},
+    scan::{Keep, Reading, scan_each},
     source::Source,
 };
 use crate::{
@@ -28,6 +33,8 @@ pub struct Survey<'a> {
     source: Source<'a>,
     rules: Rules,
     findings: Vec<Finding>,
+    threads: usize,
+    progress: Box<dyn Fn(u64, u64) + Sync + 'a>,
 }
 
 /// Why an archive cannot be surveyed.
@@ -56,6 +63,19 @@ pub struct FeedSurvey {
     pub findings: Vec<Finding>,
 }
 
+impl FeedSurvey {
+    fn of(scan: Scan) -> Self {
+        let mut branches: Vec<Branch> = scan.branches.into_values().collect();
+        branches.sort_by_key(|branch| {
+            (branch.evidence.accused().2, branch.evidence.first.id(), branch.evidence.second.id())
+        });
+        let mut records: Vec<_> = scan.lights.records.iter().map(|light| light.stand).zip(scan.kept).collect();
+        records.sort_by_key(|(_, checked)| (checked.record().seq, checked.id()));
+        let findings = scan.notes.into_findings();
+        Self { records, head: scan.head, branches, more_branches: scan.more_branches, findings }
+    }
+}
+
 impl<'a> Survey<'a> {
     /// Verifies the manifest chain. `network` is the one that the archive must be of; without it the genesis is believed.
     ///
@@ -71,7 +91,7 @@ impl<'a> Survey<'a> {
         let rules = Rules::load(&source, network, &mut Tally::default(), &mut notes)?;
         let findings = notes.into_findings();
         match rules {
-            Some(rules) => Ok(Self { source, rules, findings }),
+            Some(rules) => Ok(Self { source, rules, findings, threads: 1, progress: Box::new(|_, _| {}) }),
             None => Err(SurveyError::Refused(findings)),
         }
     }
@@ -140,20 +160,45 @@ impl<'a> Survey<'a> {
         Ok((book, notes.into_findings()))
     }
 
+    /// Reads feeds on so many threads, and tells `progress` of bytes read and bytes in all; what comes of it is the same.
+    #[must_use]
+    pub fn reading(self, threads: usize, progress: impl Fn(u64, u64) + Sync + 'a) -> Self {
+        Self { threads, progress: Box::new(progress), ..self }
+    }
+
     /// Reads and checks a feed.
     ///
     /// # Errors
     /// The medium.
     pub fn feed(&self, feed: (MemberId, Incarnation)) -> io::Result<FeedSurvey> {
-        let scan = scan(&self.source, &self.rules, feed, Keep::Whole, &|_| {})?;
-        let mut branches: Vec<Branch> = scan.branches.into_values().collect();
-        branches.sort_by_key(|branch| {
-            (branch.evidence.accused().2, branch.evidence.first.id(), branch.evidence.second.id())
-        });
-        let mut records: Vec<_> = scan.lights.iter().map(|light| light.stand).zip(scan.kept).collect();
-        records.sort_by_key(|(_, checked)| (checked.record().seq, checked.id()));
-        let findings = scan.notes.into_findings();
-        Ok(FeedSurvey { records, head: scan.head, branches, more_branches: scan.more_branches, findings })
+        let all = self.scan(&[feed], &|_, _| {}, |_, survey| survey)?;
+        all.into_iter().next().ok_or_else(|| io::Error::other("one feed was read, and none came of it"))
+    }
+
+    /// Reads and checks every feed and makes of each what `finish` makes of it, in the order of [`feeds`](Self::feeds). Feeds are
+    /// read a few at a time, and not held any longer.
+    ///
+    /// # Errors
+    /// The medium.
+    pub fn each_feed<T: Send>(
+        &self,
+        finish: impl Fn((MemberId, Incarnation), FeedSurvey) -> T + Sync,
+    ) -> io::Result<Vec<T>> {
+        self.scan(&self.feeds(), &self.progress, finish)
+    }
+
+    fn scan<T: Send>(
+        &self,
+        feeds: &[(MemberId, Incarnation)],
+        progress: &(dyn Fn(u64, u64) + Sync),
+        finish: impl Fn((MemberId, Incarnation), FeedSurvey) -> T + Sync,
+    ) -> io::Result<Vec<T>> {
+        let (source, rules, threads) = (&self.source, &self.rules, self.threads);
+        let reading = Reading { source, rules, keep: Keep::Whole, heads_only: false, threads };
+        let lengths = feeds.iter().filter_map(|feed| source.length(Name::Feed(feed.0, feed.1)));
+        let (total, done) = (lengths.fold(0_u64, u64::saturating_add), AtomicU64::new(0));
+        let seen = |bytes| progress(done.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes).min(total), total);
+        scan_each(&reading, feeds, &seen, |scan| finish(scan.lights.feed, FeedSurvey::of(scan)))
     }
 
     /// The bundle of this name, or why it convicts nobody.

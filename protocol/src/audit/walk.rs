@@ -1,30 +1,30 @@
 //! One member's records, one after the other: what they build on, whom they merged, what they published.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     io,
 };
-
-use bytes::Bytes;
 
 use super::{
     blob::{self, Lack},
     contribution::{Choices, Contribution},
     drawn,
     finding::Notes,
-    layout::{FEED_FILE_BYTES, Name},
+    layout::Name,
     light::{Index, Light, Stand},
     remerge::{Case, Outcome, remerge},
     report::Counts,
     rules::Rules,
     source::Source,
+    window::Window,
 };
 use crate::{
     adapter::Payload,
     admit,
     base::{Incarnation, MemberId, NetworkId, RecordId, Round},
     draw,
-    feed::{Body, Kind, Record, Spec, Update, check_stored},
+    feed::{Body, Kind, Record, Spec, Update, read_again},
     manifest::{Codec, Manifest},
     merge::State,
 };
@@ -57,9 +57,17 @@ pub(super) struct Walk {
 
 /// Walks through a member's records. `seen` is told of bytes as they are done.
 pub(super) fn walk(audit: &Audit<'_>, member: &MemberId, seen: &dyn Fn(u64)) -> io::Result<Walk> {
-    let mut walker = Walker { audit, file: None, last: None, payload: None, state: None, walk: Walk::default() };
+    let mut walker = Walker {
+        audit,
+        window: None,
+        last: None,
+        payload: None,
+        spare: Cell::default(),
+        state: None,
+        walk: Walk::default(),
+    };
     for light in audit.index.of(member) {
-        walker.record(light)?;
+        walker.record(&light)?;
         seen(light.length as u64 + 4);
     }
     Ok(walker.walk)
@@ -67,18 +75,20 @@ pub(super) fn walk(audit: &Audit<'_>, member: &MemberId, seen: &dyn Fn(u64)) -> 
 
 struct Walker<'a> {
     audit: &'a Audit<'a>,
-    file: Option<(Incarnation, Bytes)>,
+    window: Option<Window>,
     /// The newest update so far.
-    last: Option<&'a Light>,
+    last: Option<Light>,
     /// Its payload, if that is there.
     payload: Option<Payload>,
+    /// Memory that the next merge takes.
+    spare: Cell<Vec<i64>>,
     /// The momentum state after the merge of a record.
     state: Option<(RecordId, State)>,
     walk: Walk,
 }
 
 impl<'a> Walker<'a> {
-    fn record(&mut self, light: &'a Light) -> io::Result<()> {
+    fn record(&mut self, light: &Light) -> io::Result<()> {
         if light.incarnation.0 > 0 && light.seq.0 == 0 {
             self.incarnation(light);
         }
@@ -86,17 +96,18 @@ impl<'a> Walker<'a> {
         if light.stand != Stand::Linked {
             return Ok(());
         }
-        let Some(record) = self.decode(light)? else { return Ok(()) };
+        let record = self.decode(light)?;
         let Some((manifest, drawable)) = self.audit.rules.at(record.manifest_version) else { return Ok(()) };
-        let parents: Vec<&Light> = record.parents.iter().filter_map(|id| self.audit.index.by_id(id)).collect();
+        let found: Vec<Option<Light>> = record.parents.iter().map(|id| self.audit.index.by_id(id)).collect();
+        let facts: Vec<_> = found.iter().map(|light| light.map(|light| light.parent())).collect();
+        let parents: Vec<Light> = found.into_iter().flatten().collect();
         let sound = parents.len() == record.parents.len();
         if !sound {
             let lacking = record.parents.len() - parents.len();
             self.walk.notes.run("DAG-001", &light.place(), format!("{lacking} of its parents are not in the archive"));
         }
-        let fact = |id: &RecordId| self.audit.index.by_id(id).map(Light::parent);
-        let facts: Vec<_> = record.parents.iter().map(fact).collect();
-        let (prev, length) = (record.prev.as_ref().and_then(fact), self.audit.rules.payload_bytes());
+        let prev = record.prev.and_then(|id| self.audit.index.by_id(&id)).map(|prev| prev.parent());
+        let length = self.audit.rules.payload_bytes();
         if let Err(error) = admit::check(&record, prev, &facts, &manifest.policy, length) {
             self.fail(light, error.code(), error.to_string());
         }
@@ -108,7 +119,7 @@ impl<'a> Walker<'a> {
             }
             moved2 = self.merge(light, update, (&parents, sound), &order, manifest, payload.as_ref())?;
             self.choices(light, update, &parents, manifest);
-            self.last = Some(light);
+            self.last = Some(*light);
             self.payload = payload;
         }
         self.walk.own.add(&record, moved2);
@@ -116,7 +127,7 @@ impl<'a> Walker<'a> {
     }
 
     /// Whom it merged, and whom it passed over.
-    fn choices(&mut self, light: &Light, update: &Update, parents: &[&Light], manifest: &Manifest) {
+    fn choices(&mut self, light: &Light, update: &Update, parents: &[Light], manifest: &Manifest) {
         let Choices { merged, skipped } = &mut self.walk.choices;
         for parent in parents.iter().filter(|parent| parent.member != light.member) {
             *merged.entry(parent.member).or_default() += 1;
@@ -147,19 +158,15 @@ impl<'a> Walker<'a> {
     }
 
     /// Reads a record again from its feed file. It was genuine when the file was scanned.
-    fn decode(&mut self, light: &Light) -> io::Result<Option<Record>> {
-        if self.file.as_ref().is_none_or(|(incarnation, _)| *incarnation != light.incarnation) {
-            let name = Name::Feed(light.member, light.incarnation);
-            let file = self.audit.source.read(name, FEED_FILE_BYTES, &mut Notes::default())?;
-            self.file = Some((light.incarnation, file.unwrap_or_default()));
-        }
-        let start = usize::try_from(light.offset).ok().and_then(|offset| offset.checked_add(4));
-        let envelope = start.zip(self.file.as_ref()).and_then(|(start, (_, file))| {
-            file.get(start..start.checked_add(light.length)?).map(|_| file.slice(start..start + light.length))
-        });
-        let checked = envelope.and_then(|envelope| check_stored(envelope, self.audit.rules.chain()).ok());
-        match checked.filter(|checked| checked.id() == light.id) {
-            Some(checked) => Ok(Some(checked.record().clone())),
+    fn decode(&mut self, light: &Light) -> io::Result<Record> {
+        let name = Name::Feed(light.member, light.incarnation);
+        let window = match &mut self.window {
+            Some(window) if window.name() == name => window,
+            window => window.insert(Window::new(name)),
+        };
+        let envelope = window.envelope(self.audit.source, light.offset, light.length)?;
+        match read_again(&envelope, light.id, self.audit.rules.chain()) {
+            Some(record) => Ok(record),
             None => Err(io::Error::other(format!("{} changed while it was audited", light.place().file))),
         }
     }
@@ -203,13 +210,12 @@ impl<'a> Walker<'a> {
         accused: (MemberId, Incarnation, crate::base::Seq),
     ) -> io::Result<()> {
         let audit = self.audit;
-        let name = Name::Evidence(body.hash);
-        let name = if audit.source.length(name).is_some() { name } else { Name::Blob(body.hash) };
-        match blob::read(audit.source, name, body)? {
+        // A bundle counts where bundles are looked for; a copy among the blobs does not.
+        match blob::read(audit.source, Name::Evidence(body.hash), body)? {
             Ok(_) => self.walk.counts.blobs.ok += 1,
             Err(Lack::Missing) if light.stand == Stand::Linked => {
                 self.walk.counts.blobs.missing += 1;
-                self.walk.notes.add("EVD-004", &light.place(), format!("bundle {} is missing", body.hash));
+                self.walk.notes.add("EVD-004", &light.place(), format!("bundle {} is not in evidence/", body.hash));
                 return Ok(());
             }
             Err(lack) => {
@@ -253,7 +259,7 @@ impl<'a> Walker<'a> {
     }
 
     /// The rules of an update that need the author's other records, or the draw.
-    fn rules(&mut self, light: &Light, update: &Update, parents: &[&Light], order: &[MemberId], manifest: &Manifest) {
+    fn rules(&mut self, light: &Light, update: &Update, parents: &[Light], order: &[MemberId], manifest: &Manifest) {
         let policy = &manifest.policy;
         let own = parents.iter().find(|parent| parent.member == light.member);
         match (own, self.last) {
@@ -292,9 +298,9 @@ impl<'a> Walker<'a> {
     #[allow(clippy::too_many_arguments)]
     fn merge(
         &mut self,
-        light: &'a Light,
+        light: &Light,
         update: &Update,
-        (parents, complete): (&[&'a Light], bool),
+        (parents, complete): (&[Light], bool),
         order: &[MemberId],
         manifest: &Manifest,
         payload: Option<&Payload>,
@@ -303,8 +309,8 @@ impl<'a> Walker<'a> {
             return Ok(None);
         }
         let outcome = if complete {
-            let own = self.last.filter(|_| self.payload.is_some()).map(|last| last.id).zip(self.payload.as_ref());
-            let case = Case { audit: self.audit, light, update, parents, order, manifest, own };
+            let own = self.last.map(|last| last.id).zip(self.payload.as_ref());
+            let case = Case { audit: self.audit, light, update, parents, order, manifest, spare: &self.spare, own };
             let state = self.state.take();
             remerge(&case, state, payload)?
         } else {

@@ -27,6 +27,31 @@ pub struct Feed {
     closed: bool,
 }
 
+/// What its feed looks at in a record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link {
+    pub(crate) id: RecordId,
+    pub(crate) seq: Seq,
+    pub(crate) prev: Option<RecordId>,
+    pub(crate) clock: Lamport,
+    pub(crate) manifest_version: u64,
+    pub(crate) closes: bool,
+}
+
+impl Link {
+    pub(crate) fn of(checked: &Checked) -> Self {
+        let record = checked.record();
+        Self {
+            id: checked.id(),
+            seq: record.seq,
+            prev: record.prev,
+            clock: record.clock,
+            manifest_version: record.manifest_version,
+            closes: matches!(record.spec, Spec::Close(_)),
+        }
+    }
+}
+
 /// What became of a record offered to a feed.
 #[derive(Debug)]
 pub enum Linked {
@@ -68,59 +93,70 @@ impl Feed {
                 incarnation: self.incarnation,
             });
         }
-        if self.id_at(record.seq) == Some(checked.id()) {
+        self.link(&Link::of(checked), |held| stored(held).and_then(|held| Evidence::of(&held, checked)))
+    }
+
+    /// As [`offer`](Self::offer), for a record of this very feed of which only this is at hand; `proof` gives the evidence in it
+    /// and a record that the feed holds.
+    ///
+    /// # Errors
+    /// As of [`offer`](Self::offer).
+    pub(crate) fn link(
+        &mut self,
+        link: &Link,
+        proof: impl FnMut(&RecordId) -> Option<Evidence>,
+    ) -> Result<Linked, Refusal> {
+        if self.id_at(link.seq) == Some(link.id) {
             return Ok(Linked::Duplicate);
         }
-        if record.seq > self.next() {
+        if link.seq > self.next() {
             return Ok(Linked::Gap { from: self.next() });
         }
-        if let Some(fork) = self.fork(checked, stored)? {
+        if let Some(fork) = self.fork(link, proof)? {
             return Ok(Linked::Fork(Box::new(fork)));
         }
-        self.follows(checked)?;
-        self.ids.push(checked.id());
-        self.clock = record.clock;
-        self.manifest_version = record.manifest_version;
-        self.closed = matches!(record.spec, Spec::Close(_));
+        self.follows(link)?;
+        self.ids.push(link.id);
+        self.clock = link.clock;
+        self.manifest_version = link.manifest_version;
+        self.closed = link.closes;
         Ok(Linked::Appended)
     }
 
     /// The contradiction between a record at or below the next place and those held, if there is one.
     fn fork(
         &self,
-        checked: &Checked,
-        stored: impl Fn(&RecordId) -> Option<Checked>,
+        link: &Link,
+        mut proof: impl FnMut(&RecordId) -> Option<Evidence>,
     ) -> Result<Option<Evidence>, Refusal> {
-        let record = checked.record();
-        let before = record.seq.0.checked_sub(1).and_then(|seq| self.id_at(Seq(seq)));
+        let before = link.seq.0.checked_sub(1).and_then(|seq| self.id_at(Seq(seq)));
         // Another record in its place, or another record before it: each is proof with the record that is held.
-        let same_place = self.id_at(record.seq);
-        let other_prev = before.filter(|before| record.prev != Some(*before));
+        let same_place = self.id_at(link.seq);
+        let other_prev = before.filter(|before| link.prev != Some(*before));
         let mut unproved = None;
         for held in [same_place, other_prev].into_iter().flatten() {
-            match stored(&held).and_then(|held| Evidence::of(&held, checked)) {
+            match proof(&held) {
                 Some(evidence) => return Ok(Some(evidence)),
                 None => unproved = Some(held),
             }
         }
-        unproved.map_or(Ok(None), |held| Err(Refusal::Unproved { seq: record.seq, held }))
+        unproved.map_or(Ok(None), |held| Err(Refusal::Unproved { seq: link.seq, held }))
     }
 
     /// The rules between a record and the one before.
-    fn follows(&self, checked: &Checked) -> Result<(), Refusal> {
-        let record = checked.record();
-        let seq = record.seq;
+    fn follows(&self, link: &Link) -> Result<(), Refusal> {
+        let seq = link.seq;
         if self.closed {
             return Err(Refusal::Closed { seq });
         }
         if self.ids.is_empty() {
             return Ok(());
         }
-        if record.clock <= self.clock {
-            return Err(Refusal::Clock { seq, got: record.clock, before: self.clock });
+        if link.clock <= self.clock {
+            return Err(Refusal::Clock { seq, got: link.clock, before: self.clock });
         }
-        if record.manifest_version < self.manifest_version {
-            return Err(Refusal::VersionFell { seq, got: record.manifest_version, before: self.manifest_version });
+        if link.manifest_version < self.manifest_version {
+            return Err(Refusal::VersionFell { seq, got: link.manifest_version, before: self.manifest_version });
         }
         Ok(())
     }

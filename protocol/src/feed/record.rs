@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{
     Body, Refusal, Spec,
-    payload::{Draft, Unkeyed, begin, decode},
+    payload::{Draft, Unkeyed, begin, decode, decode_known},
     rules,
 };
 use crate::{
@@ -111,6 +111,26 @@ pub fn check_despite_cut(bytes: Bytes, chain: &Chain) -> Result<Checked, Refusal
     check_but(bytes, chain, Except::Cut)
 }
 
+/// As [`check_despite_cut`] but for the signature: for what a later record vouches for.
+///
+/// # Errors
+/// The first rule that it breaks.
+pub(crate) fn check_unsigned(bytes: Bytes, chain: &Chain) -> Result<Checked, Refusal> {
+    check_but(bytes, chain, Except::CutAndSignature)
+}
+
+/// The record of this id, which was checked before: the id vouches for every byte of the payload. `None` if it is another.
+pub(crate) fn read_again(bytes: &Bytes, id: RecordId, chain: &Chain) -> Option<Record> {
+    let Envelope { payload, .. } = Envelope::split(bytes, limit::RECORD_BYTES).ok()?;
+    if id_of(&payload) != id {
+        return None;
+    }
+    let (_, kind) = begin(&payload).ok()?;
+    let Unkeyed { draft, key } = decode_known(&payload, kind).ok()?;
+    let (_, author) = author(&draft, &key, chain).ok()?;
+    Some(draft.with_key(author))
+}
+
 /// Which check to leave out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Except {
@@ -120,6 +140,8 @@ pub(super) enum Except {
     Signature,
     /// What convicts a member need not stand: the cut came because of it.
     Cut,
+    /// Both.
+    CutAndSignature,
 }
 
 pub(super) fn check_but(bytes: Bytes, chain: &Chain, except: Except) -> Result<Checked, Refusal> {
@@ -132,12 +154,13 @@ pub(super) fn check_but(bytes: Bytes, chain: &Chain, except: Except) -> Result<C
     let Unkeyed { draft, key } = decode(&payload, kind)?;
     let (manifest, author) = author(&draft, &key, chain)?;
     let record = draft.with_key(author);
-    if except != Except::Cut {
-        stands(&record, &payload, chain)?;
+    if matches!(except, Except::Nothing | Except::Signature) {
+        let Record { member, incarnation, seq, .. } = record;
+        stands(chain, (member, incarnation, seq), || id_of(&payload))?;
     }
     rules::form(&record)?;
     rules::under(&record, manifest)?;
-    if except != Except::Signature {
+    if matches!(except, Except::Nothing | Except::Cut) {
         author.verify(Domain::Record, &payload, &signature)?;
     }
     Ok(Checked { record, id: id_of(&payload), bytes })
@@ -173,14 +196,17 @@ fn author<'a>(draft: &Draft, key: &[u8; 32], chain: &'a Chain) -> Result<(&'a Ma
     Ok((manifest, author.author_key))
 }
 
-/// The record is not cut off by the newest manifest.
-fn stands(record: &Record, payload: &[u8], chain: &Chain) -> Result<(), Refusal> {
-    let &Record { member, incarnation, seq, .. } = record;
+/// The record in this place is not cut off by the newest manifest.
+pub(crate) fn stands(
+    chain: &Chain,
+    (member, incarnation, seq): (MemberId, Incarnation, Seq),
+    id: impl FnOnce() -> RecordId,
+) -> Result<(), Refusal> {
     let stands = match chain.cut_of(&member, incarnation) {
         Standing::Whole => return Ok(()),
         Standing::UpTo(last, _) if seq < last => return Ok(()),
-        Standing::UpTo(last, id) if seq == last && id == id_of(payload) => return Ok(()),
-        Standing::UpTo(last, id) => format!("up to seq {last}, record {id}"),
+        Standing::UpTo(last, wanted) if seq == last && wanted == id() => return Ok(()),
+        Standing::UpTo(last, wanted) => format!("up to seq {last}, record {wanted}"),
         Standing::Nothing => "not at all".into(),
     };
     Err(Refusal::Cut { member, incarnation, seq, stands })

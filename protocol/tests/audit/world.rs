@@ -255,6 +255,7 @@ impl World {
             allow_unanchored: false,
             recompute: true,
             witnesses: 0,
+            heads_only: false,
             threads: 2,
         }
     }

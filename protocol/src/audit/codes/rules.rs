@@ -17,6 +17,12 @@ pub(super) const BYTES: &[Code] = &[
         "A signature does not verify: the bytes are not those that the key's holder signed.",
         ASK_AGAIN,
     ),
+    code(
+        "SIG-004",
+        Incomplete,
+        "Only the newest signature of each run of records was checked, as asked: it vouches for those before by the hashes in it.",
+        "Run again without --heads-only.",
+    ),
     code("CBOR-001", Failure, "More bytes than anything of this kind may have.", FORM),
     code("CBOR-002", Failure, "The encoding ends inside an item.", FORM),
     code("CBOR-003", Failure, "Bytes follow the encoded item.", FORM),

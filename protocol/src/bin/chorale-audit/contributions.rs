@@ -1,6 +1,6 @@
 //! `contributions`: who put in what, and what the others made of it.
 
-use std::{fmt::Write, thread};
+use std::fmt::Write;
 
 use anyhow::Context;
 use chorale_protocol::{
@@ -15,6 +15,7 @@ use crate::{
     exit::{Exit, OrExit, Trouble},
     file, folder, json, progress, survey,
     table::{Table, bytes, milli, norm},
+    verify,
 };
 
 pub(crate) fn contributions(args: &Contributions) -> Result<Exit, Trouble> {
@@ -30,7 +31,8 @@ pub(crate) fn contributions(args: &Contributions) -> Result<Exit, Trouble> {
         allow_unanchored: true,
         recompute: !args.no_recompute,
         witnesses: 0,
-        threads: args.threads.map_or_else(|| thread::available_parallelism().map_or(1, Into::into), usize::from),
+        heads_only: false,
+        threads: verify::threads(args.threads),
     };
     let bar = progress::bar();
     let report = replay(&*archive, &options, &progress::seen(&bar));

@@ -42,18 +42,18 @@ examples,loss_before_micro,loss_after_micro,sigma_milli,epsilon_milli,delta_log1
 fn csv(survey: &Survey<'_>, path: &Path) -> Result<Exit, Trouble> {
     let mut out = format!("{COLUMNS}\n");
     let held: BTreeSet<_> = survey.blobs().collect();
-    let mut rows = 0_u64;
-    for (member, incarnation) in survey.feeds() {
-        let label = survey.label(&member);
-        for (stand, checked) in survey::read(survey.feed((member, incarnation)), path)?.records {
+    let rows = survey.each_feed(|(member, _), feed| {
+        let (label, mut rows) = (survey.label(&member), String::new());
+        for (stand, checked) in feed.records {
             let Spec::Update(update) = &checked.record().spec else { continue };
             let here = checked.record().body.is_some_and(|body| held.contains(&body.hash));
-            out += &row(&label, stand, &checked, update, here);
-            rows += 1;
+            rows += &row(&label, stand, &checked, update, here);
         }
-    }
+        rows
+    });
+    out.extend(survey::read(rows, path)?);
     file::print(&out).or_io()?;
-    Ok(if rows == 0 { Exit::Incomplete } else { Exit::Passed })
+    Ok(if out.len() == COLUMNS.len() + 1 { Exit::Incomplete } else { Exit::Passed })
 }
 
 fn row(label: &str, stand: Stand, checked: &Checked, update: &Update, here: bool) -> String {
@@ -107,13 +107,12 @@ pub(crate) fn updates(
     path: &Path,
     wanted: &BTreeSet<RecordId>,
 ) -> Result<BTreeMap<RecordId, Checked>, Trouble> {
-    let mut all = BTreeMap::new();
-    for feed in survey.feeds() {
-        let records = survey::read(survey.feed(feed), path)?.records.into_iter().map(|(_, checked)| checked);
+    let updates = survey.each_feed(|_, feed| {
+        let records = feed.records.into_iter().map(|(_, checked)| checked);
         let updates = records.filter(|checked| checked.record().spec.kind() == Kind::Update);
-        all.extend(updates.filter(|checked| wanted.contains(&checked.id())).map(|checked| (checked.id(), checked)));
-    }
-    Ok(all)
+        updates.filter(|checked| wanted.contains(&checked.id())).collect::<Vec<_>>()
+    });
+    Ok(survey::read(updates, path)?.into_iter().flatten().map(|checked| (checked.id(), checked)).collect())
 }
 
 /// An in-toto Statement a line: of each release, then of each member's newest update.

@@ -2,26 +2,27 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
 use chorale_protocol::audit::Archive;
 
-use crate::tarball::Tarball;
+use crate::{spare::Spare, tarball::Tarball};
 
 /// Opens an archive: a folder, or a tar of one.
 pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Archive>> {
     let context = |error: io::Error| anyhow::Error::new(error).context(format!("cannot read {}", path.display()));
     if fs::metadata(path).map_err(context)?.is_dir() {
-        return Ok(Box::new(Folder { root: path.to_owned() }));
+        return Ok(Box::new(Folder { root: path.to_owned(), spare: Spare::default() }));
     }
     Ok(Box::new(Tarball::open(path).map_err(context)?))
 }
 
 struct Folder {
     root: PathBuf,
+    spare: Spare,
 }
 
 /// The folders of the layout.
@@ -50,17 +51,33 @@ impl Archive for Folder {
     }
 
     fn read(&self, name: &str, limit: u64) -> io::Result<Bytes> {
+        let (file, length) = self.open(name)?;
+        let mut bytes = self.spare.take(usize::try_from(length.min(limit)).unwrap_or_default());
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{name} grew while it was read")));
+        }
+        Ok(self.spare.lend(bytes))
+    }
+
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Bytes> {
+        let (mut file, _) = self.open(name)?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = vec![0; length];
+        file.read_exact(&mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
+impl Folder {
+    /// A plain file and its length.
+    fn open(&self, name: &str) -> io::Result<(File, u64)> {
         let path = self.root.join(name);
         let metadata = fs::symlink_metadata(&path)?;
         if !metadata.is_file() {
             return Err(io::Error::other(format!("{name} is no plain file any more")));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit)).unwrap_or_default());
-        File::open(&path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > limit {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{name} grew while it was read")));
-        }
-        Ok(bytes.into())
+        Ok((File::open(&path)?, metadata.len()))
     }
 }
 

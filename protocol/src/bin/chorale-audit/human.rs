@@ -95,6 +95,13 @@ fn counts(out: &mut impl Write, report: &Report) -> io::Result<()> {
         writeln!(out, "{name:<10} {ok:>10} {failed:>10} {missing:>10}")?;
     }
     writeln!(out, "\n{}", times(report))?;
+    if report.heads_only {
+        writeln!(
+            out,
+            "\nHEADS ONLY: weaker than a full verification. Of each run of records one signature was checked, the newest;"
+        )?;
+        writeln!(out, "those before it are vouched for by the hashes in it. Their own signatures were not looked at.")?;
+    }
     let Tally { ok, failed, missing } = counts.merges;
     match (report.recomputed, failed, missing) {
         (false, ..) => writeln!(out, "\nMerges were not recomputed.\n"),

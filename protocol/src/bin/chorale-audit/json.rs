@@ -69,6 +69,7 @@ fn summary(report: &Report, verdict: Verdict) -> Value {
         "archive_digest": hex::encode(report.digest),
         "anchored": report.anchored,
         "recomputed": report.recomputed,
+        "signatures": if report.heads_only { "heads" } else { "all" },
         "findings": report.findings.len(),
         "counts": {
             "manifests": tally(counts.manifests),

@@ -20,7 +20,6 @@ use chorale_protocol::{
 };
 
 use crate::{
-    chain,
     escape::escape,
     exit::{Exit, OrExit, Trouble},
     folder, json, survey, when,
@@ -46,7 +45,8 @@ pub(crate) fn explain(code: Option<&str>) -> Result<Exit, Trouble> {
 /// All feeds, or the records of those whose name begins with `prefix`.
 pub(crate) fn feeds(path: &Path, prefix: Option<&str>) -> Result<Exit, Trouble> {
     let archive = folder::open(path).or_io()?;
-    let chain = chain::own(&*archive)?;
+    let survey = survey::open(&*archive, path, None)?;
+    let chain = survey.chain();
     let mut out = io::stdout().lock();
     let mut any = false;
     for (member, incarnation) in names(&*archive)? {
@@ -55,7 +55,7 @@ pub(crate) fn feeds(path: &Path, prefix: Option<&str>) -> Result<Exit, Trouble> 
             continue;
         }
         any = true;
-        let (records, bad) = records(&*archive, member, incarnation, &chain)?;
+        let (records, bad) = records(&*archive, member, incarnation, chain)?;
         writeln!(out, "{name}: {} records, {bad} unreadable", records.len()).or_io()?;
         for checked in records.iter().filter(|_| prefix.is_some()) {
             writeln!(out, "{}", line(checked)).or_io()?;
@@ -67,11 +67,12 @@ pub(crate) fn feeds(path: &Path, prefix: Option<&str>) -> Result<Exit, Trouble> 
 /// The records whose id begins with `prefix`.
 pub(crate) fn record(path: &Path, prefix: &str, as_json: bool) -> Result<Exit, Trouble> {
     let archive = folder::open(path).or_io()?;
-    let chain = chain::own(&*archive)?;
+    let survey = survey::open(&*archive, path, None)?;
+    let chain = survey.chain();
     let mut out = io::stdout().lock();
     let mut all = Vec::new();
     for (member, incarnation) in names(&*archive)? {
-        let records = records(&*archive, member, incarnation, &chain)?.0.into_iter();
+        let records = records(&*archive, member, incarnation, chain)?.0.into_iter();
         all.extend(records.filter(|checked| checked.id().to_string().starts_with(prefix)));
     }
     let (witnesses, intervals) = intervals(&*archive, path, &all)?;

@@ -15,6 +15,16 @@ pub(crate) fn bar() -> ProgressBar {
     bar
 }
 
+/// What a survey tells of its progress; at the end the bar goes.
+pub(crate) fn until_done(bar: ProgressBar) -> impl Fn(u64, u64) + Sync {
+    move |done, total| {
+        seen(&bar)(done, total);
+        if done >= total {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// What a replay tells of its progress.
 pub(crate) fn seen(bar: &ProgressBar) -> impl Fn(u64, u64) + Sync + '_ {
     |done, total| {

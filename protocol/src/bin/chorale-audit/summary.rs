@@ -59,6 +59,7 @@ pub(crate) fn statement(
             "verdict": verdict.text(),
             "anchored": report.anchored,
             "recomputed": report.recomputed,
+            "signatures": if report.heads_only { "heads" } else { "all" },
             "manifest_version": report.manifest_version,
             "records": report.counts.records.ok,
             "merges": report.counts.merges.ok,

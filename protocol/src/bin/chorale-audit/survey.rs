@@ -8,7 +8,10 @@ use chorale_protocol::{
     base::NetworkId,
 };
 
-use crate::exit::{Exit, OrExit, Trouble};
+use crate::{
+    exit::{Exit, OrExit, Trouble},
+    progress, verify,
+};
 
 /// Verifies the manifest chain of an archive.
 pub(crate) fn open<'a>(
@@ -16,7 +19,10 @@ pub(crate) fn open<'a>(
     path: &Path,
     network: Option<NetworkId>,
 ) -> Result<Survey<'a>, Trouble> {
-    Survey::open(archive, network).map_err(|error| {
+    let bar = progress::bar();
+    let survey =
+        Survey::open(archive, network).map(|survey| survey.reading(verify::threads(None), progress::until_done(bar)));
+    survey.map_err(|error| {
         let exit = match &error {
             SurveyError::Medium(_) => Exit::Io,
             SurveyError::Refused(findings) if failed(findings) => Exit::Failed,

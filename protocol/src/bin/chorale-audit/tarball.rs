@@ -14,6 +14,8 @@ use bytes::Bytes;
 use chorale_protocol::audit::Archive;
 use tar::EntryType;
 
+use crate::spare::Spare;
+
 /// Entries of a tar that is read.
 const ENTRIES: usize = 4_000_000;
 /// Headers and contents begin at multiples of this.
@@ -21,6 +23,7 @@ const BLOCK: u64 = 512;
 
 pub(crate) struct Tarball {
     file: Mutex<File>,
+    spare: Spare,
     places: BTreeMap<String, (u64, u64)>,
 }
 
@@ -30,7 +33,7 @@ impl Tarball {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();
         let places = places(&mut BufReader::new(&mut file), length)?;
-        Ok(Self { file: Mutex::new(file), places })
+        Ok(Self { file: Mutex::new(file), spare: Spare::default(), places })
     }
 }
 
@@ -110,16 +113,33 @@ impl Archive for Tarball {
     }
 
     fn read(&self, name: &str, limit: u64) -> io::Result<Bytes> {
-        let missing = || io::Error::new(io::ErrorKind::NotFound, name.to_owned());
-        let (start, length) = *self.places.get(name).ok_or_else(missing)?;
+        let (_, length) = self.place(name)?;
         if length > limit {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, name.to_owned()));
         }
-        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        self.read_at(name, 0, usize::try_from(length).map_err(io::Error::other)?)
+    }
+
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Bytes> {
+        let (start, whole) = self.place(name)?;
+        if offset.checked_add(length as u64).is_none_or(|end| end > whole) {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, name.to_owned()));
+        }
+        let mut bytes = self.spare.take(length);
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(start))?;
-        file.read_exact(&mut bytes)?;
-        Ok(bytes.into())
+        file.seek(SeekFrom::Start(start + offset))?;
+        (&mut *file).take(length as u64).read_to_end(&mut bytes)?;
+        if bytes.len() < length {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{name} changed while it was read")));
+        }
+        Ok(self.spare.lend(bytes))
+    }
+}
+
+impl Tarball {
+    /// Where a file begins, and its length.
+    fn place(&self, name: &str) -> io::Result<(u64, u64)> {
+        self.places.get(name).copied().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, name.to_owned()))
     }
 }
 

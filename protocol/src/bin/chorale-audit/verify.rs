@@ -43,15 +43,20 @@ pub(crate) fn options(args: &Checks) -> Result<Options, Trouble> {
     }
     anchors.sort_unstable();
     anchors.dedup();
-    let threads = args.threads.map_or_else(|| thread::available_parallelism().map_or(1, Into::into), usize::from);
     Ok(Options {
         network: pin::network(args.network.as_deref(), args.genesis.as_deref())?,
         anchors,
         allow_unanchored: args.allow_unanchored,
         recompute: !args.no_recompute,
         witnesses: args.witnesses.map_or(0, u64::from),
-        threads,
+        heads_only: args.heads_only,
+        threads: threads(args.threads),
     })
+}
+
+/// As many threads as were asked for; by default one for each processor.
+pub(crate) fn threads(wanted: Option<u16>) -> usize {
+    wanted.map_or_else(|| thread::available_parallelism().map_or(1, Into::into), usize::from)
 }
 
 /// An id, or a file of ids, one in each line; empty lines and those that begin with # do not count.

@@ -30,6 +30,10 @@ pub(crate) struct Checks {
     /// network's policy asks for.
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(1..=63))]
     pub(crate) witnesses: Option<u8>,
+    /// Fast and weaker: check of each run of records the newest signature only, which by the hashes in it vouches for those before.
+    /// The verdict is then incomplete at best.
+    #[arg(long)]
+    pub(crate) heads_only: bool,
     /// Threads; by default one for each processor.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,

@@ -78,6 +78,10 @@ impl Page<'_> {
             ("Archive (BLAKE3 of its listing)", format!("<code>{}</code>", hex::encode(report.digest))),
             ("Newest manifest version", version),
             ("Anchors", self.anchors_text()),
+            (
+                "Signatures",
+                if report.heads_only { "the newest of each run of records only, as asked" } else { "all" }.to_owned(),
+            ),
             ("Merges computed again", if report.recomputed { "yes" } else { "no, as asked" }.to_owned()),
             ("Time", human::times(report)),
             ("Checked with", concat!("chorale-audit ", env!("CARGO_PKG_VERSION")).to_owned()),
