@@ -23,7 +23,7 @@ use crate::{
     admit,
     base::{Incarnation, MemberId, NetworkId, RecordId, Round},
     draw,
-    feed::{Body, Kind, Record, Spec, Update, check_unsigned},
+    feed::{Body, Kind, Record, Spec, Update, read_again},
     manifest::{Codec, Manifest},
     merge::State,
 };
@@ -87,15 +87,16 @@ impl<'a> Walker<'a> {
         }
         let record = self.decode(light)?;
         let Some((manifest, drawable)) = self.audit.rules.at(record.manifest_version) else { return Ok(()) };
-        let parents: Vec<Light> = record.parents.iter().filter_map(|id| self.audit.index.by_id(id)).collect();
+        let found: Vec<Option<Light>> = record.parents.iter().map(|id| self.audit.index.by_id(id)).collect();
+        let facts: Vec<_> = found.iter().map(|light| light.map(|light| light.parent())).collect();
+        let parents: Vec<Light> = found.into_iter().flatten().collect();
         let sound = parents.len() == record.parents.len();
         if !sound {
             let lacking = record.parents.len() - parents.len();
             self.walk.notes.run("DAG-001", &light.place(), format!("{lacking} of its parents are not in the archive"));
         }
-        let fact = |id: &RecordId| self.audit.index.by_id(id).map(|light| light.parent());
-        let facts: Vec<_> = record.parents.iter().map(fact).collect();
-        let (prev, length) = (record.prev.as_ref().and_then(fact), self.audit.rules.payload_bytes());
+        let prev = record.prev.and_then(|id| self.audit.index.by_id(&id)).map(|prev| prev.parent());
+        let length = self.audit.rules.payload_bytes();
         if let Err(error) = admit::check(&record, prev, &facts, &manifest.policy, length) {
             self.fail(light, error.code(), error.to_string());
         }
@@ -153,9 +154,8 @@ impl<'a> Walker<'a> {
             window => window.insert(Window::new(name)),
         };
         let envelope = window.envelope(self.audit.source, light.offset, light.length)?;
-        let checked = check_unsigned(envelope, self.audit.rules.chain()).ok();
-        match checked.filter(|checked| checked.id() == light.id) {
-            Some(checked) => Ok(checked.into_record()),
+        match read_again(&envelope, light.id, self.audit.rules.chain()) {
+            Some(record) => Ok(record),
             None => Err(io::Error::other(format!("{} changed while it was audited", light.place().file))),
         }
     }

@@ -74,9 +74,16 @@ impl CborError {
 
 /// The one encoding of `value`.
 #[must_use]
-#[allow(clippy::expect_used, reason = "no type of this crate fails to serialize, and a Vec does not fail to grow")]
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    serde_cbor::to_vec(value).expect("a value of this crate serializes")
+    encode_about(value, 0)
+}
+
+/// The same, when about so many bytes are expected.
+#[allow(clippy::expect_used, reason = "no type of this crate fails to serialize, and a Vec does not fail to grow")]
+fn encode_about<T: Serialize>(value: &T, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length);
+    serde_cbor::to_writer(&mut bytes, value).expect("a value of this crate serializes");
+    bytes
 }
 
 /// Decodes foreign bytes through the three gates.
@@ -104,12 +111,20 @@ pub fn strict(bytes: &[u8], bounds: Bounds) -> Result<(), CborError> {
 /// # Errors
 /// [`CborError::Typed`] or [`CborError::NotCanonical`].
 pub(crate) fn typed<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, CborError> {
-    // One fresh deserializer a value: a reused one of this crate miscounts its depth after errors.
-    let value: T = serde_cbor::from_slice(bytes).map_err(|error| CborError::Typed(error.to_string()))?;
-    if encode(&value) != bytes {
+    let value: T = known(bytes)?;
+    if encode_about(&value, bytes.len()) != bytes {
         return Err(CborError::NotCanonical);
     }
     Ok(value)
+}
+
+/// The typed decode alone, for bytes that passed all gates before.
+///
+/// # Errors
+/// [`CborError::Typed`].
+pub(crate) fn known<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CborError> {
+    // One fresh deserializer a value: a reused one of this crate miscounts its depth after errors.
+    serde_cbor::from_slice(bytes).map_err(|error| CborError::Typed(error.to_string()))
 }
 
 /// The version under key 0 of a map that passed [`strict`], without a look at the rest: what a foreign version looks like

@@ -31,14 +31,29 @@ pub fn order(
     order
 }
 
-struct Stream(blake3::OutputReader);
+/// Words of the stream, eight at a time: that many the hash gives at once.
+struct Stream {
+    output: blake3::OutputReader,
+    words: std::array::IntoIter<u64, 8>,
+}
 
 impl Stream {
     fn new(network: &NetworkId, me: &MemberId, incarnation: Incarnation, seq: Seq) -> Self {
         let mut hasher = Context::Draw.hasher();
         hasher.update(network.as_bytes()).update(me.as_bytes());
         hasher.update(&incarnation.0.to_le_bytes()).update(&seq.0.to_le_bytes());
-        Self(hasher.finalize_xof())
+        let mut output = hasher.finalize_xof();
+        let words = block(&mut output);
+        Self { output, words }
+    }
+
+    fn word(&mut self) -> u64 {
+        loop {
+            if let Some(word) = self.words.next() {
+                return word;
+            }
+            self.words = block(&mut self.output);
+        }
     }
 
     /// Uniform in 0..`count`, for a count of at least 1.
@@ -46,14 +61,18 @@ impl Stream {
         // 2^64 mod count words at the end are one incomplete round of remainders: they are drawn again.
         let incomplete = (u64::MAX % count + 1) % count;
         loop {
-            let mut word = [0; 8];
-            self.0.fill(&mut word);
-            let word = u64::from_le_bytes(word);
+            let word = self.word();
             if word <= u64::MAX - incomplete {
                 return word % count;
             }
         }
     }
+}
+
+fn block(output: &mut blake3::OutputReader) -> std::array::IntoIter<u64, 8> {
+    let mut words = [[0; 8]; 8];
+    output.fill(words.as_flattened_mut());
+    words.map(u64::from_le_bytes).into_iter()
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! The encoding of a record's payload and of the specs in it. Keys are documented in [`record`](super::record).
 
+use serde::{Serialize, de::DeserializeOwned};
+
 use super::{Body, Close, EvidenceSpec, Kind, Privacy, Record, Refusal, Release, Skip, SkipReason, Spec, Update};
 use crate::{
     base::{BlobHash, Incarnation, Lamport, ManifestHash, MemberId, NetworkId, RecordId, Seq, UnixSeconds},
     code::{
-        PublicKey, cbor,
+        PublicKey,
+        cbor::{self, CborError},
         map::{map, numbers},
     },
     manifest::Codec,
@@ -85,16 +88,29 @@ pub(super) struct Draft(Payload<Spec>);
 
 /// Decodes a payload that passed [`cbor::strict`] and whose beginning is known.
 pub(super) fn decode(payload: &[u8], kind: Kind) -> Result<Unkeyed, Refusal> {
+    decode_by(payload, kind, false)
+}
+
+/// Decodes a payload that [`decode`] had decoded before: it is not compared with its re-encoding again.
+pub(super) fn decode_known(payload: &[u8], kind: Kind) -> Result<Unkeyed, Refusal> {
+    decode_by(payload, kind, true)
+}
+
+fn decode_by(payload: &[u8], kind: Kind, known: bool) -> Result<Unkeyed, Refusal> {
     let payload = match kind {
-        Kind::Update => cbor::typed::<Payload<Update>>(payload)?.with(Spec::Update),
-        Kind::Release => cbor::typed::<Payload<Release>>(payload)?.with(Spec::Release),
-        Kind::Evidence => cbor::typed::<Payload<EvidenceSpec>>(payload)?.with(Spec::Evidence),
-        Kind::Close => cbor::typed::<Payload<CloseSpec>>(payload)?.with(|spec| Spec::Close(spec.reason)),
+        Kind::Update => typed::<Update>(payload, known)?.with(Spec::Update),
+        Kind::Release => typed::<Release>(payload, known)?.with(Spec::Release),
+        Kind::Evidence => typed::<EvidenceSpec>(payload, known)?.with(Spec::Evidence),
+        Kind::Close => typed::<CloseSpec>(payload, known)?.with(|spec| Spec::Close(spec.reason)),
     };
     if payload.body_hash.is_some() != payload.body_length.is_some() {
         return Err(super::rules::body_half());
     }
     Ok(Unkeyed { key: payload.key, draft: Draft(payload) })
+}
+
+fn typed<T: DeserializeOwned + Serialize>(payload: &[u8], known: bool) -> Result<Payload<T>, CborError> {
+    if known { cbor::known(payload) } else { cbor::typed(payload) }
 }
 
 impl<T> Payload<T> {

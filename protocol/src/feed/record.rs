@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{
     Body, Refusal, Spec,
-    payload::{Draft, Unkeyed, begin, decode},
+    payload::{Draft, Unkeyed, begin, decode, decode_known},
     rules,
 };
 use crate::{
@@ -76,12 +76,6 @@ impl Checked {
         self.id
     }
 
-    /// What it says, without a copy.
-    #[must_use]
-    pub fn into_record(self) -> Record {
-        self.record
-    }
-
     /// The envelope as it came.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
@@ -113,12 +107,24 @@ pub fn check_despite_cut(bytes: Bytes, chain: &Chain) -> Result<Checked, Refusal
     check_but(bytes, chain, Except::Cut)
 }
 
-/// As [`check_despite_cut`] but for the signature: for what an audit reads a second time, or what a later record vouches for.
+/// As [`check_despite_cut`] but for the signature: for what a later record vouches for.
 ///
 /// # Errors
 /// The first rule that it breaks.
 pub(crate) fn check_unsigned(bytes: Bytes, chain: &Chain) -> Result<Checked, Refusal> {
     check_but(bytes, chain, Except::CutAndSignature)
+}
+
+/// The record of this id, which was checked before: the id vouches for every byte of the payload. `None` if it is another.
+pub(crate) fn read_again(bytes: &Bytes, id: RecordId, chain: &Chain) -> Option<Record> {
+    let Envelope { payload, .. } = Envelope::split(bytes, limit::RECORD_BYTES).ok()?;
+    if id_of(&payload) != id {
+        return None;
+    }
+    let (_, kind) = begin(&payload).ok()?;
+    let Unkeyed { draft, key } = decode_known(&payload, kind).ok()?;
+    let (_, author) = author(&draft, &key, chain).ok()?;
+    Some(draft.with_key(author))
 }
 
 /// Which check to leave out.
