@@ -4,9 +4,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup.sh
-examples() { # examples FOLDER: names of bench_*.rs in it
+examples() { # examples FOLDER: names of the files and folders bench_* in it
     local file
-    for file in "$1"/examples/bench_*.rs; do
+    for file in "$1"/examples/bench_*; do
         [[ -e $file ]] && basename "$file" .rs
     done
     return 0
@@ -20,7 +20,7 @@ run() { # run NAME COMMAND...
 failed=()
 printf 'machine: %s, %s cores, %s\n' "$(uname -sm)" "$(nproc)" "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n1)"
 for name in $(examples protocol); do
-    run "$name" cargo run --quiet --release --locked -p chorale-protocol --example "$name"
+    run "$name" cargo run --quiet --release --locked -p chorale-protocol --features cli --example "$name"
 done
 for name in $(examples node); do
     run "$name" cargo run --quiet --release --locked -p chorale --example "$name"

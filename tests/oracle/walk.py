@@ -58,8 +58,7 @@ class Walk:
         return payload
 
     def evidence(self, one):
-        kind = 4 if (4, one.body[0]) in self.audit.source.lengths else 3
-        lack = self.audit.blob(kind, one.body)[1]
+        lack = self.audit.blob(4, one.body)[1]
         if lack:
             return self.notes.add("EVD-004" if lack == "missing" else lack, one.where)
         accused = self.audit.convicted.get(one.body[0])

@@ -12,6 +12,8 @@
 mod folder;
 mod make;
 mod measure;
+#[path = "../../src/bin/chorale-audit/spare.rs"]
+mod spare;
 #[path = "../../src/bin/chorale-audit/tarball.rs"]
 mod tarball;
 

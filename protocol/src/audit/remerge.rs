@@ -1,6 +1,6 @@
 //! One merge, done again from the published payloads, and what its author published on top of it.
 
-use std::io;
+use std::{cell::Cell, io};
 
 use super::{
     blob::{self, Lack},
@@ -30,6 +30,8 @@ pub(super) struct Case<'a> {
     /// The draw.
     pub(super) order: &'a [MemberId],
     pub(super) manifest: &'a Manifest,
+    /// Memory of an earlier merge.
+    pub(super) spare: &'a Cell<Vec<i64>>,
     /// The author's last publication, if it is at hand.
     pub(super) own: Option<(RecordId, &'a Payload)>,
 }
@@ -105,7 +107,10 @@ pub(super) fn remerge(
     if outcome.failures.is_empty() {
         published(case, &merged, payload, &mut outcome);
     }
-    outcome.state = merged.into_state();
+    match merged.momentum {
+        Some(v) => outcome.state = Some(State { x: merged.values, v }),
+        None => case.spare.set(merged.values),
+    }
     Ok(outcome)
 }
 
@@ -208,7 +213,7 @@ fn run(case: &Case<'_>, own: Option<&Voice>, mut others: Vec<Voice>, state: Opti
         own,
         others: &others,
         state,
-        spare: Vec::new(),
+        spare: case.spare.take(),
         threads: case.audit.threads,
     })
     .map_err(|error| error.to_string())

@@ -1,6 +1,7 @@
 //! One member's records, one after the other: what they build on, whom they merged, what they published.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     io,
 };
@@ -56,7 +57,15 @@ pub(super) struct Walk {
 
 /// Walks through a member's records. `seen` is told of bytes as they are done.
 pub(super) fn walk(audit: &Audit<'_>, member: &MemberId, seen: &dyn Fn(u64)) -> io::Result<Walk> {
-    let mut walker = Walker { audit, window: None, last: None, payload: None, state: None, walk: Walk::default() };
+    let mut walker = Walker {
+        audit,
+        window: None,
+        last: None,
+        payload: None,
+        spare: Cell::default(),
+        state: None,
+        walk: Walk::default(),
+    };
     for light in audit.index.of(member) {
         walker.record(&light)?;
         seen(light.length as u64 + 4);
@@ -71,6 +80,8 @@ struct Walker<'a> {
     last: Option<Light>,
     /// Its payload, if that is there.
     payload: Option<Payload>,
+    /// Memory that the next merge takes.
+    spare: Cell<Vec<i64>>,
     /// The momentum state after the merge of a record.
     state: Option<(RecordId, State)>,
     walk: Walk,
@@ -294,7 +305,7 @@ impl<'a> Walker<'a> {
         }
         let outcome = if complete {
             let own = self.last.map(|last| last.id).zip(self.payload.as_ref());
-            let case = Case { audit: self.audit, light, update, parents, order, manifest, own };
+            let case = Case { audit: self.audit, light, update, parents, order, manifest, spare: &self.spare, own };
             let state = self.state.take();
             remerge(&case, state, payload)?
         } else {

@@ -233,6 +233,20 @@ fn evidence_alone_convicts() {
 }
 
 #[test]
+fn a_bundle_that_lies_among_the_blobs_only_is_missing_and_blames_nobody() {
+    let mut world = World::play(3, 3, fixture::policy(), SEED);
+    let first = world.published[2][1].checked.clone();
+    let bundle = Evidence::of(&first, &world.fork(2, &first)).unwrap();
+    let (accused, incarnation, seq) = bundle.accused();
+    world.builder.blob(bundle.to_bytes());
+    let spec = Spec::Evidence(EvidenceSpec { accused, incarnation, seq });
+    world.write(0, &[], spec, Some(fixture::body(&bundle.to_bytes())));
+    let report = world.audit();
+    assert_eq!((report.verdict(), codes(&report)), (Verdict::Incomplete, vec!["EVD-004"]));
+    assert_eq!((report.counts.evidence.ok, report.counts.blobs.missing), (0, 1));
+}
+
+#[test]
 fn evidence_that_proves_nothing_is_found() {
     let mut world = World::play(3, 2, fixture::policy(), SEED);
     world.builder.evidence(Bytes::from_static(b"not evidence"));

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod deviations;
+mod heads;
 mod honest;
 mod incomplete;
 mod mutants;

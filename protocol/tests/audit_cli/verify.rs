@@ -146,6 +146,63 @@ fn feeds_records_and_codes_are_shown() {
 }
 
 #[test]
+fn what_shows_an_archive_exits_with_3_without_a_genesis_and_1_with_one_that_does_not_verify() {
+    let stage = Stage::new(|_, _| {});
+    let genesis = Path::new(&stage.folder).join("genesis");
+    let mut bytes = fs::read(&genesis).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&genesis, bytes).unwrap();
+    let all = || [vec!["feed"], vec!["record"], vec!["forks"], vec!["lineage"], vec!["manifest", "show"]];
+    let code = |command: &[&str]| {
+        let id: &[&str] = if command == ["record"] { &[&stage.anchors[0]] } else { &[] };
+        run(&[command, &[&stage.folder], id].concat()).0
+    };
+    for command in all() {
+        assert_eq!(code(&command), Some(1), "{command:?}");
+    }
+    fs::remove_file(&genesis).unwrap();
+    for command in all() {
+        assert_eq!(code(&command), Some(3), "{command:?}");
+    }
+}
+
+#[test]
+fn heads_only_says_in_words_and_in_json_that_it_is_weaker() {
+    let stage = Stage::new(|_, _| {});
+    let (code, output) = stage.verify(&["--allow-unanchored", "--heads-only"]);
+    let shown = text(&output.stdout);
+    assert_eq!(code, Some(3));
+    assert!(shown.contains("HEADS ONLY: weaker than a full verification.") && shown.contains("SIG-004"), "{shown}");
+    let mode = |more: &[&str]| {
+        let (_, output) = stage.verify(&[&["--allow-unanchored", "--json"], more].concat());
+        lines(&output).last().unwrap()["signatures"].clone()
+    };
+    assert_eq!((mode(&["--heads-only"]), mode(&[])), ("heads".into(), "all".into()));
+}
+
+#[test]
+fn the_same_archive_gives_the_same_bytes_on_any_number_of_threads() {
+    let stage = Stage::with_release(4, 5);
+    let of = |command: &[&str], threads: &str| {
+        let output = run(&[command, &["--threads", threads]].concat()).1;
+        assert!(output.stderr.is_empty(), "stdout carries results, stderr progress, which only a terminal gets");
+        output.stdout
+    };
+    for command in [
+        &["verify", &stage.folder, "--network", &stage.network, "--json"][..],
+        &["verify", &stage.folder, "--network", &stage.network, "--heads-only"],
+        &["contributions", &stage.tar, "--json"],
+    ] {
+        let one = of(command, "1");
+        assert!(!one.is_empty());
+        for threads in ["2", "7"] {
+            assert_eq!(of(command, threads), one, "{command:?} on {threads} threads");
+        }
+    }
+}
+
+#[test]
 fn a_flood_of_findings_is_cut_short_for_people_and_whole_in_json() {
     // Each of many publications breaks two rules: the codes take turns.
     let mut world = World::play(3, 2, fixture::policy(), SEED);

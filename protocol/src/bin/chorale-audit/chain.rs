@@ -2,12 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
-use chorale_protocol::{
-    audit::{Archive, layout::Name},
-    base::limit,
-    manifest::Chain,
-};
+use anyhow::anyhow;
+use chorale_protocol::{base::limit, manifest::Chain};
 
 use crate::{
     exit::{Exit, OrExit, Trouble},
@@ -15,20 +11,6 @@ use crate::{
     pin::Pin,
     survey,
 };
-
-/// The chain as far as it verifies, from the archive's own genesis: enough to show records by.
-pub(crate) fn own(archive: &dyn Archive) -> Result<Chain, Trouble> {
-    let read = |name: Name| archive.read(&name.to_string(), limit::MANIFEST_BYTES as u64);
-    let genesis = read(Name::Genesis).context("the archive has no readable genesis").or_io()?;
-    let mut chain = Chain::genesis(genesis).context("the archive's genesis does not verify").or_io()?;
-    for version in 1.. {
-        let Ok(bytes) = read(Name::Manifest(version)) else { break };
-        if chain.extend(bytes).is_err() {
-            break;
-        }
-    }
-    Ok(chain)
-}
 
 /// The chain of an archive, or of a genesis file; and of further versions in files, in their order.
 pub(crate) fn of(pin: &Pin, archive: Option<&Path>, more: &[PathBuf]) -> Result<Chain, Trouble> {

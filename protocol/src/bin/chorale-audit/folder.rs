@@ -9,19 +9,20 @@ use std::{
 use bytes::Bytes;
 use chorale_protocol::audit::Archive;
 
-use crate::tarball::Tarball;
+use crate::{spare::Spare, tarball::Tarball};
 
 /// Opens an archive: a folder, or a tar of one.
 pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Archive>> {
     let context = |error: io::Error| anyhow::Error::new(error).context(format!("cannot read {}", path.display()));
     if fs::metadata(path).map_err(context)?.is_dir() {
-        return Ok(Box::new(Folder { root: path.to_owned() }));
+        return Ok(Box::new(Folder { root: path.to_owned(), spare: Spare::default() }));
     }
     Ok(Box::new(Tarball::open(path).map_err(context)?))
 }
 
 struct Folder {
     root: PathBuf,
+    spare: Spare,
 }
 
 /// The folders of the layout.
@@ -45,12 +46,12 @@ impl Archive for Folder {
 
     fn read(&self, name: &str, limit: u64) -> io::Result<Bytes> {
         let (file, length) = self.open(name)?;
-        let mut bytes = Vec::with_capacity(usize::try_from(length.min(limit)).unwrap_or_default());
+        let mut bytes = self.spare.take(usize::try_from(length.min(limit)).unwrap_or_default());
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{name} grew while it was read")));
         }
-        Ok(bytes.into())
+        Ok(self.spare.lend(bytes))
     }
 
     fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Bytes> {

@@ -19,10 +19,9 @@ use chorale_protocol::{
 };
 
 use crate::{
-    chain,
     escape::escape,
     exit::{Exit, OrExit, Trouble},
-    folder, json,
+    folder, json, survey,
 };
 
 /// One code, or all.
@@ -44,7 +43,8 @@ pub(crate) fn explain(code: Option<&str>) -> Result<Exit, Trouble> {
 /// All feeds, or the records of those whose name begins with `prefix`.
 pub(crate) fn feeds(path: &Path, prefix: Option<&str>) -> Result<Exit, Trouble> {
     let archive = folder::open(path).or_io()?;
-    let chain = chain::own(&*archive)?;
+    let survey = survey::open(&*archive, path, None)?;
+    let chain = survey.chain();
     let mut out = io::stdout().lock();
     let mut any = false;
     for (member, incarnation) in names(&*archive)? {
@@ -53,7 +53,7 @@ pub(crate) fn feeds(path: &Path, prefix: Option<&str>) -> Result<Exit, Trouble> 
             continue;
         }
         any = true;
-        let (records, bad) = records(&*archive, member, incarnation, &chain)?;
+        let (records, bad) = records(&*archive, member, incarnation, chain)?;
         writeln!(out, "{name}: {} records, {bad} unreadable", records.len()).or_io()?;
         for checked in records.iter().filter(|_| prefix.is_some()) {
             writeln!(out, "{}", line(checked)).or_io()?;
@@ -65,11 +65,12 @@ pub(crate) fn feeds(path: &Path, prefix: Option<&str>) -> Result<Exit, Trouble> 
 /// The records whose id begins with `prefix`.
 pub(crate) fn record(path: &Path, prefix: &str) -> Result<Exit, Trouble> {
     let archive = folder::open(path).or_io()?;
-    let chain = chain::own(&*archive)?;
+    let survey = survey::open(&*archive, path, None)?;
+    let chain = survey.chain();
     let mut out = io::stdout().lock();
     let mut any = false;
     for (member, incarnation) in names(&*archive)? {
-        for checked in records(&*archive, member, incarnation, &chain)?.0 {
+        for checked in records(&*archive, member, incarnation, chain)?.0 {
             if checked.id().to_string().starts_with(prefix) {
                 any = true;
                 let text = format!("{:#?}", checked.record());

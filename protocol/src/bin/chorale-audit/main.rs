@@ -24,6 +24,7 @@ mod manifest;
 mod pin;
 mod progress;
 mod report;
+mod spare;
 mod summary;
 mod survey;
 mod svg;

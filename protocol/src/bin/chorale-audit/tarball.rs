@@ -14,6 +14,8 @@ use bytes::Bytes;
 use chorale_protocol::audit::Archive;
 use tar::EntryType;
 
+use crate::spare::Spare;
+
 /// Entries of a tar that is read.
 const ENTRIES: usize = 4_000_000;
 /// Headers and contents begin at multiples of this.
@@ -21,6 +23,7 @@ const BLOCK: u64 = 512;
 
 pub(crate) struct Tarball {
     file: Mutex<File>,
+    spare: Spare,
     places: BTreeMap<String, (u64, u64)>,
 }
 
@@ -30,7 +33,7 @@ impl Tarball {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();
         let places = places(&mut BufReader::new(&mut file), length)?;
-        Ok(Self { file: Mutex::new(file), places })
+        Ok(Self { file: Mutex::new(file), spare: Spare::default(), places })
     }
 }
 
@@ -122,11 +125,14 @@ impl Archive for Tarball {
         if offset.checked_add(length as u64).is_none_or(|end| end > whole) {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, name.to_owned()));
         }
-        let mut bytes = vec![0; length];
+        let mut bytes = self.spare.take(length);
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(start + offset))?;
-        file.read_exact(&mut bytes)?;
-        Ok(bytes.into())
+        (&mut *file).take(length as u64).read_to_end(&mut bytes)?;
+        if bytes.len() < length {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{name} changed while it was read")));
+        }
+        Ok(self.spare.lend(bytes))
     }
 }
 

@@ -23,6 +23,9 @@ pub(crate) struct Args {
 pub(crate) const EXITS: &str = "Exit codes: 0 every check ran and passed; 1 a check failed; 2 usage; 3 nothing failed, but incomplete, \
 unsupported or unanchored; 4 the archive cannot be read.";
 
+const SHOWN: &str = "Exit codes: 0 shown; 1 the archive's genesis does not verify; 2 usage, or there is no such feed or record; 3 the archive \
+has no genesis; 4 it cannot be read.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Checks everything in an archive.
@@ -54,6 +57,7 @@ pub(crate) enum Command {
         code: Option<String>,
     },
     /// Lists the feeds of an archive, or one feed's records. Shows, does not verify.
+    #[command(after_help = SHOWN)]
     Feed {
         /// A folder or a tar of one.
         archive: PathBuf,
@@ -61,6 +65,7 @@ pub(crate) enum Command {
         feed: Option<String>,
     },
     /// Shows one record in full. Shows, does not verify.
+    #[command(after_help = SHOWN)]
     Record {
         /// A folder or a tar of one.
         archive: PathBuf,
