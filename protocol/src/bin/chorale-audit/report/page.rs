@@ -22,7 +22,7 @@ const SHOWN: usize = 20;
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;color:#123;max-width:62em;margin:2em auto;padding:0 1em}\
 h1{font-size:1.6em}h2{font-size:1.2em;margin-top:2em;border-bottom:1px solid #ccc}\
 table{border-collapse:collapse;margin:.6em 0;font-size:.9em}th,td{text-align:left;padding:.2em .8em .2em 0;vertical-align:top}\
-td.n,th.n{text-align:right}code{font-size:.85em;overflow-wrap:anywhere}.wide{overflow-x:auto}.wide table{font-size:.8em}.wide th,.wide td{padding-right:.5em}\
+td.n,th.n{text-align:right}th{overflow-wrap:anywhere}pre{white-space:pre-wrap;overflow-wrap:anywhere}code{font-size:.85em;overflow-wrap:anywhere}.wide{overflow-x:auto}.wide table{font-size:.8em}.wide th,.wide td{padding-right:.5em}\
 .verdict{padding:.8em 1em;font-size:1.3em;font-weight:bold;border:2px solid}\
 .PASSED{color:#174;border-color:#174}.FAILED{color:#a12;border-color:#a12}.INCOMPLETE{color:#850;border-color:#850}\
 .finding{margin:1em 0;padding-left:.8em;border-left:4px solid #ccc;break-inside:avoid}\
