@@ -43,7 +43,7 @@ pub use frames::{Piece, Pieces, pieces};
 pub use light::Stand;
 pub use lineage::{Ancestry, Lineage, Node};
 pub use log_book::{LogBook, LogNote};
-pub use log_split::LogSplit;
+pub use log_split::{LogHead, LogSplit};
 pub use memory::{ArchiveBuilder, MemoryArchive};
 pub use replay::{Options, listing, replay};
 pub use report::{Counts, Intervals, MemberReport, Report, Tally, Verdict};
