@@ -5,7 +5,7 @@ use std::{
     io,
 };
 
-use super::{FeedSurvey, Finding, LogSplit, Survey, finding::Notes, survey::grave};
+use super::{FeedSurvey, Finding, LogHead, LogSplit, Survey, finding::Notes, log_split, survey::grave};
 use crate::{
     base::{BlobHash, Incarnation, ManifestHash, MemberId, RecordId, Seq},
     feed::{Checked, Evidence},
@@ -27,7 +27,7 @@ impl<T> Default for Sides<T> {
 }
 
 impl<T: Ord + Copy> Sides<T> {
-    fn of(a: &BTreeSet<T>, b: &BTreeSet<T>) -> Self {
+    pub(super) fn of(a: &BTreeSet<T>, b: &BTreeSet<T>) -> Self {
         Self { a: a.difference(b).copied().collect(), b: b.difference(a).copied().collect() }
     }
 
@@ -64,6 +64,8 @@ pub struct Comparison {
     pub evidence: Sides<BlobHash>,
     /// Feeds of which the two show different histories.
     pub splits: Vec<Split>,
+    /// Log heads, by note.
+    pub logs: Sides<LogHead>,
     /// Logs of which the two show different heads of one size.
     pub log_splits: Vec<LogSplit>,
     /// What could not be checked in either, and may hide more.
@@ -98,7 +100,7 @@ impl Comparison {
             comparison.feed(feed, (a.feed(feed)?, b.feed(feed)?), label.unwrap_or_default());
         }
         let mut notes = Notes::default();
-        comparison.log_splits = LogSplit::of(a, b, &mut notes)?;
+        (comparison.logs, comparison.log_splits) = log_split::compare(a, b, &mut notes)?;
         comparison.findings.extend(grave(&notes.into_findings()).cloned());
         Ok(comparison)
     }
@@ -106,7 +108,8 @@ impl Comparison {
     /// Whether there is no difference at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.manifests.is_empty() && self.records.is_empty() && self.blobs.is_empty() && self.evidence.is_empty()
+        let Self { manifests, records, blobs, evidence, logs, .. } = self;
+        manifests.is_empty() && records.is_empty() && blobs.is_empty() && evidence.is_empty() && logs.is_empty()
     }
 
     /// Whether a member, or the governors, showed the two different things.

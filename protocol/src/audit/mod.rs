@@ -47,7 +47,7 @@ pub use light::Stand;
 pub use lineage::{Ancestry, Lineage, Node};
 pub use link::Branch;
 pub use log_book::{LogBook, LogNote};
-pub use log_split::LogSplit;
+pub use log_split::{LogHead, LogSplit};
 pub use memory::{ArchiveBuilder, MemoryArchive};
 pub use replay::{Options, listing, replay};
 pub use report::{Counts, Intervals, MemberReport, Report, Tally, Verdict};

@@ -77,9 +77,9 @@ impl NoteSignature {
 }
 
 impl Note {
-    /// A note of a text that ends in a newline, without signatures.
-    pub(super) const fn new(text: String) -> Self {
-        Self { text, signatures: Vec::new() }
+    /// A note of a text that ends in a newline, and one signature.
+    pub(super) fn new(text: String, signature: NoteSignature) -> Self {
+        Self { text, signatures: vec![signature] }
     }
 
     /// Reads a note of at least one signature.
@@ -97,7 +97,7 @@ impl Note {
         let shape = |why| NoteError::Shape { why };
         let (text, lines) = whole.rsplit_once("\n\n").ok_or_else(|| shape("no blank line"))?;
         let lines = lines.strip_suffix('\n').ok_or_else(|| shape("no newline at its end, or no signature"))?;
-        let mut note = Self::new(format!("{text}\n"));
+        let mut note = Self { text: format!("{text}\n"), signatures: Vec::new() };
         lines.split('\n').try_for_each(|line| note.add(NoteSignature::parse(line)?))?;
         Ok(note)
     }
@@ -128,10 +128,6 @@ impl Note {
     #[must_use]
     pub fn signatures(&self) -> &[NoteSignature] {
         &self.signatures
-    }
-
-    pub(super) const fn signatures_mut(&mut self) -> &mut Vec<NoteSignature> {
-        &mut self.signatures
     }
 
     /// The whole note.

@@ -39,9 +39,7 @@ pub fn sign(checkpoint: &Checkpoint, key: &AuthorKey) -> Note {
     let name = checkpoint.origin.to_string();
     let signature = key.sign(Domain::Checkpoint(checkpoint.origin.network), payload(&checkpoint.text()));
     let id = key_id(&name, Algorithm::Ed25519, &key.public());
-    let mut note = Note::new(checkpoint.text());
-    note.signatures_mut().push(NoteSignature { name, id, bytes: signature.0.to_vec() });
-    note
+    Note::new(checkpoint.text(), NoteSignature { name, id, bytes: signature.0.to_vec() })
 }
 
 /// Verifies a note: a checkpoint of a participant's log, signed by its owner. Keys that the ring does not know are passed over;

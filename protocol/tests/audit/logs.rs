@@ -166,6 +166,29 @@ fn tiles_that_do_not_give_the_root_fail_and_missing_ones_are_incomplete() {
 }
 
 #[test]
+fn tiles_above_the_leaves_are_held_against_those_below() {
+    let (mut world, _) = witnessed();
+    let mut ledger = Ledger::of(1, &world);
+    (ledger.tree.len()..300).for_each(|n| ledger.tree.push(TreeHash::leaf(&n.to_be_bytes())));
+    ledger.publish(&world, &[(0, AFTER), (2, AFTER)]);
+    ledger.put(&mut world);
+    let (upper, lower) = (ledger.file("tile/1/000.p/1"), ledger.file("tile/0/000"));
+    for (changed, at) in [(&upper, 3), (&lower, 255 * 32)] {
+        let report = after(&world, |archive| {
+            let mut bytes = archive.remove(changed).unwrap().to_vec();
+            bytes[at] ^= 1;
+            archive.insert(changed.clone(), bytes.into());
+        });
+        is(&report, "LOG-002", Severity::Failure, &upper);
+    }
+    for gone in [&upper, &lower] {
+        is(&after(&world, |archive| drop(archive.remove(gone))), "LOG-005", Severity::Incomplete, gone);
+    }
+    is(&world.audit(), "LOG-004", Severity::Incomplete, &ledger.file("checkpoint"));
+    assert!(find(&world.audit(), "LOG-004").text.starts_with("288 leaves"));
+}
+
+#[test]
 fn a_log_that_contradicts_itself_fails_and_names_its_owner() {
     let (world, ledger) = witnessed();
     let kept = ledger.file("notes/00000000000000000004");
@@ -273,14 +296,24 @@ fn a_note_that_is_not_here_or_not_cosigned_bounds_nothing() {
 #[test]
 fn two_archives_that_show_one_log_with_two_roots_are_a_split_view() {
     let (mut world, mut ledger) = witnessed();
-    let split = |a: &MemoryArchive, b: &MemoryArchive| {
+    let compare = |a: &MemoryArchive, b: &MemoryArchive| {
         let (a, b) = (Survey::open(a, None).unwrap(), Survey::open(b, None).unwrap());
-        let comparison = Comparison::of(&a, &b).unwrap();
+        Comparison::of(&a, &b).unwrap()
+    };
+    let split = |a: &MemoryArchive, b: &MemoryArchive| {
+        let comparison = compare(a, b);
         assert_eq!(comparison.is_split(), !comparison.log_splits.is_empty());
         comparison.log_splits
     };
     let before = world.archive();
     assert_eq!(split(&before, &before), []);
+    // A head that only one side has is a difference, and no split view.
+    let mut fewer = before.clone();
+    fewer.remove(&ledger.file("notes/00000000000000000004"));
+    let comparison = compare(&before, &fewer);
+    assert!(!comparison.is_empty() && !comparison.is_split());
+    let note = blob_hash(&ledger.notes[0].1);
+    assert_eq!((comparison.logs.a, comparison.logs.b), (vec![(fixture::member(0).id, 4, note)], vec![]));
     // An honest log that went on.
     let record = world.step(1);
     ledger.accept(&record);

@@ -16,7 +16,7 @@ use crate::{
     world::{World, audit},
 };
 
-/// A small archive with a file of every kind: two manifest versions, a settled fork with its evidence, a release, a
+/// A small archive with a file of every kind but those of logs, which `logs.rs` changes: two manifest versions, a settled fork with its evidence, a release, a
 /// checkpoint, a blob that nobody names.
 fn golden() -> (World, Options) {
     let mut world = World::play(3, 2, Policy { checkpoint_every: 2, ..fixture::policy() }, SEED);

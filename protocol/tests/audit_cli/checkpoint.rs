@@ -71,6 +71,22 @@ fn the_logs_of_an_archive_verify() {
 }
 
 #[test]
+fn another_network_gives_1_and_an_archive_that_is_not_there_4() {
+    let (stage, _) = stage();
+    let (other, nowhere) = ("07".repeat(32), stage.path("nowhere"));
+    let id = stage.world.records[0].id().to_string();
+    let ask = |archive: &str, network: &str| {
+        [&["verify", archive][..], &["consistency", "3", "8", archive], &["inclusion", &id, archive]].map(|command| {
+            let (code, output) = run(&[&["checkpoint"], command, &["--network", network, "--json"]].concat());
+            assert_eq!(lines(&output).last().unwrap()["exit"].as_i64(), code.map(i64::from), "{command:?}");
+            code
+        })
+    };
+    assert_eq!(ask(&stage.tar, &other), [Some(1); 3]);
+    assert_eq!(ask(&nowhere, &stage.network), [Some(4); 3]);
+}
+
+#[test]
 fn a_note_verifies_by_itself_with_the_keys_of_a_genesis_or_an_archive() {
     let (stage, ledger) = stage();
     let note = format!("{}/{}", stage.folder, ledger.file("checkpoint"));

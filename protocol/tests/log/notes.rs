@@ -181,6 +181,9 @@ fn every_changed_bit_of_a_note_is_noticed() {
         for bit in 0..8 {
             let mut bad = good.clone();
             bad[place] ^= 1 << bit;
+            if let Ok(note) = Note::parse(&bad) {
+                assert_eq!(note.to_bytes(), bad, "a note has one spelling");
+            }
             // A changed name or key id leaves an unknown key, whose vote is gone.
             let verdict = verify(&bad, &keyring);
             assert!(

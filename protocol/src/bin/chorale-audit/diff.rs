@@ -69,6 +69,9 @@ fn text(comparison: &Comparison) -> String {
     }
     sides(&mut out, "blobs (by name)", &comparison.blobs, ToString::to_string);
     sides(&mut out, "evidence bundles (by name)", &comparison.evidence, ToString::to_string);
+    sides(&mut out, "log heads (by note)", &comparison.logs, |(member, size, note)| {
+        format!("log of {member}, {size} leaves, note {note}")
+    });
     if comparison.is_empty() {
         out += "Both hold the same.\n";
     }
@@ -168,6 +171,7 @@ fn lines(comparison: &Comparison, network: NetworkId, exit: Exit) -> String {
         "manifests": both(&comparison.manifests, |(_, hash)| hash.to_string()),
         "blobs": both(&comparison.blobs, ToString::to_string),
         "evidence": both(&comparison.evidence, ToString::to_string),
+        "logs": both(&comparison.logs, |(_, _, note)| note.to_string()),
         "unchecked": comparison.findings.len(),
         "records": comparison.all_records,
         "exit": exit as u8,
