@@ -20,10 +20,12 @@ pub enum Name {
     Blob(BlobHash),
     /// `evidence/<blake3 hex>`.
     Evidence(BlobHash),
+    /// `conflicts/<blake3 hex>`.
+    Conflict(BlobHash),
 }
 
 /// The folders of the layout.
-pub(super) const FOLDERS: [&str; 4] = ["manifests/", "feeds/", "blobs/", "evidence/"];
+pub(super) const FOLDERS: [&str; 5] = ["manifests/", "feeds/", "blobs/", "evidence/", "conflicts/"];
 
 impl Name {
     /// Reads a name; `None` if it is not written exactly as this type writes it.
@@ -39,6 +41,7 @@ impl Name {
             }
             Some(("blobs", hash)) => Self::Blob(hash.parse().ok()?),
             Some(("evidence", hash)) => Self::Evidence(hash.parse().ok()?),
+            Some(("conflicts", hash)) => Self::Conflict(hash.parse().ok()?),
             Some(_) => return None,
         };
         (name.to_string() == text).then_some(name)
@@ -53,6 +56,7 @@ impl fmt::Display for Name {
             Self::Feed(member, incarnation) => write!(f, "feeds/{member}.{incarnation}"),
             Self::Blob(hash) => write!(f, "blobs/{hash}"),
             Self::Evidence(hash) => write!(f, "evidence/{hash}"),
+            Self::Conflict(hash) => write!(f, "conflicts/{hash}"),
         }
     }
 }
@@ -87,6 +91,12 @@ pub fn evidence_name(hash: BlobHash) -> String {
     Name::Evidence(hash).to_string()
 }
 
+/// The file of a manifest that contradicts the one in force, by the hash of its bytes.
+#[must_use]
+pub fn conflict_name(hash: BlobHash) -> String {
+    Name::Conflict(hash).to_string()
+}
+
 /// A record's frame in a feed file: u32-LE length, then the envelope. Envelopes are at most
 /// [`RECORD_BYTES`](crate::base::limit::RECORD_BYTES) long; a longer one gives a frame that no auditor accepts.
 #[must_use]
@@ -109,6 +119,7 @@ mod tests {
             Name::Feed(member, Incarnation(0)),
             Name::Blob(BlobHash([1; 32])),
             Name::Evidence(BlobHash([2; 32])),
+            Name::Conflict(BlobHash([3; 32])),
         ] {
             assert_eq!(Name::parse(&name.to_string()), Some(name));
         }

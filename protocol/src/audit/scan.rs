@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
+    contradictions::Contradictions,
     finding::{Notes, Place},
     frames::{Piece, pieces},
     layout::{FEED_FILE_BYTES, Name},
@@ -30,7 +31,7 @@ pub(super) struct Scan {
     pub(super) notes: Notes,
     pub(super) counts: Counts,
     /// Where its author contradicts itself, and where that was seen.
-    pub(super) forks: BTreeMap<(MemberId, Incarnation, Seq), Place>,
+    pub(super) forks: Contradictions,
     pub(super) digest: Option<BlobHash>,
     /// The other histories that its author signed, by the record that each of them has reached.
     pub(super) branches: BTreeMap<RecordId, Branch>,
@@ -115,11 +116,16 @@ struct Item {
     void: Option<String>,
 }
 
-/// The order in which records are linked: if a cut says which history stands, that one first; what is void last.
+/// The order in which records are linked: if a cut or a handover says which history stands, that one first; what is void last.
 fn ranked(mut items: Vec<Item>, rules: &Rules, feed: (MemberId, Incarnation)) -> Vec<Item> {
-    let cut = rules.chain().current().cuts.iter().find(|cut| (cut.member, cut.incarnation) == feed);
+    let chain = rules.chain();
+    let cut = chain.current().cut(&feed.0).filter(|cut| cut.incarnation == feed.1).and_then(|cut| cut.last);
+    let handed = || {
+        let here = chain.handovers(&feed.0).iter().rev().filter(|(_, handover)| handover.incarnation == feed.1);
+        here.filter_map(|(_, handover)| handover.last).next()
+    };
     let mut stands = BTreeSet::new();
-    if let Some((_, last)) = cut.and_then(|cut| cut.last) {
+    if let Some((_, last)) = cut.or_else(handed) {
         let prev: BTreeMap<_, _> = items.iter().map(|item| (item.checked.id(), item.checked.record().prev)).collect();
         let mut at = Some(last);
         while let Some(id) = at.filter(|id| stands.insert(*id)) {
@@ -235,7 +241,7 @@ impl Scanner<'_> {
                 Some(Stand::Linked)
             }
             Ok(Linked::Fork(evidence)) => {
-                self.scan.forks.entry(evidence.accused()).or_insert_with(|| place.clone());
+                self.scan.forks.note(&evidence, place, self.rules.chain());
                 self.branch(checked, *evidence);
                 Some(Stand::Loose)
             }
@@ -290,11 +296,13 @@ impl Scanner<'_> {
     }
 }
 
-/// Checks an envelope; a record that only a cut refuses is genuine, and void: why.
+/// Checks an envelope; a record that only a cut or a handover refuses is genuine, and void: why.
 fn genuine(rules: &Rules, envelope: Bytes) -> Result<(Checked, Option<String>), Refusal> {
     match check(envelope.clone(), rules.chain()) {
         Ok(checked) => Ok((checked, None)),
-        Err(cut @ Refusal::Cut { .. }) => Ok((check_despite_cut(envelope, rules.chain())?, Some(cut.to_string()))),
+        Err(cut @ (Refusal::Cut { .. } | Refusal::HandedOver { .. })) => {
+            Ok((check_despite_cut(envelope, rules.chain())?, Some(cut.to_string())))
+        }
         Err(refusal) => Err(refusal),
     }
 }

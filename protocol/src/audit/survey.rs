@@ -8,7 +8,7 @@ use std::io;
 use bytes::Bytes;
 
 use super::{
-    Archive, Branch, Finding, Severity, Stand, blob, bundles,
+    Archive, Branch, Finding, Severity, Stand, blob, bundles, conflicts,
     finding::Notes,
     layout::Name,
     report::Tally,
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     base::{BlobHash, Incarnation, MemberId, NetworkId, limit},
     feed::{Body, Checked, Evidence, Head},
-    manifest::Chain,
+    manifest::{Chain, DoubleVote},
 };
 
 /// An archive whose manifest chain verifies.
@@ -87,12 +87,6 @@ impl<'a> Survey<'a> {
         self.rules.label(member)
     }
 
-    /// Whether the newest version says which of a member's histories in this incarnation stands.
-    #[must_use]
-    pub fn settles(&self, member: &MemberId, incarnation: Incarnation) -> bool {
-        self.rules.settles(member, incarnation)
-    }
-
     /// What is wrong with names and manifests.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
@@ -139,6 +133,21 @@ impl<'a> Survey<'a> {
         let mut notes = Notes::default();
         let evidence = bundles::read(&self.source, &self.rules, hash, &mut notes)?;
         Ok(evidence.ok_or_else(|| notes.into_findings()))
+    }
+
+    /// Every file of a contradicting manifest, by hash.
+    pub fn conflicts(&self) -> impl Iterator<Item = BlobHash> {
+        self.source.conflicts()
+    }
+
+    /// The double vote of this name, or why it proves none.
+    ///
+    /// # Errors
+    /// The medium.
+    pub fn conflict(&self, hash: BlobHash) -> io::Result<Result<DoubleVote, Vec<Finding>>> {
+        let mut notes = Notes::default();
+        let double = conflicts::read(&self.source, &self.rules, hash, &mut notes)?;
+        Ok(double.ok_or_else(|| notes.into_findings()))
     }
 
     /// The bytes that an author signed, if they are here and right.

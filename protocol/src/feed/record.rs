@@ -99,7 +99,8 @@ pub fn check_stored(bytes: Bytes, chain: &Chain) -> Result<Checked, Refusal> {
     check_but(bytes, chain, Except::Signature)
 }
 
-/// As [`check`] but for cuts: whether the author signed it as a participant, be it that it stands or not. For audits.
+/// As [`check`] but for cuts and handovers: whether the author signed it as a participant, be it that it stands or not. For
+/// audits.
 ///
 /// # Errors
 /// The first rule that it breaks.
@@ -128,8 +129,9 @@ pub(super) fn check_but(bytes: Bytes, chain: &Chain, except: Except) -> Result<C
     let Unkeyed { draft, key } = decode(&payload, kind)?;
     let (manifest, author) = author(&draft, &key, chain)?;
     let record = draft.with_key(author);
+    keeps_incarnation(&record, chain)?;
     if except != Except::Cut {
-        stands(&record, &payload, chain)?;
+        stands(&record, &id_of(&payload), chain)?;
     }
     rules::form(&record)?;
     rules::under(&record, manifest)?;
@@ -169,17 +171,36 @@ fn author<'a>(draft: &Draft, key: &[u8; 32], chain: &'a Chain) -> Result<(&'a Ma
     Ok((manifest, author.author_key))
 }
 
-/// The record is not cut off by the newest manifest.
-fn stands(record: &Record, payload: &[u8], chain: &Chain) -> Result<(), Refusal> {
+/// A new key opens an incarnation of its own: those up to the handover are the earlier keys'.
+fn keeps_incarnation(record: &Record, chain: &Chain) -> Result<(), Refusal> {
+    let &Record { member, incarnation, manifest_version, .. } = record;
+    let before = chain.handovers(&member).iter().filter(|(version, _)| *version <= manifest_version);
+    match before.map(|(version, handover)| (handover.incarnation, *version)).max() {
+        Some((ended, version)) if incarnation <= ended => {
+            Err(Refusal::EarlierKeys { member, got: incarnation, ended, version })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The record is not cut off by the newest manifest, and does not lie behind a handover of its key.
+fn stands(record: &Record, id: &RecordId, chain: &Chain) -> Result<(), Refusal> {
     let &Record { member, incarnation, seq, .. } = record;
-    let stands = match chain.cut_of(&member, incarnation) {
-        Standing::Whole => return Ok(()),
-        Standing::UpTo(last, _) if seq < last => return Ok(()),
-        Standing::UpTo(last, id) if seq == last && id == id_of(payload) => return Ok(()),
-        Standing::UpTo(last, id) => format!("up to seq {last}, record {id}"),
-        Standing::Nothing => "not at all".into(),
-    };
-    Err(Refusal::Cut { member, incarnation, seq, stands })
+    let stands = chain.cut_of(&member, incarnation);
+    if !stands.holds(seq, id) {
+        return Err(Refusal::Cut { member, incarnation, seq, stands });
+    }
+    match behind_handover(record, id, chain) {
+        Some((version, stands)) => Err(Refusal::HandedOver { member, incarnation, seq, version, stands }),
+        None => Ok(()),
+    }
+}
+
+/// The first handover that the record lies behind, by its version, and what stands of the feed by that.
+pub(super) fn behind_handover(record: &Record, id: &RecordId, chain: &Chain) -> Option<(u64, Standing)> {
+    let after = chain.handovers(&record.member).iter().filter(|(version, _)| *version > record.manifest_version);
+    let standing = after.map(|(version, handover)| (*version, handover.standing(record.incarnation)));
+    standing.into_iter().find(|(_, standing)| !standing.holds(record.seq, id))
 }
 
 /// Signs a record.

@@ -4,6 +4,7 @@
 mod deviations;
 mod honest;
 mod incomplete;
+mod keys;
 mod mutants;
 mod surveys;
 mod world;

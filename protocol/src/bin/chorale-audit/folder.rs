@@ -25,7 +25,7 @@ struct Folder {
 }
 
 /// The folders of the layout.
-const FOLDERS: [&str; 4] = ["blobs", "evidence", "feeds", "manifests"];
+const FOLDERS: [&str; 5] = ["blobs", "conflicts", "evidence", "feeds", "manifests"];
 
 impl Archive for Folder {
     fn files(&self) -> io::Result<Vec<(String, u64)>> {
