@@ -85,6 +85,7 @@ pub fn member(n: u64) -> Member {
         author_key,
         transport: vec![transport(n)],
         role: Role::Member,
+        next: None,
     }
 }
 
@@ -102,6 +103,7 @@ pub fn genesis(members: u64, policy: Policy) -> Manifest {
         members,
         cuts: Vec::new(),
         policy,
+        handovers: Vec::new(),
     }
 }
 
@@ -132,44 +134,53 @@ pub fn next(chain: &Chain) -> Manifest {
     next.network = Some(chain.network());
     next.version += 1;
     next.prev = Some(chain.current_hash());
+    next.handovers.clear();
     next
 }
 
 /// Writes one member's feed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Author {
     /// Its number.
     pub n: u64,
+    /// The number of its author key; its own, until it changes.
+    pub key: u64,
     /// Its id.
     pub id: MemberId,
     /// In which incarnation it writes.
     pub incarnation: Incarnation,
-    head: Option<(Seq, RecordId, Lamport)>,
+    head: Option<(Incarnation, Seq, RecordId, Lamport)>,
 }
 
 impl Author {
     /// Member number `n` with an empty feed.
     #[must_use]
     pub fn new(n: u64) -> Self {
-        Self { n, id: member(n).id, incarnation: Incarnation(0), head: None }
+        Self { n, key: n, id: member(n).id, incarnation: Incarnation(0), head: None }
+    }
+
+    /// Goes on under another key, in a feed of its own.
+    pub fn hand_over(&mut self, key: u64) {
+        (self.key, self.incarnation) = (key, self.incarnation.next());
     }
 
     /// An unsigned record in the next place, for the newest manifest, body and codec as an update has them.
     #[must_use]
     pub fn draft(&self, chain: &Chain, parents: &[&Checked], spec: Spec) -> Record {
         let is_update = matches!(spec, Spec::Update(_));
-        let before = parents.iter().map(|parent| parent.record().clock).chain(self.head.map(|head| head.2)).max();
-        let seq = self.head.map_or(Seq(0), |head| head.0.next());
+        let before = parents.iter().map(|parent| parent.record().clock).chain(self.head.map(|head| head.3)).max();
+        let here = self.head.filter(|head| head.0 == self.incarnation);
+        let seq = here.map_or(Seq(0), |head| head.1.next());
         let mut parents: Vec<RecordId> = parents.iter().map(|parent| parent.id()).collect();
         parents.sort_unstable();
         let name = format!("fixture body {} {} {seq}", self.n, self.incarnation);
         Record {
             network: chain.network(),
             member: self.id,
-            key: author(self.n).public(),
+            key: author(self.key).public(),
             incarnation: self.incarnation,
             seq,
-            prev: self.head.map(|head| head.1),
+            prev: self.head.map(|head| head.2),
             manifest_version: chain.current().version,
             manifest_hash: chain.current_hash(),
             clock: before.map_or(Lamport(1), Lamport::next),
@@ -187,8 +198,9 @@ impl Author {
     /// # Panics
     /// The record breaks a rule of form.
     pub fn write(&mut self, record: Record) -> Checked {
-        let checked = sign(record, &author(self.n)).expect("a well-formed record");
-        self.head = Some((checked.record().seq, checked.id(), checked.record().clock));
+        let checked = sign(record, &author(self.key)).expect("a well-formed record");
+        let Record { incarnation, seq, clock, .. } = *checked.record();
+        self.head = Some((incarnation, seq, checked.id(), clock));
         checked
     }
 

@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at a failure")]
 
 use chorale_protocol::{
-    base::{Incarnation, MemberId, RecordId, Seq},
+    base::{Incarnation, KeyHash, MemberId, RecordId, Seq},
     feed::{Blame, check},
     fixture::{self, Author},
-    manifest::{Chain, Cut, Policy, Role, SignedManifest, Standing},
+    manifest::{Chain, Cut, Handover, KeyEvent, Policy, Role, SignedManifest, Standing},
 };
 
 /// Version 1: member 2 is cut after its first record, and member 3 joins.
@@ -142,6 +142,8 @@ fn a_member_id_is_that_of_its_first_key_and_stays_when_the_key_changes() {
     let place = next.members.iter().position(|member| member.id == anna).unwrap();
     next.members[place].author_key = fixture::author(77).public();
     next.members[place].role = Role::Observer;
+    next.handovers = vec![Handover { member: anna, incarnation: Incarnation(0), last: None }];
+    next.cuts = vec![Cut { member: anna, incarnation: Incarnation(0), last: None }];
     chain.extend(fixture::signed(next, &[0])).unwrap();
     let member = chain.member(&anna).unwrap();
     assert_eq!((member.author_key, member.role), (fixture::author(77).public(), Role::Observer));
@@ -149,4 +151,38 @@ fn a_member_id_is_that_of_its_first_key_and_stays_when_the_key_changes() {
     next.members[place].id = MemberId([9; 32]);
     next.members.sort_by_key(|member| member.id);
     assert_eq!(chain.extend(fixture::signed(next, &[0])).unwrap_err().code(), "MAN-006");
+}
+
+#[test]
+fn a_chain_knows_what_each_version_did_to_keys_and_what_stands_of_the_old_one() {
+    let mut chain = fixture::chain(3, fixture::policy());
+    let anna = fixture::member(0).id;
+    let rekey = |chain: &mut Chain, key, next| {
+        let mut version = fixture::next(chain);
+        let entry = version.members.iter_mut().find(|member| member.id == anna).unwrap();
+        let changed = entry.author_key != fixture::author(key).public();
+        (entry.author_key, entry.next) = (fixture::author(key).public(), next);
+        let last = Some((Seq(key), RecordId([7; 32])));
+        version.handovers.extend(changed.then_some(Handover { member: anna, incarnation: Incarnation(0), last }));
+        chain.extend(fixture::signed(version, &[0])).unwrap();
+    };
+    let (hash, key) = (|key| KeyHash::of(&fixture::author(key).public()), |key| fixture::author(key).public());
+    rekey(&mut chain, 0, Some(hash(10)));
+    rekey(&mut chain, 10, None);
+    rekey(&mut chain, 20, None);
+    let member = anna;
+    assert_eq!(chain.key_events(0), []);
+    assert_eq!(chain.key_events(1), [KeyEvent::Recommitted { member, from: None, to: Some(hash(10)) }]);
+    assert_eq!(chain.key_events(2), [KeyEvent::Rotated { member, from: key(0), to: key(10) }]);
+    assert_eq!(chain.key_events(3), [KeyEvent::Rebound { member, from: key(10), to: key(20), committed: None }]);
+    let places: Vec<_> = chain.handovers(&anna).iter().map(|(version, one)| (*version, one.last.unwrap().0)).collect();
+    assert_eq!(places, [(2, Seq(10)), (3, Seq(20))]);
+    assert_eq!(chain.handovers(&anna)[0].1.standing(Incarnation(0)), Standing::UpTo(Seq(10), RecordId([7; 32])));
+    assert_eq!(chain.handovers(&fixture::member(1).id), []);
+    let mut version = fixture::next(&chain);
+    let entry = version.members.iter_mut().find(|member| member.id == anna).unwrap();
+    entry.author_key = key(10);
+    version.handovers = vec![Handover { member: anna, incarnation: Incarnation(1), last: None }];
+    assert_eq!(chain.extend(fixture::signed(version, &[0])).unwrap_err().code(), "MAN-023");
+    assert_eq!(chain.handovers(&anna).len(), 2, "a refused version leaves no trace");
 }

@@ -41,6 +41,10 @@ def feeds():
     yield "close", [one[0], close], "appended", ""
     yield "after-close", [one[0], close, sealed("anna", 2, record_id(close))], "FEED-004", ""
     yield "fork-of-close", [one[0], close, one[1]], "fork-0", ""
+    new = [world.as_anna2(0, record_id(world.ANNA[1]))]
+    new.append(world.as_anna2(1, record_id(new[0])))
+    yield "new-key", new, "appended", "in an incarnation of its own", world.ROTATED_CHAIN
+    yield "before-the-handover", world.ANNA[:2], "appended", "", world.ROTATED_CHAIN
 
 
 def bundle(form, first, second):
@@ -72,6 +76,13 @@ def evidence():
     yield "no-records", bundle(0, b"", b""), "CBOR-002", ""
     yield "trailing", bundle(0, low, high) + b"\0", "CBOR-003", ""
     yield "too-long", bundle(0, bytes(4200), bytes(4200)), "CBOR-001", ""
+    thief = sealed("anna", 2, record_id(world.ANNA[1]), changes={11: 60})
+    behind = bundle(0, *sorted([world.ANNA[2], thief], key=record_id))
+    yield "behind-a-handover", behind, "ok", "two records of a key that was handed over", world.ROTATED_CHAIN
+    old, new = sealed("anna", 0, record_id(world.ANNA[1]), changes={5: 1}), world.as_anna2(0, record_id(world.ANNA[1]))
+    yield "old-key-and-new", bundle(0, *sorted([old, new], key=record_id)), "ok", "a handover settles it", world.ROTATED_CHAIN
+    late = world.as_anna2(2, record_id(world.ANNA[1]), incarnation=0)
+    yield "new-key-in-old-feed", bundle(0, *sorted([world.ANNA[2], late], key=record_id)), "REC-029", "", world.ROTATED_CHAIN
 
 
 def presence():

@@ -183,7 +183,7 @@ def next_cases():
     imposter = sorted([changed(world.member("dora"), {0: bytes(32)}), *members("anna", "ben")], key=lambda m: m[0])
     yield "next-member-id", follow({6: imposter}), "MAN-006", "a new member's id is that of its key"
     rekeyed = sorted([changed(world.member("anna"), {2: world.public("anna2")}), *members("ben")], key=lambda m: m[0])
-    yield "next-key", follow({6: rekeyed}), "ok", "a known member's key may change"
+    yield "next-key", follow({6: rekeyed}), "MAN-021", "a known member's key changes with a handover only"
     after = {2: 2, 3: hash_(payload)}
     back = {6: members("anna", "ben", "carl"), 7: []}
     yield "next-uncut", [*world.CHAIN, voted(cbor(changed(NEXT, after | back)), *ALL)], "MAN-008", "a cut vanishes"
@@ -195,7 +195,73 @@ def next_cases():
     yield "next-cut-earlier", [*world.CHAIN, voted(cbor(changed(NEXT, tighter)), *ALL)], "ok", "nothing stands"
 
 
+def chain(*versions):
+    """A chain that follows the genesis: the changes of each version to the one before."""
+    signed, base = [GENESIS_SIGNED], GENESIS
+    for number, changes in enumerate(versions, 1):
+        before = world.manifest_hash(cbor(base))
+        base = {key: value for key, value in base.items() if key != 9}
+        base = changed(base, {1: world.NETWORK, 2: number, 3: before} | changes)
+        signed.append(voted(cbor(base), *ALL))
+    return signed
+
+
+OTHERS = ("ben", "carl", ("olga", 1), ("rita", 2))
+
+
+def key_cases():
+    place = [1, world.record_id(world.ANNA[1])]
+    anna = world.rekeyed(("anna", "anna2"), also=OTHERS)
+    one = {6: anna, 9: [world.handover("anna", place)]}
+    yield "handover", chain(one), "ok", "what the old key signed stands up to seq 1"
+    yield "handover-nothing", chain(one | {9: [world.handover("anna")]}), "ok", "nothing of incarnation 0 stands"
+    yield "handover-incarnation", chain(one | {9: [world.handover("anna", place, 3)]}), "ok", ""
+    yield "handover-missing", chain({6: anna}), "MAN-021", ""
+    yield "handover-superfluous", chain(one | {9: sorted([*one[9], world.handover("ben")], key=lambda h: h[0])}), "MAN-021", ""
+    yield "handover-without-new-key", chain({9: one[9]}), "MAN-021", ""
+    yield "handover-of-stranger", chain({9: [world.handover("eve")]}), "MAN-021", ""
+    both = {6: world.rekeyed(("anna", "anna2"), ("ben", "ben2"), also=OTHERS[1:])}
+    two = sorted([world.handover("anna"), world.handover("ben")], key=lambda h: h[0])
+    yield "handover-two", chain(both | {9: two}), "ok", ""
+    yield "handover-order", chain(both | {9: two[::-1]}), "MAN-021", ""
+    yield "handover-twice", chain(one | {9: one[9] * 2}), "MAN-021", ""
+    yield "handover-repeated", chain(one, {9: one[9]}), "MAN-021", "a fact of its version alone"
+    yield "handover-not-repeated", chain(one, {}), "ok", ""
+    yield "handover-none", chain({9: []}), "CBOR-016", "an empty list is left out"
+    yield "handover-no-incarnation", chain(one | {9: [{0: world.member_id("anna")}]}), "CBOR-016", ""
+    yield "handover-reason", chain(one | {9: [one[9][0] | {3: 0}]}), "CBOR-016", "an unknown key"
+    yield "handover-in-genesis", genesis({9: [world.handover("anna")]}), "MAN-021", ""
+    committed = {6: [changed(m, {5: world.next_key("anna2")}) if m[1] == "anna" else m for m in members("anna", *OTHERS)]}
+    yield "commitment", chain(committed), "ok", "the hash of the next key"
+    yield "commitment-31", chain({6: [changed(m, {5: bytes(31)}) for m in members("anna", *OTHERS)]}), "CBOR-016", ""
+    yield "commitment-kept", chain(committed, one), "ok", "a rotation to the key committed to"
+    other = world.rekeyed(("anna", "anna3"), also=OTHERS)
+    yield "commitment-not-kept", chain(committed, one | {6: other}), "ok", "a re-binding, which auditors say"
+    yield "key-of-other", chain(one | {6: world.rekeyed(("anna", "ben"), ("ben", "ben2"), also=OTHERS[1:]), 9: two}), "MAN-023", ""
+    swapped = world.rekeyed(("anna", "ben"), ("ben", "anna"), also=OTHERS[1:])
+    yield "keys-swapped", chain({6: swapped, 9: two}), "MAN-023", ""
+    yield "key-returns", chain(one, {6: members("anna", *OTHERS), 9: one[9]}), "MAN-023", "a key that was given up"
+    later = one | {6: other}
+    yield "key-again-new", chain(one, later), "ok", "a second rotation"
+    heir = sorted([*other, world.member("anna2")], key=lambda m: m[0])
+    yield "key-of-newcomer", chain(one, later | {6: heir}), "MAN-023", "a newcomer with a key that anna gave up"
+    gone = members("anna", *OTHERS[1:])
+    yield "dropped", chain({6: gone}), "MAN-022", "ben published, and no cut says what stands"
+    cut = {7: [{0: world.member_id("ben"), 1: 0}]}
+    yield "dropped-cut", chain({6: gone} | cut), "ok", ""
+    reader = members("anna", ("ben", 1), *OTHERS[1:])
+    yield "demoted", chain({6: reader}), "MAN-022", "an observer publishes no more"
+    yield "demoted-cut", chain({6: reader} | cut), "ok", ""
+    yield "promoted", chain({6: members("anna", "ben", "carl", "olga", ("rita", 2))}), "ok", ""
+    yield "observer-dropped", chain({6: members("anna", "ben", "carl")}), "ok", "they published nothing"
+    back = world.rekeyed(("olga", "olga2"), also=("anna", "ben", "carl"))
+    yield "returns-with-new-key", chain({6: members("anna", "ben", "carl")}, {6: back}), "MAN-021", "since it was named last"
+    returned = {6: back, 9: [world.handover("olga")]}
+    yield "returns-with-handover", chain({6: members("anna", "ben", "carl")}, returned), "ok", ""
+
+
 def manifests():
     yield from genesis_cases()
     yield from policy_cases()
     yield from next_cases()
+    yield from key_cases()

@@ -174,7 +174,30 @@ def flipped(key):
     return cbor([cbor(value), signature])
 
 
+def rotated():
+    """Under a chain whose version 1 gives anna another key: what it signed before stands up to seq 1."""
+    one, two, three = world.ANNA
+    old = {8: 1, 9: world.manifest_hash(world.ROTATED_PAYLOAD)}
+    cases = [
+        ("old-key-before", one, "ok", ""),
+        ("old-key-at", two, "ok", "the last one that stands"),
+        ("old-key-behind", three, "REC-008", "names the old version, and comes after the handover"),
+        ("old-key-other", sealed("anna", 1, record_id(one), changes={11: 60}), "REC-008", "another record in the last place"),
+        ("old-key-branch", sealed("anna", 0, changes={11: 60}), "ok", "before the last place: the feed has it fork"),
+        ("old-key-later-feed", sealed("anna", 0, record_id(two), changes={5: 1}), "REC-008", "in a new incarnation"),
+        ("old-key-new-version", sealed("anna", 2, record_id(two), changes=old), "REC-007", ""),
+        ("new-key", world.as_anna2(0, record_id(two)), "ok", "opens an incarnation of its own"),
+        ("new-key-later-feed", world.as_anna2(0, record_id(two), incarnation=5), "ok", ""),
+        ("new-key-old-feed", world.as_anna2(2, record_id(two), incarnation=0), "REC-029", ""),
+        ("new-key-old-version", sealed("anna2", 0, record_id(two), changes={3: world.member_id("anna"), 5: 1}), "REC-007", ""),
+        ("other-member", sealed("ben"), "ok", "the handover is not ben's"),
+    ]
+    for case in cases:
+        yield (*case, world.ROTATED_CHAIN)
+
+
 def records():
     yield from good()
     yield from malformed()
     yield from fields()
+    yield from rotated()

@@ -41,8 +41,10 @@ def text(data):
 
 def rows(topic):
     cases = []
-    for name, data, expect, note in TOPICS[topic]():
+    for name, data, expect, note, *chain in TOPICS[topic]():
         case = {"id": name, "input": text(data), "expect": expect}
+        if chain:
+            case["chain"] = text(chain[0])
         if topic == "records" and expect == "ok":
             case["record"] = world.record_id(data).hex()
         cases.append(case | ({"note": note} if note else {}))

@@ -162,3 +162,38 @@ NEXT = GENESIS | {
 NEXT_PAYLOAD = cbor(NEXT)
 NEXT_SIGNED = voted(NEXT_PAYLOAD, "g0", "g1")
 CHAIN = [GENESIS_SIGNED, NEXT_SIGNED]
+
+
+def next_key(name):
+    return derive("chorale v1 next key", public(name))
+
+
+def rekeyed(*pairs, also=()):
+    """Members whose keys are those of others: anna is still anna, and signs as anna2. `also` are as they were."""
+    changed_ = [changed(member(name), {2: public(key)}) for name, key in pairs]
+    return sorted([*changed_, *members(*also)], key=lambda m: m[0])
+
+
+def handover(name, last=None, incarnation=0):
+    return {0: member_id(name), 1: incarnation} | ({2: last} if last else {})
+
+
+# Another version 1: anna signs as anna2; what anna signed stands up to seq 1.
+ANNA = [sealed("anna")]
+ANNA.append(sealed("anna", 1, record_id(ANNA[0])))
+ANNA.append(sealed("anna", 2, record_id(ANNA[1])))
+ROTATED = GENESIS | {
+    1: NETWORK,
+    2: 1,
+    3: manifest_hash(GENESIS_PAYLOAD),
+    6: rekeyed(("anna", "anna2"), also=("ben", "carl", ("olga", 1), ("rita", 2))),
+    9: [handover("anna", [1, record_id(ANNA[1])])],
+}
+ROTATED_PAYLOAD = cbor(ROTATED)
+ROTATED_CHAIN = [GENESIS_SIGNED, voted(ROTATED_PAYLOAD, "g0", "g1")]
+
+
+def as_anna2(seq=0, prev=None, incarnation=1, **more):
+    """A record of anna under the new version, signed by the new key."""
+    newest = {3: member_id("anna"), 5: incarnation, 8: 1, 9: manifest_hash(ROTATED_PAYLOAD)}
+    return sealed("anna2", seq, prev, changes=newest | more.get("changes", {}))

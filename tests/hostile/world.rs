@@ -67,7 +67,14 @@ fn genesis(members: usize) -> Bytes {
     let member = |n: usize| {
         let author_key = author(n).public();
         let label = format!("m{n}");
-        Member { id: MemberId::of(&author_key), label, author_key, transport: vec![peer(n)], role: Role::Member }
+        Member {
+            id: MemberId::of(&author_key),
+            label,
+            author_key,
+            transport: vec![peer(n)],
+            role: Role::Member,
+            next: None,
+        }
     };
     let mut members: Vec<Member> = (0..members).map(member).collect();
     members.sort_by_key(|member| member.id);
@@ -80,6 +87,7 @@ fn genesis(members: usize) -> Bytes {
         members,
         cuts: Vec::new(),
         policy: policy(),
+        handovers: Vec::new(),
     };
     let mut signed = SignedManifest::new(manifest).expect("a valid manifest");
     signed.vote(&author(0));

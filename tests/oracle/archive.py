@@ -6,10 +6,10 @@ import stat
 import tlog
 
 BLOCK, ENTRIES = 512, 4_000_000
-NAME = re.compile(r"(manifests)/([0-9]{6,20})|(feeds)/([0-9a-f]{64})\.([0-9]{1,20})|(blobs|evidence)/([0-9a-f]{64})")
+NAME = re.compile(r"(manifests)/([0-9]{6,20})|(feeds)/([0-9a-f]{64})\.([0-9]{1,20})|(blobs|evidence|conflicts)/([0-9a-f]{64})")
 LOG_NAME = re.compile(r"logs/([0-9a-f]{64})/(?:(checkpoint)|notes/([0-9]{20})|(tile/.*))", re.DOTALL)
-FOLDERS, LOG_DEPTH = ("blobs", "evidence", "feeds", "manifests", "logs"), 12
-LOG = 5
+FOLDERS, LOG_DEPTH = ("blobs", "conflicts", "evidence", "feeds", "manifests", "logs"), 12
+HASHED, LOG = ("blobs", "evidence", "conflicts"), 6  # the kinds 3, 4 and 5, and the one after them
 
 
 class Unreadable(Exception):
@@ -30,7 +30,7 @@ def parse(text):
         number = int(incarnation)
         return (2, bytes.fromhex(member), number) if str(number) == incarnation and number < 1 << 64 else None
     if folder:
-        return 3 + (folder == "evidence"), bytes.fromhex(digest)
+        return 3 + HASHED.index(folder), bytes.fromhex(digest)
     number = int(version)
     return (1, number) if 0 < number < 1 << 64 and f"{number:06}" == version else None
 
@@ -59,7 +59,7 @@ def name_of(key):
         return f"manifests/{key[1]:06}"
     if key[0] == 2:
         return f"feeds/{key[1].hex()}.{key[2]}"
-    return ("blobs/", "evidence/")[key[0] - 3] + key[1].hex()
+    return f"{HASHED[key[0] - 3]}/{key[1].hex()}"
 
 
 class Folder:

@@ -8,41 +8,29 @@ import tempfile
 
 import cbor2
 from blake3 import blake3
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import adapter
 from adapter import Voice, derive
+from council import Council, Key, sorted_map
 from differential import compare
 from forge_logs import Logs
 from record import CLOSE, DISTANCE, EVIDENCE_KIND, RELEASE, UPDATE
 
 
-class Key:
-    def __init__(self, rng):
-        self.private = Ed25519PrivateKey.from_private_bytes(rng.randbytes(32))
-        self.public = self.private.public_key().public_bytes_raw()
-
-    def sign(self, domain, payload):
-        return self.private.sign(b"chorale/%s/v1\0" % domain + payload)
-
-
-def sorted_map(fields):
-    return {key: fields[key] for key in sorted(fields)}
-
-
 class Member:
     def __init__(self, rng, number):
-        self.key, self.label = Key(rng), f"m{number}"
+        self.key, self.next, self.label = Key(rng), Key(rng) if rng.random() < 0.6 else None, f"m{number}"
         self.id, self.transport = derive("chorale v1 member id", self.key.public), rng.randbytes(8)
         self.incarnation, self.records, self.closed = 0, [], False  # records: (fields, id, envelope), newest last
         self.own, self.state = None, None  # newest publication: (voice, record id); momentum state after its merge
 
 
-class Forge:
+class Forge(Council):
     def __init__(self, rng):
         self.rng, self.files, self.publications, self.frames = rng, {}, {}, {}
         self.members = sorted([Member(rng, i) for i in range(rng.randint(2, 5))], key=lambda m: m.id)
         self.governors = sorted([Key(rng) for _ in range(rng.randint(1, 3))], key=lambda k: k.public)
+        self.former, self.stolen = list(self.governors), []  # who governed before; keys that were handed over
         self.roles, self.cuts, self.versions, self.wild = {m.id: 0 for m in self.members}, {}, [], rng.choice([0, 1, 1, 3])
         if rng.random() < 0.2:
             self.roles[rng.choice(self.members).id] = 1
@@ -59,64 +47,6 @@ class Forge:
                 4: rng.choice([0, 32768, 65535]), 5: ages, 6: rng.randint(1, 4), 7: 65536, 8: rng.choice([1 << 40, 3000, 1500]),
                 9: rng.randrange(2), 10: rng.choice([0, 3, 6]), 11: {0: rng.randint(1, 2), 1: 9}, 12: 0,
                 13: rng.randrange(3), 14: rng.choice([0, 0, 2]), **rng.choice([{}, {}, {15: 1}, {15: 2}])}
-
-    def publish_manifest(self):
-        fields = {0: 1, 2: len(self.versions), 4: [g.public for g in self.governors], 5: len(self.governors) // 2 + 1,
-                  6: [{0: m.id, 1: m.label, 2: m.key.public, 3: [m.transport], 4: self.roles[m.id]} for m in self.members],
-                  7: [self.cuts[m] for m in sorted(self.cuts)], 8: self.policy}
-        if self.versions:
-            fields.update({1: self.network, 3: self.versions[-1][1]})
-        voters = list(self.governors)
-        if self.versions and self.rng.random() < 0.1 * self.wild:
-            voters = self.spoil(fields, voters)
-        payload = cbor2.dumps(sorted_map(fields))
-        data = cbor2.dumps([payload, [[g.public, g.sign(b"manifest", payload)] for g in voters]])
-        if not self.versions:
-            self.network = derive("chorale v1 network id", payload)
-        self.files["genesis" if not self.versions else f"manifests/{len(self.versions):06}"] = data
-        self.versions.append((fields, derive("chorale v1 manifest hash", payload)))
-
-    def spoil(self, fields, voters):
-        """Breaks a rule of manifests; who votes."""
-        rng, members = self.rng, [dict(m) for m in fields[6]]
-        member, what = rng.choice(members), rng.randrange(12)
-        if what < 3:
-            member[rng.choice([0, 2])] = rng.choice([rng.randbytes(32), members[0][2], bytes(32), bytes([1]) + bytes(31)])
-            fields[6] = members
-        elif what < 5:
-            member.update(rng.choice([{1: "M"}, {1: members[0][1]}, {3: []}, {3: members[0][3]}, {4: 3}, {1: b"m"}]))
-            fields[6] = members if rng.random() < 0.9 else members[::-1]
-        elif what < 8:
-            key = rng.choice([0, 1, 2, 3, 5])
-            fields[key] = rng.choice([rng.randbytes(32), None, fields[key] + 1 if isinstance(fields[key], int) else 0])
-            fields = {k: v for k, v in fields.items() if v is not None}
-        elif what < 9:
-            fields[7] = fields[7][1:] if rng.random() < 0.5 else fields[7] + fields[7]
-        elif what < 10:
-            fields[8] = {**fields[8], rng.choice([4, 6, 7, 8, 11]): rng.choice([0, 64, 65536, {0: 2, 1: 1}])}
-        else:
-            return rng.choice([voters[1:], voters[::-1], sorted(voters + [Key(rng)], key=lambda k: k.public), voters + voters])
-        return voters
-
-    def amend(self):
-        """A later version: another policy, a new key, a cut."""
-        rng, member, before = self.rng, self.rng.choice(self.members), self.policy
-        what = rng.randrange(20)
-        if what < 8:
-            self.policy = {**before, 6: rng.randint(1, 4), 8: rng.choice([1 << 40, 1500]), 5: [65536, 50000][:rng.randint(1, 2)]}
-        elif what < 12:
-            member.key = Key(rng)
-        elif what < 18 and member.records and member.id not in self.cuts:
-            fields, record, _ = rng.choice(member.records)
-            self.cuts[member.id] = {0: member.id, 1: fields[5], 2: [fields[6], record]}
-            if rng.random() < 0.2:
-                del self.cuts[member.id][2]
-        elif what == 19 and self.wild:
-            key = rng.choice([0, 1, 4, 6, 9])
-            self.policy = {**before, key: {0: rng.randbytes(32), 1: {**before[1], 2: 1}, 4: before[4] ^ 32768, 6: 64, 9: 1}[key]}
-        self.publish_manifest()
-        if what == 19:
-            self.policy = before
 
     def layout(self):
         tensors = [tuple(t[key] for key in range(4)) for t in self.policy[1][4]]
@@ -312,10 +242,14 @@ class Forge:
             member.incarnation, member.closed = member.incarnation + (-1 if back else 1), False
             if rng.random() < 0.5:
                 member.own = None
-        elif dice < 0.93 and self.wild:
+        elif dice < 0.92 and self.wild:
             self.fork(member)
-        elif dice < 0.97:
+        elif dice < 0.94 and self.stolen:
+            self.thief(*rng.choice(self.stolen))
+        elif dice < 0.98:
             self.amend()
+        elif self.wild:
+            self.double_vote()
         if rng.random() < 0.3:
             self.logs.event()
 
@@ -337,6 +271,18 @@ class Forge:
         if self.rng.random() < 0.7:
             accused = {0: member.id, 1: fields[5], 2: fields[6] + (self.rng.random() < 0.1)}
             self.add(witness, {**self.header(witness, EVIDENCE_KIND), 12: digest, 13: len(bundle), 16: accused})
+
+    def thief(self, member, key, before, head):
+        """Whoever has the key of before a handover goes on from somewhere under the version of then."""
+        rng, (version, hash_) = self.rng, before
+        fields, record, _ = rng.choice(member.records) if rng.random() < 0.5 else head
+        opens = rng.random() < 0.3
+        fields = {**fields, 5: fields[5] + opens, 6: 0 if opens else fields[6] + 1, 7: record, 8: version, 9: hash_,
+                  4: key.public, 10: fields[10] + 1}
+        if rng.random() < 0.2:
+            fields.update({8: self.versions[-1][0][2], 9: self.versions[-1][1]})
+        _, data = self.sign(member, fields, key)
+        self.frames.setdefault((member.id, fields[5]), []).append(data)
 
     def run(self):
         self.clock_of = {}

@@ -4,13 +4,14 @@ from ed25519 import admit, verify
 from strict import HASH, MANIFEST, MANIFEST_BYTES, STRING, UINT, Many, Maybe, Raw, Reader, decode, strict
 
 LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
-MEMBER = {0: HASH, 1: STRING, 2: HASH, 3: Many(Raw(1, 64)), 4: range(3)}
+MEMBER = {0: HASH, 1: STRING, 2: HASH, 3: Many(Raw(1, 64)), 4: range(3), 5: Maybe(HASH)}
 CUT = {0: HASH, 1: UINT, 2: Maybe((UINT, HASH))}
 TENSOR = {0: STRING, 1: range(2), 2: UINT, 3: UINT}
 ADAPTER = {0: UINT, 1: UINT, 2: UINT, 3: HASH, 4: Many(TENSOR)}
 POLICY = {0: HASH, 1: ADAPTER, 2: {0: UINT, 1: Maybe(UINT)}, 3: range(1, 2), 4: UINT, 5: Many(UINT), 6: UINT, 7: UINT, 8: UINT,
           9: range(2), 10: UINT, 11: {0: UINT, 1: UINT}, 12: UINT, 13: UINT, 14: UINT, 15: Maybe(UINT)}
-BODY = {0: UINT, 1: Maybe(HASH), 2: UINT, 3: Maybe(HASH), 4: Many(HASH), 5: UINT, 6: Many(MEMBER), 7: Many(CUT), 8: POLICY}
+BODY = {0: UINT, 1: Maybe(HASH), 2: UINT, 3: Maybe(HASH), 4: Many(HASH), 5: UINT, 6: Many(MEMBER), 7: Many(CUT), 8: POLICY,
+        9: Maybe(Many(CUT, 1))}
 VOTED = (Raw(0, MANIFEST_BYTES), Many((HASH, Raw(64))))
 
 
@@ -69,6 +70,7 @@ class Manifest:
         need(rule[0] < 3 and (1 in rule) == (rule[0] == 1), "CBOR-016")
         self.network, self.version, self.prev, self.governors, self.threshold = p.get(1), p[2], p.get(3), p[4], p[5]
         self.members, self.cuts, self.policy = p[6], p[7], Policy(p[8])
+        self.handovers = p.get(9, [])
         self.by_id = {m[0]: m for m in self.members}
         self.cut_of = {cut[0]: cut for cut in self.cuts}
         self.hash = derive("chorale v1 manifest hash", self.payload)
@@ -90,11 +92,13 @@ class Manifest:
         need(len(self.governors) // 2 < self.threshold <= len(self.governors), "MAN-003")
         need(ascending([m[0] for m in self.members]), "MAN-004")
         seen = set()
-        for _, label, key, transport, _ in map(dict.values, self.members):
+        for _, label, key, transport, *_ in map(dict.values, self.members):
             own = {("label", label), ("key", key)} | {("transport", t) for t in transport}
             need(is_label(label) and 1 <= len(transport) <= 8 and ascending(transport) and not own & seen, "MAN-005")
             seen |= own
         need(ascending([cut[0] for cut in self.cuts]) and len(self.cuts) <= 8192, "MAN-007")
+        need(ascending([handover[0] for handover in self.handovers]), "MAN-021")
+        need(all(self.version and handover[0] in self.by_id for handover in self.handovers), "MAN-021")
         self.policy.check()
         self.voted([vote[0] for vote in self.votes])
 
@@ -112,7 +116,10 @@ class Chain:
         need(len(genesis.votes) == len(genesis.governors), "MAN-014")
         for member in genesis.members:
             own_id(member)
-        self.network, self.versions = derive("chorale v1 network id", genesis.payload), [genesis]
+        self.network, self.versions = derive("chorale v1 network id", genesis.payload), []
+        self.entries, self.owners, self.handovers = {}, {}, {}  # by member; by key; by member: (version, handover) ascending
+        self.events = []  # (version, code): what governors did to keys without their members
+        self.add(genesis)
 
     @property
     def newest(self):
@@ -132,20 +139,79 @@ class Chain:
         a, b = old.policy, new.policy
         need((a.base_model, a.adapter, a.codec, a.momentum > 0) == (b.base_model, b.adapter, b.codec, b.momentum > 0), "MAN-010")
         for member in new.members:
-            if not any(member[0] in version.by_id for version in self.versions):
+            if member[0] not in self.entries:
                 own_id(member)
+        for member in new.members:
+            owner, entry = self.owners.get(member[2]), self.entries.get(member[0])
+            need(owner is None or owner == member[0] and entry and entry[2] == member[2], "MAN-023")
         for cut in old.cuts:
             now = new.cut_of.get(cut[0])
             need(now is not None and (now == cut or place_of(now) < place_of(cut)), "MAN-008")
-        self.versions.append(new)
+        events = self.key_events(new)
+        dropped = [m[0] for m in old.members if m[4] == 0 and new.by_id.get(m[0], {4: 1})[4] != 0]
+        need(all(member in new.cut_of for member in dropped), "MAN-022")
+        self.add(new)
+        self.events += events
 
-    def stands(self, member, incarnation, seq, record):
+    def add(self, version):
+        self.versions.append(version)
+        for member in version.members:
+            self.entries[member[0]] = member
+            self.owners[member[2]] = member[0]
+        for handover in version.handovers:
+            self.handovers.setdefault(handover[0], []).append((version.version, handover))
+
+    def key_events(self, new):
+        """A handover for each changed key and none else; what is done without the member's commitment."""
+        handed, events = {handover[0] for handover in new.handovers}, []
+        for member in new.members:
+            was = self.entries.get(member[0])
+            changed = was is not None and was[2] != member[2]
+            need(changed == (member[0] in handed), "MAN-021")
+            if changed and was.get(5) != derive("chorale v1 next key", member[2]):
+                events.append((new.version, "KEY-001"))
+            elif was is not None and not changed and was.get(5) != member.get(5):
+                events.append((new.version, "KEY-002"))
+        return events
+
+    def keeps_incarnation(self, member, incarnation, version):
+        """Whether a record that names this version is of an incarnation above those of the keys before."""
+        return all(incarnation > handover[1] for at, handover in self.handovers.get(member, []) if at <= version)
+
+    def behind_handover(self, member, incarnation, seq, record, version):
+        after = [handover for at, handover in self.handovers.get(member, []) if at > version]
+        return not all(holds(handover, incarnation, seq, record) for handover in after)
+
+    def stands(self, member, incarnation, seq, record, version):
         cut = self.newest.cut_of.get(member)
-        if cut is None or incarnation < cut[1]:
-            return True
-        if incarnation > cut[1] or 2 not in cut:
-            return False
-        return seq < cut[2][0] or [seq, record] == cut[2]
+        held = cut is None or holds(cut, incarnation, seq, record)
+        return held and not self.behind_handover(member, incarnation, seq, record, version)
+
+    def settled(self, first, second):
+        """Whether the manifests say which of two records that contradict each other stands."""
+        cut = self.newest.cut_of.get(first.member)
+        handed = [at for at, handover in self.handovers.get(first.member, []) if handover[1] <= first.incarnation]
+        return bool(cut and cut[1] <= first.incarnation) or any(min(first.version, second.version) < at for at in handed)
+
+    def double_vote(self, data):
+        """Who voted for this manifest and for the one of its version that is held."""
+        try:
+            other = Manifest(data)
+            other.check()
+        except Refused:
+            raise Refused("GOV-002") from None
+        held = self.versions[other.version] if 0 < other.version < len(self.versions) else None
+        need(held is not None and other.network == self.network and other.hash != held.hash, "GOV-002")
+        both = sorted({vote[0] for vote in other.votes} & {vote[0] for vote in held.votes})
+        need(both, "GOV-002")
+        return both
+
+
+def holds(cut, incarnation, seq, record):
+    """Whether a record stands by a cut, or by a handover, which has the same shape."""
+    if incarnation != cut[1]:
+        return incarnation < cut[1]
+    return 2 in cut and (seq < cut[2][0] or [seq, record] == cut[2])
 
 
 def place_of(cut):

@@ -23,7 +23,7 @@ BUNDLE = (range(2), Raw(0, EVIDENCE_BYTES), Raw(0, EVIDENCE_BYTES))
 
 
 class Record:
-    """A record that was checked; `void` if only a cut refuses it."""
+    """A record that was checked; `void` if only a cut or a handover refuses it."""
 
     def __init__(self, payload, p):
         self.id = derive("chorale v1 record id", payload)
@@ -67,7 +67,8 @@ def check(data, chain, despite_cut=False):
     need(author[4] == 0, "REC-006")
     need(author[2] == p[4], "REC-007")
     record = Record(payload, p)
-    record.void = not chain.stands(record.member, record.incarnation, record.seq, record.id)
+    need(chain.keeps_incarnation(record.member, record.incarnation, record.version), "REC-029")
+    record.void = not chain.stands(record.member, record.incarnation, record.seq, record.id, record.version)
     need(despite_cut or not record.void, "REC-008")
     form(record)
     if kind == UPDATE:
@@ -126,7 +127,7 @@ class Feed:
         self.of, self.records = (member, incarnation), []
 
     def offer(self, record):
-        """What became of a record: appended, duplicate, ("gap", from), or ("fork", form, place)."""
+        """What became of a record: appended, duplicate, ("gap", from), or ("fork", form, place, the other record)."""
         need((record.member, record.incarnation) == self.of, "FEED-001")
         held = self.records[record.seq] if record.seq < len(self.records) else None
         if held and held.id == record.id:
@@ -134,10 +135,10 @@ class Feed:
         if record.seq > len(self.records):
             return "gap", len(self.records)
         if held:
-            return "fork", 0, record.seq
+            return "fork", 0, record.seq, held
         before = self.records[-1] if self.records else None
         if before and record.prev != before.id:
-            return "fork", 1, before.seq
+            return "fork", 1, before.seq, before
         if before:
             need(before.kind != CLOSE, "FEED-004")
             need(record.clock > before.clock, "FEED-002")
@@ -156,9 +157,9 @@ def contradiction(first, second):
 
 
 def evidence(data, chain):
-    """Whom a bundle convicts: member, incarnation, seq."""
+    """Whom a bundle convicts: member, incarnation, seq; and its records."""
     said, first, second = decode(data, EVIDENCE, BUNDLE)
     first, second = check(first, chain, True), check(second, chain, True)
     if contradiction(first, second) != said:
         raise Refused("FEED-006")
-    return first.member, first.incarnation, first.seq
+    return (first.member, first.incarnation, first.seq), first, second

@@ -107,8 +107,8 @@ class Raw:
 
 
 class Many:
-    def __init__(self, of):
-        self.of = of
+    def __init__(self, of, least=0):
+        self.of, self.least = of, least
 
 
 class Maybe:
@@ -145,7 +145,7 @@ def _typed(value, shape, odd):
     elif isinstance(shape, Raw):
         need(isinstance(value, bytes) and shape.least <= len(value) <= shape.most, wrong)
     elif isinstance(shape, Many):
-        need(isinstance(value, list), wrong)
+        need(isinstance(value, list) and len(value) >= shape.least, wrong)
         for inner in value:
             _typed(inner, shape.of, odd)
     elif isinstance(shape, tuple):

@@ -228,11 +228,12 @@ def signed(document):
     q.need(chain.network.hex() == document["network"], "NET-001")
     topic = document["topic"]
     for case in document["cases"]:
-        given = case["input"]
+        given, own = case["input"], case.get("chain")
+        own = chain_of([bytes_of(part) for part in own]) if own else chain
         given = [bytes_of(part) for part in given] if isinstance(given, list) else bytes_of(given)
-        yield topic, case["id"], case["expect"], lambda g=given: TOPICS[topic](g, chain)
+        yield topic, case["id"], case["expect"], lambda g=given, c=own: TOPICS[topic](g, c)
         if "record" in case:
-            yield "record ids", case["id"], case["record"], lambda g=given: record.check(g, chain).id.hex()
+            yield "record ids", case["id"], case["record"], lambda g=given, c=own: record.check(g, c).id.hex()
 
 
 def main(folder):

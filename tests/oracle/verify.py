@@ -61,6 +61,7 @@ class Audit:
         self.all.sort(key=lambda r: (r.member, r.incarnation, r.seq, r.offset))
         self.by_id = {r.id: r for r in self.all}
         self.bundles()
+        self.conflicts()
         self.newest = max((r.round for r in self.all if r.round is not None), default=0)
         self.unreferenced()
         logs.check(self, self.witnesses)
@@ -101,6 +102,8 @@ class Audit:
             except Refused as refused:
                 self.notes.add(refused.code, {"file": name_of(key)})
                 broken = True
+        for version, code in chain.events:
+            self.notes.add(code, {"file": name_of((1, version))})
 
     def bundles(self):
         for key in self.source.of(4):
@@ -112,12 +115,33 @@ class Audit:
                 self.notes.add("EVD-002", place)
                 continue
             try:
-                accused = records.evidence(data, self.chain)
+                accused, first, second = records.evidence(data, self.chain)
             except Refused:
                 self.notes.add("EVD-001", place)
                 continue
-            self.forks.setdefault(accused, place)
+            self.contradiction(accused, place, first, second)
             self.convicted[key[1]] = accused
+
+    def contradiction(self, accused, place, first, second):
+        """Notes a place with two records: where it was seen first, and whether manifests settle all that was seen."""
+        seen = self.forks.setdefault(accused, [place, True])
+        seen[1] = seen[1] and self.chain.settled(first, second)
+
+    def conflicts(self):
+        """Manifests against those of the chain: who voted for both."""
+        for key in self.source.of(5):
+            place = {"file": name_of(key)}
+            data = self.source.read(key, MANIFEST_BYTES, self.notes)
+            if data is None:
+                continue
+            if blake3(data).digest() != key[1]:
+                self.notes.add("EVD-002", place)
+                continue
+            try:
+                for governor in self.chain.double_vote(data):
+                    self.notes.add("GOV-001" if governor in self.chain.newest.governors else "GOV-003", place)
+            except Refused as refused:
+                self.notes.add(refused.code, place)
 
     def unreferenced(self):
         named = {blob[0] for r in self.all for blob in (r.body, r.state) if blob} | {key[1] for key in self.source.of(4)}
@@ -126,11 +150,9 @@ class Audit:
                 self.notes.add("ARC-002", {"file": name_of(key)})
 
     def settle(self):
-        """Says of each fork whether a cut settles it."""
-        for (member, incarnation, seq), place in sorted(self.forks.items()):
-            cut = self.chain.newest.cut_of.get(member)
-            code = "FORK-002" if cut and cut[1] <= incarnation else "FORK-001"
-            self.notes.add(code, {**place, "member": member, "incarnation": incarnation, "seq": seq})
+        """Says of each fork whether the manifests settle it."""
+        for (member, incarnation, seq), (place, settled) in sorted(self.forks.items(), key=lambda fork: fork[0]):
+            self.notes.add("FORK-002" if settled else "FORK-001", {**place, "member": member, "incarnation": incarnation, "seq": seq})
 
     def anchor(self):
         if not self.anchors:
@@ -235,10 +257,13 @@ class Scan:
         return [one]
 
     def ranked(self, items):
-        """The order of linking: if a cut says which history stands, that one first; what is void last."""
+        """The order of linking: if a cut or a handover says which history stands, that one first; what is void last."""
         cut, stands = self.chain.newest.cut_of.get(self.of[0]), set()
-        if cut and cut[1] == self.of[1] and 2 in cut:
-            prev, at = {one.id: one.prev for one in items}, cut[2][1]
+        ends = [cut] if cut else []
+        ends += [handover for _, handover in self.chain.handovers.get(self.of[0], [])[::-1]]
+        here = [end for end in ends if end[1] == self.of[1] and 2 in end]
+        if here:
+            prev, at = {one.id: one.prev for one in items}, here[0][2][1]
             while at is not None and at not in stands:
                 stands.add(at)
                 at = prev.get(at)
@@ -274,7 +299,7 @@ class Scan:
             self.notes.add("LNK-001", one.where)
             self.behind_gap = one
         elif outcome[0] == "fork":
-            self.audit.forks.setdefault((*self.of, outcome[2]), one.where)
+            self.audit.contradiction((*self.of, outcome[2]), one.where, outcome[3], one)
             return False
         return True
 

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, io};
 
 use super::{
+    contradictions::Contradictions,
     finding::{Notes, Place},
     layout::Name,
-    replay::Forks,
     report::Tally,
     rules::Rules,
     source::Source,
@@ -20,7 +20,7 @@ use crate::{
 pub(super) fn check(
     source: &Source<'_>,
     rules: &Rules,
-    forks: &mut Forks,
+    forks: &mut Contradictions,
     tally: &mut Tally,
     notes: &mut Notes,
 ) -> io::Result<BTreeMap<BlobHash, (MemberId, Incarnation, Seq)>> {
@@ -32,7 +32,7 @@ pub(super) fn check(
         };
         tally.ok += 1;
         let accused = evidence.accused();
-        forks.entry(accused).or_insert_with(|| Place::file(Name::Evidence(hash).to_string()));
+        forks.note(&evidence, &Place::file(Name::Evidence(hash).to_string()), rules.chain());
         convicted.insert(hash, accused);
     }
     Ok(convicted)

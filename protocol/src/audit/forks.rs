@@ -1,4 +1,5 @@
-//! Every member that signed two histories, with both of them, and whether a cut settled which one stands.
+//! Every member that signed two histories, with both of them, and whether the manifests settled which one stands; and every
+//! governor that voted twice.
 
 use std::{collections::BTreeSet, io};
 
@@ -6,6 +7,7 @@ use super::{FeedSurvey, Finding, Survey, layout::Name, survey::grave};
 use crate::{
     base::{RecordId, Seq},
     feed::Evidence,
+    manifest::DoubleVote,
 };
 
 /// Two histories of one feed.
@@ -30,6 +32,10 @@ pub struct Fork {
 pub struct Forks {
     /// By member, incarnation and place; at most 64 of a feed.
     pub found: Vec<Fork>,
+    /// Manifests that governors voted for against the chain, by file.
+    pub double_votes: Vec<(String, DoubleVote)>,
+    /// Whether one of those governors governs still.
+    pub governs: bool,
     /// Further histories that are not told apart.
     pub more: u64,
     /// What could not be checked, and may hide forks.
@@ -58,7 +64,7 @@ impl Forks {
                 known.insert(pair(&branch.evidence));
                 forks.found.push(Fork {
                     label: survey.label(&member),
-                    settled: survey.settles(&member, incarnation),
+                    settled: branch.evidence.is_settled(survey.chain()),
                     file: Name::Feed(member, incarnation).to_string(),
                     linked: feed.head.map(|head| (head.seq, head.id)),
                     other: Some((branch.last, branch.records)),
@@ -74,11 +80,11 @@ impl Forks {
                     continue;
                 }
             };
-            let (member, incarnation, _) = evidence.accused();
+            let (member, ..) = evidence.accused();
             if known.insert(pair(&evidence)) {
                 forks.found.push(Fork {
                     label: survey.label(&member),
-                    settled: survey.settles(&member, incarnation),
+                    settled: evidence.is_settled(survey.chain()),
                     file: Name::Evidence(hash).to_string(),
                     linked: None,
                     other: None,
@@ -86,14 +92,24 @@ impl Forks {
                 });
             }
         }
+        for hash in survey.conflicts() {
+            match survey.conflict(hash)? {
+                Ok(double) => {
+                    forks.governs |= double.governs(survey.chain());
+                    forks.double_votes.push((Name::Conflict(hash).to_string(), double));
+                }
+                Err(findings) => forks.findings.extend(findings),
+            }
+        }
         forks.found.sort_by_key(|fork| (fork.evidence.accused(), pair(&fork.evidence)));
         Ok(forks)
     }
 
-    /// Whether a member signed two histories and no manifest version says which one stands.
+    /// Whether a member signed two histories and no manifest version says which one stands, or a governor that voted twice
+    /// governs still.
     #[must_use]
     pub fn unsettled(&self) -> bool {
-        self.found.iter().any(|fork| !fork.settled)
+        self.governs || self.found.iter().any(|fork| !fork.settled)
     }
 }
 

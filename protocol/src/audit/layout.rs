@@ -21,12 +21,14 @@ pub enum Name {
     Blob(BlobHash),
     /// `evidence/<blake3 hex>`.
     Evidence(BlobHash),
+    /// `conflicts/<blake3 hex>`.
+    Conflict(BlobHash),
     /// `logs/<member hex>/…`.
     Log(MemberId, LogFile),
 }
 
 /// The folders of the layout.
-pub(super) const FOLDERS: [&str; 5] = ["manifests/", "feeds/", "blobs/", "evidence/", "logs/"];
+pub(super) const FOLDERS: [&str; 6] = ["manifests/", "feeds/", "blobs/", "evidence/", "conflicts/", "logs/"];
 
 impl Name {
     /// Reads a name; `None` if it is not written exactly as this type writes it.
@@ -46,6 +48,7 @@ impl Name {
                 let (member, file) = rest.split_once('/')?;
                 Self::Log(member.parse().ok()?, LogFile::parse(file)?)
             }
+            Some(("conflicts", hash)) => Self::Conflict(hash.parse().ok()?),
             Some(_) => return None,
         };
         (name.to_string() == text).then_some(name)
@@ -61,6 +64,7 @@ impl fmt::Display for Name {
             Self::Blob(hash) => write!(f, "blobs/{hash}"),
             Self::Evidence(hash) => write!(f, "evidence/{hash}"),
             Self::Log(member, file) => write!(f, "logs/{member}/{file}"),
+            Self::Conflict(hash) => write!(f, "conflicts/{hash}"),
         }
     }
 }
@@ -95,6 +99,12 @@ pub fn evidence_name(hash: BlobHash) -> String {
     Name::Evidence(hash).to_string()
 }
 
+/// The file of a manifest that contradicts the one in force, by the hash of its bytes.
+#[must_use]
+pub fn conflict_name(hash: BlobHash) -> String {
+    Name::Conflict(hash).to_string()
+}
+
 /// A record's frame in a feed file: u32-LE length, then the envelope. Envelopes are at most
 /// [`RECORD_BYTES`](crate::base::limit::RECORD_BYTES) long; a longer one gives a frame that no auditor accepts.
 #[must_use]
@@ -121,6 +131,7 @@ mod tests {
             Name::Log(member, LogFile::Checkpoint),
             Name::Log(member, LogFile::Note(5)),
             Name::Log(member, LogFile::Tile(Tile { level: 1, index: 1_234_567, width: 9 })),
+            Name::Conflict(BlobHash([3; 32])),
         ] {
             assert_eq!(Name::parse(&name.to_string()), Some(name));
         }

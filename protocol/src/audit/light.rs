@@ -18,7 +18,7 @@ pub enum Stand {
     Linked,
     /// Genuine, but not in the chain: a fork's other branch, or a broken rule of the feed.
     Loose,
-    /// Genuine when it was written; a later cut voids it.
+    /// Genuine when it was written; a later cut voids it. Or behind a handover of the key that signed it.
     Void,
 }
 

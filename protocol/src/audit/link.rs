@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    contradictions::Contradictions,
     finding::{Notes, Place},
     layout::Name,
     light::{Lights, Stand},
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     base::{BlobHash, Incarnation, MemberId, RecordId, Seq},
-    feed::{Checked, Evidence, Feed, Head, Link, Linked, check_despite_cut, stands},
+    feed::{Checked, Evidence, Feed, Head, Link, Linked, Standpoint, check_despite_cut, stands},
 };
 
 /// What a feed file holds.
@@ -25,7 +26,7 @@ pub(super) struct Scan {
     pub(super) notes: Notes,
     pub(super) counts: Counts,
     /// Where its author contradicts itself, and where that was seen.
-    pub(super) forks: BTreeMap<(MemberId, Incarnation, Seq), Place>,
+    pub(super) forks: Contradictions,
     pub(super) digest: Option<BlobHash>,
     /// The other histories that its author signed, by the record that each of them has reached.
     pub(super) branches: BTreeMap<RecordId, Branch>,
@@ -71,7 +72,7 @@ pub(super) fn link(reading: &Reading<'_>, mut gathered: Gathered) -> io::Result<
             head: None,
             notes,
             counts,
-            forks: BTreeMap::new(),
+            forks: Contradictions::default(),
             digest,
             branches: BTreeMap::new(),
             more_branches: 0,
@@ -124,12 +125,17 @@ fn vouch(reading: &Reading<'_>, gathered: &mut Gathered) -> io::Result<()> {
     Ok(())
 }
 
-/// The order in which records are linked: if a cut says which history stands, that one first; what is void last.
+/// The order in which records are linked: if a cut or a handover says which history stands, that one first; what is void last.
 fn ranked(found: &[Found], reading: &Reading<'_>, feed: (MemberId, Incarnation)) -> Vec<usize> {
     let mut order: Vec<usize> = (0..found.len()).collect();
-    let cut = reading.rules.chain().current().cuts.iter().find(|cut| (cut.member, cut.incarnation) == feed);
+    let chain = reading.rules.chain();
+    let cut = chain.current().cut(&feed.0).filter(|cut| cut.incarnation == feed.1).and_then(|cut| cut.last);
+    let handed = || {
+        let here = chain.handovers(&feed.0).iter().rev().filter(|(_, handover)| handover.incarnation == feed.1);
+        here.filter_map(|(_, handover)| handover.last).next()
+    };
     let mut stands = BTreeSet::new();
-    if let Some((_, last)) = cut.and_then(|cut| cut.last) {
+    if let Some((_, last)) = cut.or_else(handed) {
         let prev: BTreeMap<_, _> = found.iter().map(|one| (one.packed.id, one.prev)).collect();
         let mut at = Some(last);
         while let Some(id) = at.filter(|id| stands.insert(*id)) {
@@ -174,7 +180,8 @@ impl Linker<'_> {
         let Some(mut stand) = self.link(at, one, &place)? else { return Ok(None) };
         if one.void {
             let (member, incarnation) = self.scan.lights.feed;
-            let why = stands(self.reading.rules.chain(), (member, incarnation, seq), || id);
+            let at = Standpoint { member, incarnation, seq, manifest_version: one.manifest_version };
+            let why = stands(self.reading.rules.chain(), at, || id);
             self.scan.notes.run("CUT-001", &place, why.err().map(|why| why.to_string()).unwrap_or_default());
             stand = Stand::Void;
         }
@@ -237,7 +244,7 @@ impl Linker<'_> {
                 Stand::Linked
             }
             Ok(Linked::Fork(evidence)) => {
-                self.scan.forks.entry(evidence.accused()).or_insert_with(|| place.clone());
+                self.scan.forks.note(&evidence, place, self.reading.rules.chain());
                 self.branch(one, *evidence);
                 Stand::Loose
             }

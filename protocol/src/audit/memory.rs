@@ -108,6 +108,13 @@ impl ArchiveBuilder {
         hash
     }
 
+    /// Adds a manifest that contradicts the one in force and gives its hash.
+    pub fn conflict(&mut self, bytes: Bytes) -> BlobHash {
+        let hash = blob_hash(&bytes);
+        self.others.insert(Name::Conflict(hash).to_string(), bytes);
+        hash
+    }
+
     /// The archive.
     #[must_use]
     pub fn build(&self) -> MemoryArchive {

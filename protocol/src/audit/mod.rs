@@ -10,6 +10,8 @@ mod blob;
 mod bundles;
 pub mod codes;
 mod compare;
+mod conflicts;
+mod contradictions;
 mod contribution;
 mod drawn;
 mod finding;

@@ -8,7 +8,9 @@ use std::{
 };
 
 use super::{
-    Archive, Contribution, Severity, bundles, contribution,
+    Archive, Contribution, Severity, bundles, conflicts,
+    contradictions::Contradictions,
+    contribution,
     finding::{Notes, Place},
     layout::{FEED_FILE_BYTES, Name},
     light::{Index, Lights, Stand},
@@ -22,7 +24,7 @@ use super::{
     work::each,
 };
 use crate::{
-    base::{BlobHash, Incarnation, MemberId, NetworkId, RecordId, Seq, limit},
+    base::{BlobHash, Incarnation, MemberId, NetworkId, RecordId, limit},
     code::blob_hash,
     feed::{Head, Kind},
 };
@@ -45,9 +47,6 @@ pub struct Options {
     /// Threads.
     pub threads: usize,
 }
-
-/// Where a member contradicts itself, and where that was seen.
-pub(super) type Forks = BTreeMap<(MemberId, Incarnation, Seq), Place>;
 
 /// Replays an archive. Never stops at the first finding. `progress` is told of work done and work in all.
 ///
@@ -86,6 +85,7 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     let Gathered { lights, heads, mut forks, digests } = gathered;
     let index = Index::new(lights);
     let convicted = bundles::check(&source, &rules, &mut forks, &mut counts.evidence, &mut notes)?;
+    conflicts::check(&source, &rules, &mut counts.evidence, &mut notes)?;
     unreferenced(&source, &index, &mut notes);
     let (witnesses, intervals) = log_check::check(&source, &rules, &index, options, &mut counts.witnessed, &mut notes)?;
 
@@ -159,7 +159,7 @@ fn report(
 struct Gathered {
     lights: Vec<Lights>,
     heads: Vec<Head>,
-    forks: Forks,
+    forks: Contradictions,
     digests: BTreeMap<(MemberId, Incarnation), BlobHash>,
 }
 
@@ -167,9 +167,7 @@ impl Gathered {
     fn take(&mut self, feed: (MemberId, Incarnation), scan: Scan, notes: &mut Notes) {
         self.lights.push(scan.lights);
         self.heads.extend(scan.head);
-        for (place, seen) in scan.forks {
-            self.forks.entry(place).or_insert(seen);
-        }
+        self.forks.absorb(scan.forks);
         self.digests.extend(scan.digest.map(|digest| (feed, digest)));
         notes.absorb(scan.notes);
     }
@@ -189,15 +187,16 @@ fn unreferenced(source: &Source<'_>, index: &Index, notes: &mut Notes) {
     }
 }
 
-/// Says of each fork whether a cut settles it.
-fn settle(rules: &Rules, forks: &Forks, reports: &mut [MemberReport], notes: &mut Notes) {
-    for ((member, incarnation, seq), place) in forks {
-        let code = if rules.settles(member, *incarnation) { "FORK-002" } else { "FORK-001" };
+/// Says of each fork whether the manifests settle it.
+fn settle(rules: &Rules, forks: &Contradictions, reports: &mut [MemberReport], notes: &mut Notes) {
+    for ((member, incarnation, seq), seen) in forks.iter() {
+        let code = if seen.settled { "FORK-002" } else { "FORK-001" };
         let label = rules.label(member);
-        let text = format!("member {label:?} ({member}) signed two records for place {incarnation}/{seq}");
-        let place = Place { feed: Some((*member, *incarnation)), seq: Some(*seq), ..place.clone() };
+        let whose = if seen.own { "" } else { ", one with a key that had been handed over" };
+        let text = format!("member {label:?} ({member}) signed two records for place {incarnation}/{seq}{whose}");
+        let place = Place { feed: Some((*member, *incarnation)), seq: Some(*seq), ..seen.place.clone() };
         notes.add(code, &place, text);
-        for report in reports.iter_mut().filter(|report| report.member == *member) {
+        for report in reports.iter_mut().filter(|report| seen.own && report.member == *member) {
             report.equivocated = true;
         }
     }

@@ -7,12 +7,13 @@ use super::{
     layout::Name,
     report::Tally,
     source::Source,
+    words,
 };
 use crate::{
     adapter::Layout,
     admit::drawable,
-    base::{Incarnation, MemberId, NetworkId, limit},
-    manifest::{Chain, Manifest, Role},
+    base::{MemberId, NetworkId, limit},
+    manifest::{Chain, KeyEvent, Manifest, Role},
 };
 
 /// The network's rules, version by version.
@@ -88,11 +89,6 @@ impl Rules {
         self.payload_bytes
     }
 
-    /// Whether the newest version says which of a member's histories in this incarnation stands.
-    pub(super) fn settles(&self, member: &MemberId, incarnation: Incarnation) -> bool {
-        self.chain.current().cut(member).is_some_and(|cut| cut.incarnation <= incarnation)
-    }
-
     /// Everyone who may publish by some version, and the label in the newest that says so.
     pub(super) fn publishers(&self) -> BTreeMap<MemberId, String> {
         let versions = (0..=self.chain.current().version).filter_map(|version| self.chain.at(version));
@@ -105,6 +101,17 @@ impl Rules {
         let versions = (0..=self.chain.current().version).rev().filter_map(|version| self.chain.at(version));
         let named = versions.flat_map(|(manifest, _)| &manifest.members).find(|entry| entry.id == *member);
         named.map(|entry| entry.label.clone()).unwrap_or_default()
+    }
+}
+
+/// What governors did to members' keys without the members' word.
+fn key_events(chain: &Chain, version: u64, place: &Place, notes: &mut Notes) {
+    for event in chain.key_events(version) {
+        match event {
+            KeyEvent::Rotated { .. } => {}
+            KeyEvent::Rebound { .. } => notes.add("KEY-001", place, words::key_event(event)),
+            KeyEvent::Recommitted { .. } => notes.add("KEY-002", place, words::key_event(event)),
+        }
     }
 }
 
@@ -127,7 +134,10 @@ fn extend(source: &Source<'_>, mut chain: Chain, tally: &mut Tally, notes: &mut 
             continue;
         };
         match chain.extend(bytes) {
-            Ok(()) => tally.ok += 1,
+            Ok(()) => {
+                tally.ok += 1;
+                key_events(&chain, version, &place, notes);
+            }
             Err(error) => {
                 notes.add(error.code(), &place, error.to_string());
                 tally.failed += 1;

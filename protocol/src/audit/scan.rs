@@ -268,7 +268,7 @@ impl Batch {
             packed,
             prev: record.prev,
             manifest_version: record.manifest_version,
-            void: stands(chain, (feed.0, feed.1, seq), || id).is_err(),
+            void: stands(chain, record.standpoint(), || id).is_err(),
         });
         if reading.keep == Keep::Whole {
             self.kept.push(checked);

@@ -117,4 +117,11 @@ impl<'a> Source<'a> {
             _ => None,
         })
     }
+
+    pub(super) fn conflicts(&self) -> impl Iterator<Item = BlobHash> {
+        self.lengths.keys().filter_map(|name| match name {
+            Name::Conflict(hash) => Some(*hash),
+            _ => None,
+        })
+    }
 }

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Archive, Branch, Finding, LogBook, Severity, Stand, blob, bundles,
+    Archive, Branch, Finding, LogBook, Severity, Stand, blob, bundles, conflicts,
     finding::Notes,
     layout::Name,
     link::Scan,
@@ -25,7 +25,7 @@ use crate::{
     base::{BlobHash, Incarnation, MemberId, NetworkId, limit},
     feed::{Body, Checked, Evidence, Head},
     log::Keyring,
-    manifest::Chain,
+    manifest::{Chain, DoubleVote},
 };
 
 /// An archive whose manifest chain verifies.
@@ -106,12 +106,6 @@ impl<'a> Survey<'a> {
     #[must_use]
     pub fn label(&self, member: &MemberId) -> String {
         self.rules.label(member)
-    }
-
-    /// Whether the newest version says which of a member's histories in this incarnation stands.
-    #[must_use]
-    pub fn settles(&self, member: &MemberId, incarnation: Incarnation) -> bool {
-        self.rules.settles(member, incarnation)
     }
 
     /// What is wrong with names and manifests.
@@ -209,6 +203,21 @@ impl<'a> Survey<'a> {
         let mut notes = Notes::default();
         let evidence = bundles::read(&self.source, &self.rules, hash, &mut notes)?;
         Ok(evidence.ok_or_else(|| notes.into_findings()))
+    }
+
+    /// Every file of a contradicting manifest, by hash.
+    pub fn conflicts(&self) -> impl Iterator<Item = BlobHash> {
+        self.source.conflicts()
+    }
+
+    /// The double vote of this name, or why it proves none.
+    ///
+    /// # Errors
+    /// The medium.
+    pub fn conflict(&self, hash: BlobHash) -> io::Result<Result<DoubleVote, Vec<Finding>>> {
+        let mut notes = Notes::default();
+        let double = conflicts::read(&self.source, &self.rules, hash, &mut notes)?;
+        Ok(double.ok_or_else(|| notes.into_findings()))
     }
 
     /// The bytes that an author signed, if they are here and right.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    base::MemberId,
-    manifest::{Codec, Cut, LoraRule, Manifest, Member, MergeRule, Policy, Role},
+    base::{KeyHash, MemberId},
+    manifest::{Codec, Cut, Handover, KeyEvent, LoraRule, Manifest, Member, MergeRule, Policy, Role},
 };
 
 /// A policy, a name and a value at a time, in the order of its encoding. Values say their units.
@@ -84,6 +84,42 @@ pub fn cut(cut: &Cut) -> String {
     }
 }
 
+/// Up to where a member's records under its earlier keys stand.
+#[must_use]
+pub fn handover(handover: &Handover) -> String {
+    let Handover { member, incarnation, last } = handover;
+    match last {
+        Some((seq, id)) => format!(
+            "records of {member} under its earlier keys stand up to incarnation {incarnation}, seq {seq}, record {id}"
+        ),
+        None => format!("nothing of {member} under its earlier keys stands from incarnation {incarnation} on"),
+    }
+}
+
+/// What a version does to a member's key.
+#[must_use]
+pub fn key_event(event: &KeyEvent) -> String {
+    match event {
+        KeyEvent::Rotated { member, from, to } => {
+            format!("{member} rotated its key from {from} to {to}, to which it had committed")
+        }
+        KeyEvent::Rebound { member, from, to, committed: None } => {
+            format!("governors gave {member} the key {to} in the place of {from}; it had committed to none")
+        }
+        KeyEvent::Rebound { member, from, to, committed: Some(hash) } => {
+            format!("governors gave {member} the key {to} in the place of {from}; it had committed to {hash}")
+        }
+        KeyEvent::Recommitted { member, from, to } => {
+            let (from, to) = (commitment(*from), commitment(*to));
+            format!("governors changed what the next key of {member} must be: {to}; before, {from}")
+        }
+    }
+}
+
+fn commitment(hash: Option<KeyHash>) -> String {
+    hash.map_or_else(|| "no commitment".to_owned(), |hash| format!("a key of hash {hash}"))
+}
+
 /// What `new` changes of `old`, a sentence each; empty if nothing but version and predecessor differ.
 #[must_use]
 pub fn changes(old: &Manifest, new: &Manifest) -> Vec<String> {
@@ -105,6 +141,9 @@ pub fn changes(old: &Manifest, new: &Manifest) -> Vec<String> {
             Some(before) if before != now => all.push(format!("cut moved: {}; before, {}", cut(now), cut(before))),
             Some(_) => {}
         }
+    }
+    for one in &new.handovers {
+        all.push(format!("handover: {}", handover(one)));
     }
     for gone in old.cuts.iter().filter(|before| new.cut(&before.member).is_none()) {
         all.push(format!("cut lifted: {}", cut(gone)));
@@ -138,7 +177,17 @@ fn members(old: &Manifest, new: &Manifest, all: &mut Vec<String>) {
             all.push(format!("{label} ({id}) is now {}; before, {}", role(member.role), role(was.role)));
         }
         if was.author_key != member.author_key {
-            all.push(format!("{label} ({id}) signs with key {}; before, {}", member.author_key, was.author_key));
+            let how = match was.next {
+                Some(next) if next == KeyHash::of(&member.author_key) => "to which it had committed",
+                Some(_) => "the governors' word alone, for it had committed to another",
+                None => "the governors' word alone, for it had committed to none",
+            };
+            let (now, before) = (member.author_key, was.author_key);
+            all.push(format!("{label} ({id}) signs with key {now}, {how}; before, {before}"));
+        }
+        if was.next != member.next {
+            let (now, before) = (commitment(member.next), commitment(was.next));
+            all.push(format!("{label} ({id}) goes on with {now} next; before, {before}"));
         }
         if was.transport != member.transport {
             let (now, before) = (member.transport.len(), was.transport.len());

@@ -82,6 +82,8 @@ id! {
     ManifestHash,
     /// The result of one merge: inputs and f32 view.
     MergeHash,
+    /// A member's commitment to its next author key: the derived hash of that key.
+    KeyHash,
 }
 
 /// A libp2p peer id, as its multihash bytes; at most 64 of them. This crate knows no libp2p.

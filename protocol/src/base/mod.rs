@@ -5,4 +5,4 @@ mod id;
 pub mod limit;
 
 pub use count::{Incarnation, Lamport, Millis, Round, Seq, UnixSeconds};
-pub use id::{BlobHash, IdError, ManifestHash, MemberId, MergeHash, NetworkId, RecordId, TransportId};
+pub use id::{BlobHash, IdError, KeyHash, ManifestHash, MemberId, MergeHash, NetworkId, RecordId, TransportId};

@@ -13,6 +13,8 @@ pub enum Context {
     ManifestHash,
     /// A member's first author key.
     MemberId,
+    /// A member's next author key.
+    NextKey,
     /// Inputs and result of a merge.
     Merge,
     /// The seed of a member's draw of peers.
@@ -32,6 +34,7 @@ impl Context {
             Self::NetworkId => "chorale v1 network id",
             Self::ManifestHash => "chorale v1 manifest hash",
             Self::MemberId => "chorale v1 member id",
+            Self::NextKey => "chorale v1 next key",
             Self::Merge => "chorale v1 merge",
             Self::Draw => "chorale v1 draw",
             Self::Start => "chorale v1 start",

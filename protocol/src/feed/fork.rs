@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Checked, EvidenceSpec, Refusal,
-    record::{Except, check_but},
+    record::{Except, behind_handover, check_but},
 };
 use crate::{
     base::{Incarnation, MemberId, Seq, limit},
@@ -14,7 +14,7 @@ use crate::{
         cbor::{self, Bounds},
         map::{Blob, numbers},
     },
-    manifest::Chain,
+    manifest::{Chain, Handover},
 };
 
 /// How the two records contradict each other.
@@ -91,6 +91,24 @@ impl Evidence {
     pub fn accused(&self) -> (MemberId, Incarnation, Seq) {
         let record = self.second.record();
         (record.member, record.incarnation, self.first.record().seq)
+    }
+
+    /// Whether the newest manifest says which of the two histories stands: by a cut, or because at least one of the two records
+    /// is under a key that was handed over in this incarnation or an earlier one.
+    #[must_use]
+    pub fn is_settled(&self, chain: &Chain) -> bool {
+        let (member, incarnation, _) = self.accused();
+        let cut = chain.current().cut(&member).is_some_and(|cut| cut.incarnation <= incarnation);
+        let oldest = self.first.record().manifest_version.min(self.second.record().manifest_version);
+        let handed = |(version, handover): &(u64, Handover)| handover.incarnation <= incarnation && oldest < *version;
+        cut || chain.handovers(&member).iter().any(handed)
+    }
+
+    /// Whether one of the two records lies behind a handover: whoever signed it had a key that was no longer the member's.
+    #[must_use]
+    pub fn is_behind_handover(&self, chain: &Chain) -> bool {
+        let behind = |checked: &Checked| behind_handover(checked.record().standpoint(), &checked.id(), chain).is_some();
+        behind(&self.first) || behind(&self.second)
     }
 
     /// Whether it is what a record of kind `evidence` says it is.

@@ -103,7 +103,8 @@ pub fn check_stored(bytes: Bytes, chain: &Chain) -> Result<Checked, Refusal> {
     check_but(bytes, chain, Except::Signature)
 }
 
-/// As [`check`] but for cuts: whether the author signed it as a participant, be it that it stands or not. For audits.
+/// As [`check`] but for cuts and handovers: whether the author signed it as a participant, be it that it stands or not. For
+/// audits.
 ///
 /// # Errors
 /// The first rule that it breaks.
@@ -154,9 +155,9 @@ pub(super) fn check_but(bytes: Bytes, chain: &Chain, except: Except) -> Result<C
     let Unkeyed { draft, key } = decode(&payload, kind)?;
     let (manifest, author) = author(&draft, &key, chain)?;
     let record = draft.with_key(author);
+    keeps_incarnation(&record, chain)?;
     if matches!(except, Except::Nothing | Except::Signature) {
-        let Record { member, incarnation, seq, .. } = record;
-        stands(chain, (member, incarnation, seq), || id_of(&payload))?;
+        stands(chain, record.standpoint(), || id_of(&payload))?;
     }
     rules::form(&record)?;
     rules::under(&record, manifest)?;
@@ -196,20 +197,56 @@ fn author<'a>(draft: &Draft, key: &[u8; 32], chain: &'a Chain) -> Result<(&'a Ma
     Ok((manifest, author.author_key))
 }
 
-/// The record in this place is not cut off by the newest manifest.
-pub(crate) fn stands(
-    chain: &Chain,
-    (member, incarnation, seq): (MemberId, Incarnation, Seq),
-    id: impl FnOnce() -> RecordId,
-) -> Result<(), Refusal> {
-    let stands = match chain.cut_of(&member, incarnation) {
-        Standing::Whole => return Ok(()),
-        Standing::UpTo(last, _) if seq < last => return Ok(()),
-        Standing::UpTo(last, wanted) if seq == last && wanted == id() => return Ok(()),
-        Standing::UpTo(last, wanted) => format!("up to seq {last}, record {wanted}"),
-        Standing::Nothing => "not at all".into(),
-    };
-    Err(Refusal::Cut { member, incarnation, seq, stands })
+/// A new key opens an incarnation of its own: those up to the handover are the earlier keys'.
+fn keeps_incarnation(record: &Record, chain: &Chain) -> Result<(), Refusal> {
+    let &Record { member, incarnation, manifest_version, .. } = record;
+    let before = chain.handovers(&member).iter().filter(|(version, _)| *version <= manifest_version);
+    match before.map(|(version, handover)| (handover.incarnation, *version)).max() {
+        Some((ended, version)) if incarnation <= ended => {
+            Err(Refusal::EarlierKeys { member, got: incarnation, ended, version })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where a record stands, and the manifest version that it names: what cuts and handovers go by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standpoint {
+    pub(crate) member: MemberId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) seq: Seq,
+    pub(crate) manifest_version: u64,
+}
+
+impl Record {
+    pub(crate) fn standpoint(&self) -> Standpoint {
+        let &Self { member, incarnation, seq, manifest_version, .. } = self;
+        Standpoint { member, incarnation, seq, manifest_version }
+    }
+}
+
+/// The record in this place is not cut off by the newest manifest, and does not lie behind a handover of its key.
+pub(crate) fn stands(chain: &Chain, at: Standpoint, id: impl FnOnce() -> RecordId) -> Result<(), Refusal> {
+    let Standpoint { member, incarnation, seq, .. } = at;
+    let stands = chain.cut_of(&member, incarnation);
+    if stands == Standing::Whole && chain.handovers(&member).is_empty() {
+        return Ok(());
+    }
+    let id = id();
+    if !stands.holds(seq, &id) {
+        return Err(Refusal::Cut { member, incarnation, seq, stands });
+    }
+    match behind_handover(at, &id, chain) {
+        Some((version, stands)) => Err(Refusal::HandedOver { member, incarnation, seq, version, stands }),
+        None => Ok(()),
+    }
+}
+
+/// The first handover that the record lies behind, by its version, and what stands of the feed by that.
+pub(super) fn behind_handover(at: Standpoint, id: &RecordId, chain: &Chain) -> Option<(u64, Standing)> {
+    let after = chain.handovers(&at.member).iter().filter(|(version, _)| *version > at.manifest_version);
+    let standing = after.map(|(version, handover)| (*version, handover.standing(at.incarnation)));
+    standing.into_iter().find(|(_, standing)| !standing.holds(at.seq, id))
 }
 
 /// Signs a record.

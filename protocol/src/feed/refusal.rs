@@ -3,6 +3,7 @@
 use crate::{
     base::{Incarnation, Lamport, ManifestHash, MemberId, NetworkId, RecordId, Seq, TransportId},
     code::{SignError, cbor::CborError},
+    manifest::Standing,
 };
 
 /// Whose fault a refusal is; decides gossip validation and scores.
@@ -92,7 +93,39 @@ pub enum Refusal {
         /** the record's place */
         seq: Seq,
         /** up to where they stand */
-        stands: String,
+        stands: Standing,
+    },
+    /// After the place at which the member's key was handed over, or another record at that place.
+    #[error(
+        "records of {member} under its keys before manifest version {version} stand {stands} in incarnation {incarnation}, by \
+         the handover; this is seq {seq}"
+    )]
+    HandedOver {
+        /** whose */
+        member: MemberId,
+        /** in which incarnation */
+        incarnation: Incarnation,
+        /** the record's place */
+        seq: Seq,
+        /** the version that brings the new key */
+        version: u64,
+        /** up to where they stand */
+        stands: Standing,
+    },
+    /// A record under a new key in an incarnation of the keys before.
+    #[error(
+        "incarnation {got} of {member}; since the handover in manifest version {version} its records are of incarnations above \
+         {ended}"
+    )]
+    EarlierKeys {
+        /** whose */
+        member: MemberId,
+        /** the record's */
+        got: Incarnation,
+        /** the last one of the keys before */
+        ended: Incarnation,
+        /** the version that brings the new key */
+        version: u64,
     },
     /// A field that breaks a rule.
     #[error("{field}: got {got}, wanted {wanted}")]
@@ -301,7 +334,8 @@ impl Refusal {
             Self::Stranger { .. } => "REC-005",
             Self::Role { .. } => "REC-006",
             Self::Key { .. } => "REC-007",
-            Self::Cut { .. } => "REC-008",
+            Self::Cut { .. } | Self::HandedOver { .. } => "REC-008",
+            Self::EarlierKeys { .. } => "REC-029",
             Self::OtherFeed { .. } => "FEED-001",
             Self::Clock { .. } => "FEED-002",
             Self::VersionFell { .. } => "FEED-003",
@@ -334,6 +368,7 @@ impl Refusal {
             | Self::Stranger { .. }
             | Self::Role { .. }
             | Self::Key { .. }
+            | Self::EarlierKeys { .. }
             | Self::NoContradiction { .. }
             | Self::Addresses { .. } => Blame::Sender,
             Self::Clock { .. } | Self::VersionFell { .. } | Self::Closed { .. } | Self::OtherAccused { .. } => {
@@ -345,6 +380,7 @@ impl Refusal {
             | Self::NotListed { .. }
             | Self::Transport { .. }
             | Self::Cut { .. }
+            | Self::HandedOver { .. }
             | Self::OtherFeed { .. }
             | Self::Unproved { .. } => Blame::Nobody,
         }

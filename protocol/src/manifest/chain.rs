@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Cut, Manifest, ManifestError, Member, SignedManifest, signed::Unverified};
+use super::{
+    Cut, Handover, KeyEvent, Manifest, ManifestError, Member, Role, SignedManifest,
+    keys::{Keys, events},
+    signed::Unverified,
+};
 use crate::{
     base::{Incarnation, ManifestHash, MemberId, NetworkId, RecordId, Seq, TransportId},
     code::{Context, PublicKey, derive},
@@ -16,6 +20,7 @@ pub struct Chain {
     network: NetworkId,
     versions: Vec<Arc<Version>>,
     newest: Arc<Version>,
+    keys: Keys,
 }
 
 #[derive(Debug)]
@@ -25,9 +30,11 @@ struct Version {
     bytes: Bytes,
     /// The place in the member list of each transport id's owner.
     transports: BTreeMap<TransportId, usize>,
+    /// What it does to author keys.
+    events: Vec<KeyEvent>,
 }
 
-/// What of one feed stands, by the cuts of the newest manifest.
+/// What of one feed stands, by a cut or a handover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// All of it.
@@ -38,13 +45,44 @@ pub enum Standing {
     Nothing,
 }
 
+impl Standing {
+    /// What stands of the feed of `incarnation` if all ends `at` a place.
+    pub(super) fn of(at: (Incarnation, Option<(Seq, RecordId)>), incarnation: Incarnation) -> Self {
+        match incarnation.cmp(&at.0) {
+            std::cmp::Ordering::Less => Self::Whole,
+            std::cmp::Ordering::Greater => Self::Nothing,
+            std::cmp::Ordering::Equal => at.1.map_or(Self::Nothing, |(seq, id)| Self::UpTo(seq, id)),
+        }
+    }
+
+    /// Whether the record `id` in this place is among what stands.
+    #[must_use]
+    pub fn holds(&self, seq: Seq, id: &RecordId) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::UpTo(last, head) => seq < *last || (seq == *last && id == head),
+            Self::Nothing => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Whole => f.write_str("whole"),
+            Self::UpTo(seq, id) => write!(f, "up to seq {seq}, record {id}"),
+            Self::Nothing => f.write_str("not at all"),
+        }
+    }
+}
+
 impl Version {
-    fn new(signed: SignedManifest, bytes: Bytes) -> Arc<Self> {
+    fn new(signed: SignedManifest, bytes: Bytes, events: Vec<KeyEvent>) -> Arc<Self> {
         let hash = signed.hash();
         let members = signed.manifest.members.iter().enumerate();
         let transports =
             members.flat_map(|(place, member)| member.transport.iter().map(move |peer| (peer.clone(), place)));
-        Arc::new(Self { hash, bytes, transports: transports.collect(), manifest: signed.manifest })
+        Arc::new(Self { hash, bytes, transports: transports.collect(), events, manifest: signed.manifest })
     }
 }
 
@@ -68,8 +106,10 @@ impl Chain {
         enough("the genesis'", signed.votes.len(), governors.len() as u64)?;
         members.iter().try_for_each(own_id)?;
         let network = NetworkId(derive(Context::NetworkId, &[&signed.payload]));
-        let newest = Version::new(signed, bytes);
-        Ok(Self { network, versions: vec![newest.clone()], newest })
+        let mut keys = Keys::default();
+        keys.note(&signed.manifest);
+        let newest = Version::new(signed, bytes, Vec::new());
+        Ok(Self { network, versions: vec![newest.clone()], newest, keys })
     }
 
     /// Adds the next version.
@@ -89,8 +129,9 @@ impl Chain {
         no_strangers(&signed, |key| governs(old, key) || governs(new, key))?;
         let got = signed.votes.iter().filter(|(key, _)| governs(new, key)).count();
         enough("the new version's", got, new.threshold)?;
-        self.may_follow(old, new)?;
-        let newest = Version::new(signed, bytes);
+        let changed = self.may_follow(old, new)?;
+        self.keys.note(new);
+        let newest = Version::new(signed, bytes, changed);
         self.versions.push(newest.clone());
         self.newest = newest;
         Ok(())
@@ -116,8 +157,8 @@ impl Chain {
         Ok(())
     }
 
-    /// What a version may not change of the one before.
-    fn may_follow(&self, old: &Manifest, new: &Manifest) -> Result<(), ManifestError> {
+    /// What a version may not change of the one before; gives what it does to author keys.
+    fn may_follow(&self, old: &Manifest, new: &Manifest) -> Result<Vec<KeyEvent>, ManifestError> {
         let (from, to) = (&old.policy, &new.policy);
         let frozen = [
             (from.base_model == to.base_model, "the base model"),
@@ -130,8 +171,8 @@ impl Chain {
             return Err(ManifestError::Frozen { what });
         }
         // A member keeps its id when its key changes; an id that was never there is that of its first key.
-        let known = |id: &MemberId| self.versions.iter().any(|version| version.manifest.member(id).is_some());
-        new.members.iter().filter(|member| !known(&member.id)).try_for_each(own_id)?;
+        new.members.iter().filter(|member| self.entry(&member.id).is_none()).try_for_each(own_id)?;
+        self.keys.unused(new, |id| self.entry(id))?;
         let place = |cut: &Cut| (cut.incarnation, cut.last.map(|(seq, _)| seq));
         for cut in &old.cuts {
             let kept = new.cut(&cut.member).is_some_and(|now| now == cut || place(now) < place(cut));
@@ -139,7 +180,18 @@ impl Chain {
                 return Err(ManifestError::Uncut { member: cut.member });
             }
         }
-        Ok(())
+        let changes = events(new, |id| self.entry(id))?;
+        let publishes = |manifest: &Manifest, id| manifest.member(id).is_some_and(|entry| entry.role == Role::Member);
+        let mut gone = old.members.iter().filter(|member| member.role == Role::Member && !publishes(new, &member.id));
+        match gone.find(|member| new.cut(&member.id).is_none()) {
+            Some(member) => Err(ManifestError::Dropped { member: member.id }),
+            None => Ok(changes),
+        }
+    }
+
+    /// A participant as the newest version that names it says.
+    fn entry(&self, id: &MemberId) -> Option<&Member> {
+        self.at(self.keys.named_by(id)?)?.0.member(id)
     }
 
     /// The network's id.
@@ -189,12 +241,33 @@ impl Chain {
     /// What stands of a member's feed, by the newest version.
     #[must_use]
     pub fn cut_of(&self, member: &MemberId, incarnation: Incarnation) -> Standing {
-        let Some(cut) = self.current().cut(member) else { return Standing::Whole };
-        match incarnation.cmp(&cut.incarnation) {
-            std::cmp::Ordering::Less => Standing::Whole,
-            std::cmp::Ordering::Greater => Standing::Nothing,
-            std::cmp::Ordering::Equal => cut.last.map_or(Standing::Nothing, |(seq, id)| Standing::UpTo(seq, id)),
-        }
+        let cut = self.current().cut(member);
+        cut.map_or(Standing::Whole, |cut| Standing::of((cut.incarnation, cut.last), incarnation))
+    }
+
+    /// Where a member's author key changed: each handover with the version that brings it, ascending.
+    #[must_use]
+    pub fn handovers(&self, member: &MemberId) -> &[(u64, Handover)] {
+        self.keys.handovers(member)
+    }
+
+    /// Whether any member's author key ever changed.
+    #[must_use]
+    pub fn has_handovers(&self) -> bool {
+        self.keys.any_handover()
+    }
+
+    /// What a version does to author keys: rotations, and what governors decided alone. Empty for one that is not held.
+    #[must_use]
+    pub fn key_events(&self, version: u64) -> &[KeyEvent] {
+        let version = usize::try_from(version).ok().and_then(|version| self.versions.get(version));
+        version.map_or(&[], |version| &version.events)
+    }
+
+    /// A version's signed bytes.
+    #[must_use]
+    pub fn signed_at(&self, version: u64) -> Option<&Bytes> {
+        self.versions.get(usize::try_from(version).ok()?).map(|version| &version.bytes)
     }
 }
 

@@ -73,6 +73,30 @@ pub enum ManifestError {
         /** whose */
         member: MemberId,
     },
+    /// A handover that is missing, superfluous or out of order.
+    #[error("handover of {member}: {why}")]
+    Handover {
+        /** whose */
+        member: MemberId,
+        /** the rule */
+        why: &'static str,
+    },
+    /// A member that published is dropped, or may publish no more, without a word on what stands.
+    #[error("{member} publishes no more: a cut must say up to where its records stand")]
+    Dropped {
+        /** whose */
+        member: MemberId,
+    },
+    /// An author key of the past.
+    #[error("author key {key} of {member} was in use before: {why}")]
+    UsedKey {
+        /** whose it is now */
+        member: MemberId,
+        /** hexadecimal */
+        key: String,
+        /** the rule */
+        why: &'static str,
+    },
     /// A policy value is out of range.
     #[error("policy: {why}")]
     Policy {
@@ -199,6 +223,9 @@ impl ManifestError {
             Self::Conflict { .. } => "MAN-018",
             Self::Ahead { .. } => "MAN-019",
             Self::Prev { .. } => "MAN-020",
+            Self::Handover { .. } => "MAN-021",
+            Self::Dropped { .. } => "MAN-022",
+            Self::UsedKey { .. } => "MAN-023",
         }
     }
 

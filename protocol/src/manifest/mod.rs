@@ -1,20 +1,24 @@
 //! The network: who may take part, under which rules, and how both change.
 
 mod chain;
+mod double_vote;
 mod error;
+mod keys;
 mod policy;
 mod rules;
 mod signed;
 mod wire;
 
 pub use chain::{Chain, Standing};
+pub use double_vote::{DoubleVote, DoubleVoteError};
 pub use error::ManifestError;
+pub use keys::KeyEvent;
 pub use policy::{AdapterSpec, Codec, Factor, LoraRule, MergeRule, Phase, Policy, Steps, TensorSpec};
 pub(crate) use rules::is_label;
 pub use signed::SignedManifest;
 
 use crate::{
-    base::{Incarnation, ManifestHash, MemberId, NetworkId, RecordId, Seq, TransportId},
+    base::{Incarnation, KeyHash, ManifestHash, MemberId, NetworkId, RecordId, Seq, TransportId},
     code::PublicKey,
 };
 
@@ -37,6 +41,8 @@ pub struct Manifest {
     pub cuts: Vec<Cut>,
     /// What all must share.
     pub policy: Policy,
+    /// Of each member whose author key is another one than before, where the old key's records end; strictly ascending by member.
+    pub handovers: Vec<Handover>,
 }
 
 impl Manifest {
@@ -68,6 +74,8 @@ pub struct Member {
     pub transport: Vec<TransportId>,
     /// What it may do.
     pub role: Role,
+    /// Its commitment to the author key that is to follow this one, if it made one.
+    pub next: Option<KeyHash>,
 }
 
 /// What a participant may do.
@@ -90,4 +98,24 @@ pub struct Cut {
     pub incarnation: Incarnation,
     /// The last sequence number that stands; `None` if nothing of this incarnation does.
     pub last: Option<(Seq, RecordId)>,
+}
+
+/// "Records under this member's earlier keys stand up to and including this one; those under its new key are of later
+/// incarnations." A fact of the version that brings the new key; later versions do not repeat it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handover {
+    /// Whose key changes.
+    pub member: MemberId,
+    /// The incarnation in which the earlier keys end.
+    pub incarnation: Incarnation,
+    /// The last sequence number that stands; `None` if nothing of this incarnation does.
+    pub last: Option<(Seq, RecordId)>,
+}
+
+impl Handover {
+    /// What stands of the member's feed of this incarnation, of those records that name versions before this one.
+    #[must_use]
+    pub fn standing(&self, incarnation: Incarnation) -> Standing {
+        Standing::of((self.incarnation, self.last), incarnation)
+    }
 }

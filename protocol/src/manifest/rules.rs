@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{AdapterSpec, Factor, LoraRule, Manifest, ManifestError, Member, Policy, TensorSpec};
 use crate::{
-    base::{MemberId, limit},
+    base::{KeyHash, MemberId, limit},
     code::{Context, PublicKey, derive},
 };
 
@@ -20,6 +20,14 @@ impl MemberId {
     #[must_use]
     pub fn of(key: &PublicKey) -> Self {
         Self(derive(Context::MemberId, &[&key.to_bytes()]))
+    }
+}
+
+impl KeyHash {
+    /// The commitment to `key` as a member's next author key.
+    #[must_use]
+    pub fn of(key: &PublicKey) -> Self {
+        Self(derive(Context::NextKey, &[&key.to_bytes()]))
     }
 }
 
@@ -42,7 +50,19 @@ impl Manifest {
         if self.cuts.len() > 2 * limit::MEMBERS {
             return Err(ManifestError::Cuts { why: "more than 8192" });
         }
+        self.handovers_fit()?;
         self.policy.check()
+    }
+
+    /// Handovers are in order, and of members; a genesis changes no key.
+    fn handovers_fit(&self) -> Result<(), ManifestError> {
+        let refuse = |member, why| Err(ManifestError::Handover { member, why });
+        if let Some(pair) = self.handovers.windows(2).find(|pair| pair[0].member >= pair[1].member) {
+            return refuse(pair[1].member, "handovers strictly ascend by member");
+        }
+        let stranger =
+            self.handovers.iter().find(|handover| self.version == 0 || self.member(&handover.member).is_none());
+        stranger.map_or(Ok(()), |handover| refuse(handover.member, "no key of this member changes"))
     }
 }
 

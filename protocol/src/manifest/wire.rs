@@ -1,19 +1,19 @@
 //! The encoding of a manifest: a map with the keys 0 v (1) · 1 net · 2 version · 3 prev · 4 governors · 5 threshold ·
-//! 6 members · 7 cuts · 8 policy, where 1 and 3 are absent in the genesis.
+//! 6 members · 7 cuts · 8 policy · 9 handovers, where 1 and 3 are absent in the genesis, and 9 if there are none.
 //!
-//! Member: 0 id · 1 label · 2 author key · 3 transport ids · 4 role. Cut: 0 member · 1 incarnation · 2 `[seq, id]`, absent if
-//! nothing of the incarnation stands. Policy: 0 base model · 1 adapter · 2 LoRA rule · 3 merge rule · 4 momentum · 5 ages ·
+//! Member: 0 id · 1 label · 2 author key · 3 transport ids · 4 role · 5 next key's hash, optional. Cut and handover: 0 member ·
+//! 1 incarnation · 2 `[seq, id]`, absent if nothing of the incarnation stands. Policy: 0 base model · 1 adapter · 2 LoRA rule · 3 merge rule · 4 momentum · 5 ages ·
 //! 6 draw · 7 norm bound · 8 reach · 9 codec · 10 rounds · 11 steps · 12 round ms · 13 checkpoint every · 14 keep rounds.
 //! Adapter: 0 rank · 1 alpha · 2 seed · 3 start · 4 tensors. Tensor: 0 name · 1 factor · 2 rows · 3 columns. LoRA rule:
 //! 0 kind (0 both, 1 alternate, 2 FFA) · 1 period, with alternate only. Steps: 0 min · 1 max.
 
 use super::{
-    AdapterSpec, Codec, Cut, Factor, LoraRule, Manifest, ManifestError, Member, MergeRule, Phase, Policy, Role, Steps,
-    TensorSpec,
+    AdapterSpec, Codec, Cut, Factor, Handover, LoraRule, Manifest, ManifestError, Member, MergeRule, Phase, Policy,
+    Role, Steps, TensorSpec,
     rules::{governors_fit, members_fit},
 };
 use crate::{
-    base::{ManifestHash, MemberId, NetworkId, TransportId},
+    base::{KeyHash, ManifestHash, MemberId, NetworkId, TransportId},
     code::{
         PublicKey,
         cbor::{self, Bounds, CborError},
@@ -35,7 +35,11 @@ pub(super) struct Draft {
     members: Vec<DraftMember>,
     cuts: Vec<Cut>,
     policy: Policy,
+    handovers: Option<Handovers>,
 }
+
+/// A list that is left out where it would be empty: one encoding.
+struct Handovers(Vec<Handover>);
 
 struct DraftMember {
     id: MemberId,
@@ -43,13 +47,16 @@ struct DraftMember {
     author_key: [u8; 32],
     transport: Vec<TransportId>,
     role: Role,
+    next: Option<KeyHash>,
 }
 
 map! { Draft {
     [0 v] [1 network ?] [2 version] [3 prev ?] [4 governors] [5 threshold] [6 members] [7 cuts] [8 policy]
+    [9 handovers ?]
 } }
-map! { DraftMember { [0 id] [1 label] [2 author_key raw] [3 transport] [4 role] } }
+map! { DraftMember { [0 id] [1 label] [2 author_key raw] [3 transport] [4 role] [5 next ?] } }
 map! { Cut { [0 member] [1 incarnation] [2 last ?] } }
+map! { Handover { [0 member] [1 incarnation] [2 last ?] } }
 map! { Policy {
     [0 base_model raw] [1 adapter] [2 lora_rule] [3 merge] [4 momentum] [5 ages] [6 draw] [7 norm_bound] [8 reach]
     [9 codec] [10 rounds] [11 steps] [12 round_ms] [13 checkpoint_every] [14 keep_rounds]
@@ -68,6 +75,19 @@ numbers! { Codec { Bfp16 = 0, Bfp8 = 1 } }
 struct DraftRule {
     kind: u64,
     period: Option<u64>,
+}
+
+impl serde::Serialize for Handovers {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Handovers {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let list = Vec::deserialize(deserializer)?;
+        if list.is_empty() { Err(serde::de::Error::custom("no handovers are no list")) } else { Ok(Self(list)) }
+    }
 }
 
 impl serde::Serialize for LoraRule {
@@ -111,12 +131,13 @@ impl Draft {
             |key: [u8; 32]| PublicKey::admit(&key).map_err(|why| ManifestError::Key { key: hex::encode(key), why });
         let governors = self.governors.into_iter().map(|key| admit(key.0)).collect::<Result<_, _>>()?;
         let member = |draft: DraftMember| {
-            let DraftMember { id, label, author_key, transport, role } = draft;
-            Ok(Member { id, label, author_key: admit(author_key)?, transport, role })
+            let DraftMember { id, label, author_key, transport, role, next } = draft;
+            Ok(Member { id, label, author_key: admit(author_key)?, transport, role, next })
         };
         let members = self.members.into_iter().map(member).collect::<Result<_, ManifestError>>()?;
-        let Self { v: _, network, version, prev, threshold, cuts, policy, .. } = self;
-        Ok(Manifest { network, version, prev, governors, threshold, members, cuts, policy })
+        let Self { v: _, network, version, prev, threshold, cuts, policy, handovers, .. } = self;
+        let handovers = handovers.map(|list| list.0).unwrap_or_default();
+        Ok(Manifest { network, version, prev, governors, threshold, members, cuts, policy, handovers })
     }
 }
 
@@ -130,6 +151,7 @@ impl Manifest {
             author_key: member.author_key.to_bytes(),
             transport: member.transport.clone(),
             role: member.role,
+            next: member.next,
         };
         cbor::encode(&Draft {
             v: VERSION,
@@ -141,6 +163,7 @@ impl Manifest {
             members: self.members.iter().map(member).collect(),
             cuts: self.cuts.clone(),
             policy: self.policy.clone(),
+            handovers: Some(self.handovers.clone()).filter(|list| !list.is_empty()).map(Handovers),
         })
     }
 

@@ -5,6 +5,7 @@ mod deviations;
 mod heads;
 mod honest;
 mod incomplete;
+mod keys;
 mod ledger;
 mod logs;
 mod mutants;

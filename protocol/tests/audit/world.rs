@@ -8,12 +8,12 @@ use chorale_protocol::{
     adapter::{Layout, Payload, f32_view, publish},
     admit,
     audit::{ArchiveBuilder, MemoryArchive, Options, Report, replay},
-    base::{MemberId, RecordId},
+    base::{KeyHash, MemberId, RecordId},
     code::blob_hash,
     draw,
     feed::{Body, Checked, Close, Record, Skip, SkipReason, Spec, Update, sign},
     fixture::{self, Author},
-    manifest::{Chain, Policy},
+    manifest::{Chain, Handover, Policy},
     merge::{Merged, Plan, State, Voice, perform, weight},
 };
 
@@ -213,7 +213,7 @@ impl World {
     pub fn fork(&self, who: usize, first: &Checked) -> Checked {
         let mut record = first.record().clone();
         record.claimed_time.0 += 60;
-        sign(record, &fixture::author(self.authors[who].n)).unwrap()
+        sign(record, &fixture::author(self.authors[who].key)).unwrap()
     }
 
     pub fn keep(&mut self, checked: &Checked) {
@@ -227,6 +227,29 @@ impl World {
         change(&mut next);
         self.chain.extend(fixture::signed(next, &[0])).unwrap();
         self.builder.manifests(self.chain.signed());
+    }
+
+    /// A version in which the member signs with key number `key`, and what it signed before stands up to its newest record.
+    pub fn rotate(&mut self, who: usize, key: u64) {
+        let member = self.authors[who].id;
+        let head = self.records.iter().rfind(|record| record.record().member == member).unwrap();
+        let (incarnation, seq) = (head.record().incarnation, head.record().seq);
+        let last = Some((seq, head.id()));
+        self.amend(|manifest| {
+            let entry = manifest.members.iter_mut().find(|entry| entry.id == member).unwrap();
+            (entry.author_key, entry.next) = (fixture::author(key).public(), None);
+            manifest.handovers.push(Handover { member, incarnation, last });
+        });
+        self.authors[who].hand_over(key);
+    }
+
+    /// A commitment of a member to key number `key`.
+    pub fn commit(&mut self, who: usize, key: Option<u64>) {
+        let member = self.authors[who].id;
+        self.amend(|manifest| {
+            let entry = manifest.members.iter_mut().find(|entry| entry.id == member).unwrap();
+            entry.next = key.map(|key| KeyHash::of(&fixture::author(key).public()));
+        });
     }
 
     pub fn record(&self, id: &RecordId) -> Checked {

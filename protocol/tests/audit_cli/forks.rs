@@ -131,3 +131,32 @@ fn a_bundle_under_a_manifest_version_that_is_not_here_exits_with_3_until_it_is()
     assert_eq!(run(&["evidence", "verify", &bundle, "--genesis", &genesis]).0, Some(3));
     assert_eq!(run(&["evidence", "verify", &bundle, "--genesis", &genesis, "--manifest", &next]).0, Some(0));
 }
+
+#[test]
+fn a_double_vote_is_shown_and_proof_by_itself() {
+    let mut world = World::play(3, 1, fixture::policy(), SEED);
+    let mut other = fixture::next(&world.chain);
+    other.policy.draw = 1;
+    let other = fixture::signed(other, &[0]);
+    world.amend(|manifest| manifest.policy.draw = 2);
+    world.builder.conflict(other.clone());
+    let key = fixture::governor(0).public().to_string();
+    let stage = Stage::of(world, |_, _| {});
+    let (code, shown) = stage.both(&["forks"], &[]);
+    assert_eq!(code, Some(1));
+    assert!(shown.contains("DOUBLE VOTE on manifest version 1") && shown.contains(&key), "{shown}");
+    let (code, shown) = stage.both(&["forks"], &["--json"]);
+    assert_eq!(
+        (code, last(&shown)["double_votes"].as_u64(), last(&shown)["forks"].as_u64()),
+        (Some(1), Some(1), Some(0))
+    );
+    let file = stage.path("conflict");
+    fs::write(&file, &other).unwrap();
+    let (code, output) = run(&["evidence", "verify", &file, "--archive", &stage.folder]);
+    assert_eq!(code, Some(0));
+    assert!(text(&output.stdout).contains("is proof") && text(&output.stdout).contains(&key));
+    let (genesis, next) = (format!("{}/genesis", stage.folder), format!("{}/manifests/000001", stage.folder));
+    assert_eq!(run(&["evidence", "verify", &file, "--genesis", &genesis]).0, Some(3), "there is no version 1 yet");
+    assert_eq!(run(&["evidence", "verify", &file, "--genesis", &genesis, "--manifest", &next]).0, Some(0));
+    assert_eq!(run(&["evidence", "verify", &next, "--archive", &stage.folder]).0, Some(1), "the one in force");
+}

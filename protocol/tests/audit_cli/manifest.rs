@@ -91,3 +91,32 @@ fn two_versions_are_compared_in_words() {
     assert_eq!(run(&["manifest", "diff", &genesis]).0, Some(2), "one version alone");
     assert_eq!(stage.both(&["manifest", "diff"], &["--json"]).1.lines().count(), 3);
 }
+
+#[test]
+fn keys_over_time_are_shown_compared_and_named() {
+    let mut world = World::play(3, 1, fixture::policy(), SEED);
+    world.commit(0, Some(70));
+    world.rotate(0, 70);
+    world.rotate(1, 71);
+    let (label, key) = ("silo-0 (", fixture::author(70).public().to_string());
+    let stage = Stage::of(world, |_, _| {});
+    let (_, shown) = stage.both(&["manifest", "show"], &["--version", "1"]);
+    assert!(shown.contains("Next key of silo-0: of hash"), "{shown}");
+    let (_, shown) = stage.both(&["manifest", "show"], &["--version", "2"]);
+    assert!(shown.contains("Handover: records of") && shown.contains(&key), "{shown}");
+    let (_, shown) = stage.both(&["manifest", "show"], &["--version", "2", "--json"]);
+    let value: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((value["handovers"][0]["seq"].as_u64(), value["handovers"][1].is_null()), (Some(0), true));
+    let (_, shown) = stage.both(&["manifest", "diff"], &["--old", "1", "--new", "2"]);
+    assert!(
+        shown.contains(label) && shown.contains("to which it had committed") && shown.contains("handover: "),
+        "{shown}"
+    );
+    let (code, shown) = stage.both(&["manifest", "verify"], &[]);
+    assert_eq!(code, Some(0));
+    for wanted in
+        ["version 1: governors changed", "version 2: ", "rotated its key", "version 3: governors gave", "KEY-001"]
+    {
+        assert!(shown.contains(wanted), "{wanted}: {shown}");
+    }
+}

@@ -1,9 +1,10 @@
 //! Notes, checkpoints, cosignatures.
 
 use chorale_protocol::{
+    base::Incarnation,
     fixture,
     log::{COSIGN_TIME_MAX, Checkpoint, NOTE_BYTES, Note, NoteSignature, SIGNATURES, TreeHash, cosign, sign, verify},
-    manifest::Chain,
+    manifest::{Chain, Handover},
 };
 
 use crate::{checkpoint, note, origin, tree, world};
@@ -45,6 +46,8 @@ fn the_owner_and_a_second_key_of_a_cosigner_do_not_count_twice() {
     let id = fixture::member(1).id;
     let place = next.members.iter().position(|member| member.id == id).unwrap();
     next.members[place].author_key = fixture::author(77).public();
+    let nothing = Handover { member: id, incarnation: Incarnation(0), last: None };
+    next.handovers = vec![nothing];
     let mut chain = chain;
     chain.extend(fixture::signed(next, &[0])).unwrap();
     let keyring = chorale_protocol::log::Keyring::new(&chain);

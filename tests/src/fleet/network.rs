@@ -76,6 +76,7 @@ impl Network {
             members: members(&shape, shape.members),
             cuts: Vec::new(),
             policy: policy(&shape, trainer),
+            handovers: Vec::new(),
         };
         let mut genesis = SignedManifest::new(manifest).expect("a genesis within bounds");
         for index in 0..shape.members {
@@ -194,6 +195,7 @@ fn members(shape: &Shape, count: usize) -> Vec<ManifestMember> {
             author_key: author(shape, index).public(),
             transport: vec![TransportId(identity(shape, index).public().to_peer_id().to_bytes())],
             role: Role::Member,
+            next: None,
         })
         .collect();
     members.sort_by_key(|member| member.id);

@@ -82,8 +82,16 @@ pub(crate) fn unsigned(plan: Plan) -> Result<SignedManifest> {
     governors.sort();
     governors.dedup();
     let threshold = plan.threshold.unwrap_or(governors.len() as u64 / 2 + 1);
-    let policy = plan.policy;
-    let manifest =
-        Manifest { network: None, version: 0, prev: None, governors, threshold, members, cuts: Vec::new(), policy };
+    let manifest = Manifest {
+        network: None,
+        version: 0,
+        prev: None,
+        governors,
+        threshold,
+        members,
+        cuts: Vec::new(),
+        policy: plan.policy,
+        handovers: Vec::new(),
+    };
     Ok(SignedManifest::new(manifest)?)
 }

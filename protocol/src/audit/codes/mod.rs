@@ -112,8 +112,8 @@ const FEEDS: &[Code] = &[
     code(
         "INC-001",
         Warning,
-        "A member opened a new feed: it says that it lost its state, for example to a restored backup.",
-        "Ask the member whether that is so. Work that it did not publish before is lost.",
+        "A member opened a new feed: under a new key, or because it lost its state, for example to a restored backup.",
+        "Without a handover before it, ask the member whether that is so. Work that it did not publish before is lost.",
     ),
     code(
         "INC-002",
@@ -130,7 +130,7 @@ const FEEDS: &[Code] = &[
     code(
         "CUT-001",
         Warning,
-        "A record lies beyond the point up to which the manifest lets its author's records stand. It counts no longer.",
+        "A record lies beyond the point up to which a cut, or the handover of its key, lets its author's records stand. It counts no longer.",
         "Nothing: governors settled it.",
     ),
     code(
@@ -251,8 +251,10 @@ mod tests {
             include_str!("../../code/sign.rs"),
             include_str!("../../code/walk.rs"),
             include_str!("../../feed/refusal.rs"),
+            include_str!("../../manifest/double_vote.rs"),
             include_str!("../../manifest/error.rs"),
             include_str!("../blob.rs"),
+            include_str!("../conflicts.rs"),
             include_str!("../bundles.rs"),
             include_str!("../drawn.rs"),
             include_str!("../remerge.rs"),

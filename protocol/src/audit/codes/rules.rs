@@ -1,10 +1,11 @@
 //! The codes of the rules that records, manifests and payloads are checked by, here and in every node.
 
 use super::{ASK_AGAIN, ASK_AUTHOR, Code, FULLER, code};
-use crate::audit::Severity::{Failure, Incomplete};
+use crate::audit::Severity::{Failure, Incomplete, Warning};
 
 const UPDATE: &str = "Audit with a newer version of this program.";
 const FORM: &str = "No honest program writes this. Ask another member for an archive, and ask who made this one.";
+const COMPARE: &str = "Ask the member, by another way than this archive, whether the key is its own.";
 const GOVERNORS: &str = "Ask the governors: every honest node refuses this version.";
 
 /// Of signatures and strict encoding.
@@ -76,6 +77,12 @@ pub(super) const RECORDS: &[Code] = &[
     code("REC-026", Failure, "A privacy claim that makes no sense.", ASK_AUTHOR),
     code("REC-027", Failure, "A checkpoint of a length that no blob has.", ASK_AUTHOR),
     code("REC-028", Failure, "More new beginnings of a feed than a member has.", ASK_AUTHOR),
+    code(
+        "REC-029",
+        Failure,
+        "A record under a new key in an incarnation that the handover left to the keys before.",
+        ASK_AUTHOR,
+    ),
     code("FEED-001", Failure, "A record of another feed.", ASK_AGAIN),
     code("FEED-002", Failure, "A clock that stands still or goes back.", ASK_AUTHOR),
     code("FEED-003", Failure, "A feed that goes back to an older manifest version.", ASK_AUTHOR),
@@ -134,4 +141,27 @@ pub(super) const MANIFESTS: &[Code] = &[
     ),
     code("MAN-019", Failure, "A manifest version in the place of another.", ASK_AGAIN),
     code("MAN-020", Failure, "A manifest that names another predecessor.", GOVERNORS),
+    code("MAN-021", Failure, "A handover that is missing, superfluous or out of order.", GOVERNORS),
+    code("MAN-022", Failure, "A member that may publish no more, without a cut.", GOVERNORS),
+    code("MAN-023", Failure, "An author key that another member used, or that its own member had given up.", GOVERNORS),
+    code("KEY-001", Warning, "The governors gave this member a key that it had not committed to.", COMPARE),
+    code("KEY-002", Warning, "The governors changed what a member's next key must be, while its key stayed.", COMPARE),
+    code(
+        "GOV-001",
+        Failure,
+        "A governor voted for two different manifests of one version. No member is to blame.",
+        "Show both to the other governors: they can replace the one that voted twice. Compare archives of several members.",
+    ),
+    code(
+        "GOV-002",
+        Failure,
+        "A file of contradicting manifests shows no double vote.",
+        "It accuses nobody. Ask the member that handed out the archive where it came from.",
+    ),
+    code(
+        "GOV-003",
+        Warning,
+        "A governor voted for two different manifests of one version; the newest version no longer lets that key govern.",
+        "Nothing: the other governors settled it.",
+    ),
 ];

@@ -1,12 +1,14 @@
-//! `evidence verify`: one bundle by itself, against the manifests that say whose key is whose.
+//! `evidence verify`: one bundle, or one manifest that contradicts another, by itself, against the manifests that say whose
+//! key is whose.
 
 use std::{fmt::Write, path::Path};
 
 use anyhow::anyhow;
+use bytes::Bytes;
 use chorale_protocol::{
     base::{MemberId, limit},
     feed::{Evidence, Refusal},
-    manifest::Chain,
+    manifest::{Chain, DoubleVote, DoubleVoteError},
 };
 use serde_json::json;
 
@@ -20,7 +22,11 @@ use crate::{
 
 pub(crate) fn verify(args: &EvidenceVerify) -> Result<Exit, Trouble> {
     let chain = chain::of(&args.pin, args.archive.as_deref(), &args.manifest)?;
-    let bytes = file::read(&args.file, limit::EVIDENCE_BYTES as u64).or_io()?;
+    let bytes = file::read(&args.file, limit::MANIFEST_BYTES as u64).or_io()?;
+    // A bundle is an array of three, a signed manifest one of two.
+    if bytes.first() == Some(&0x82) {
+        return double_vote(&bytes.into(), &chain, args);
+    }
     match Evidence::parse(&bytes, &chain) {
         Ok(evidence) => {
             let label = label(&chain, &evidence.accused().0);
@@ -36,6 +42,26 @@ pub(crate) fn verify(args: &EvidenceVerify) -> Result<Exit, Trouble> {
             Err(Trouble { exit, error: anyhow!("it proves nothing: {}: {refusal}", refusal.code()) })
         }
     }
+}
+
+fn double_vote(bytes: &Bytes, chain: &Chain, args: &EvidenceVerify) -> Result<Exit, Trouble> {
+    let double = DoubleVote::check(bytes, chain).map_err(|error| {
+        let exit = if let DoubleVoteError::NotHeld { .. } = error { Exit::Incomplete } else { Exit::Failed };
+        Trouble { exit, error: anyhow!("it proves nothing: {}: {error}", error.code()) }
+    })?;
+    let text = if args.json {
+        json::lines([forks::double_vote(&double)].into_iter())
+    } else {
+        format!(
+            "{} is proof.\n\nDOUBLE VOTE on manifest version {}\n{}\
+             Proves that each of these governors voted for both. No honest governor does. It accuses no member.\n",
+            escape(&args.file.display().to_string()),
+            double.version,
+            forks::votes(&double)
+        )
+    };
+    file::print(&text).or_io()?;
+    Ok(Exit::Passed)
 }
 
 /// In the newest version that names the member; one does, since its records verify.

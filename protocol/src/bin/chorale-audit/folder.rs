@@ -26,7 +26,7 @@ struct Folder {
 }
 
 /// The folders of the layout.
-const FOLDERS: [&str; 4] = ["blobs", "evidence", "feeds", "manifests"];
+const FOLDERS: [&str; 5] = ["blobs", "conflicts", "evidence", "feeds", "manifests"];
 /// The one that has folders in it.
 const LOGS: &str = "logs";
 /// How deep they lie: `logs/<member>/tile/0/x001/x234/x567/x890/123.p/4`.

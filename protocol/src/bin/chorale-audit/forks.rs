@@ -1,4 +1,4 @@
-//! `forks`: who signed two histories, and whether governors settled which one stands.
+//! `forks`: who signed two histories, and whether governors settled which one stands; and which governors voted twice.
 
 use std::fmt::Write;
 
@@ -6,6 +6,7 @@ use chorale_protocol::{
     audit::{Fork, Forks, codes},
     base::NetworkId,
     feed::{Checked, EvidenceForm, Record, Spec},
+    manifest::DoubleVote,
 };
 use serde_json::{Value, json};
 
@@ -45,6 +46,14 @@ fn text(forks: &Forks) -> String {
     for fork in &forks.found {
         out += &one(fork);
     }
+    for (file, double) in &forks.double_votes {
+        out += &format!(
+            "DOUBLE VOTE on manifest version {}\n{}  where    {}\n\n",
+            double.version,
+            votes(double),
+            escape(file)
+        );
+    }
     // Writing to a string does not fail.
     if forks.more > 0 {
         let _ = writeln!(out, "{} further records contradict what is shown; they are not told apart.\n", forks.more);
@@ -60,10 +69,32 @@ fn text(forks: &Forks) -> String {
     let (records, all) = (forks.records, forks.found.len());
     let _ = writeln!(
         out,
-        "{records} records: {all} forks, {settled} settled by a manifest version, {} not.",
-        all - settled
+        "{records} records: {all} forks, {settled} settled by a manifest version, {} not; {} double votes.",
+        all - settled,
+        forks.double_votes.len()
     );
     out
+}
+
+/// Who voted for which two payloads.
+pub(crate) fn votes(double: &DoubleVote) -> String {
+    let mut out = format!("  one      {}, in force\n  other    {}\n", double.held, double.other);
+    for key in &double.governors {
+        let _ = writeln!(out, "  both by  governor {key}");
+    }
+    out
+}
+
+/// A double vote as JSON.
+pub(crate) fn double_vote(double: &DoubleVote) -> Value {
+    json!({
+        "schema": json::SCHEMA,
+        "type": "double_vote",
+        "version": double.version,
+        "held": double.held.to_string(),
+        "other": double.other.to_string(),
+        "governors": double.governors.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
 }
 
 fn one(fork: &Fork) -> String {
@@ -136,9 +167,15 @@ fn lines(forks: &Forks, network: NetworkId, exit: Exit) -> String {
         "records": forks.records,
         "forks": forks.found.len(),
         "unsettled": forks.found.iter().filter(|fork| !fork.settled).count(),
+        "double_votes": forks.double_votes.len(),
         "not_told_apart": forks.more,
         "unchecked": forks.findings.len(),
         "exit": exit as u8,
     });
-    json::lines(forks.found.iter().map(fork).chain([summary]))
+    let double = |(file, double): &(String, DoubleVote)| {
+        let mut line = double_vote(double);
+        line["file"] = file.as_str().into();
+        line
+    };
+    json::lines(forks.found.iter().map(fork).chain(forks.double_votes.iter().map(double)).chain([summary]))
 }

@@ -10,7 +10,7 @@ use std::{
 use anyhow::anyhow;
 use chorale_protocol::{
     audit::{Severity, words},
-    base::limit,
+    base::{Incarnation, MemberId, RecordId, Seq, limit},
     manifest::{Chain, Manifest, SignedManifest},
 };
 use serde_json::{Value, json};
@@ -156,7 +156,7 @@ fn votes(signed: &SignedManifest) -> String {
 }
 
 fn text(signed: &SignedManifest) -> String {
-    let Manifest { version, governors, members, cuts, policy, .. } = &signed.manifest;
+    let Manifest { version, governors, members, cuts, policy, handovers, .. } = &signed.manifest;
     let mut out =
         format!("Manifest version {version}, hash {}\nVotes of its governors: {}\n\n", signed.hash(), votes(signed));
     let mut table = Table::new(5, &["governor", "voted"]);
@@ -180,6 +180,12 @@ fn text(signed: &SignedManifest) -> String {
         ]);
     }
     let _ = write!(out, "\n{}\n", table.text());
+    for (label, next) in members.iter().filter_map(|member| Some((&member.label, member.next?))) {
+        let _ = writeln!(out, "Next key of {}: of hash {next}", escape(label));
+    }
+    for handover in handovers {
+        let _ = writeln!(out, "Handover: {}", words::handover(handover));
+    }
     for cut in cuts {
         let _ = writeln!(out, "Cut: {}", words::cut(cut));
     }
@@ -189,22 +195,23 @@ fn text(signed: &SignedManifest) -> String {
 }
 
 fn value(signed: &SignedManifest) -> Value {
-    let Manifest { version, governors, threshold, members, cuts, policy, network, prev } = &signed.manifest;
+    let Manifest { version, governors, threshold, members, cuts, policy, network, prev, handovers } = &signed.manifest;
     let member = |member: &chorale_protocol::manifest::Member| {
         json!({
             "id": member.id.to_string(),
             "label": member.label,
             "role": words::role(member.role),
             "author_key": member.author_key.to_string(),
+            "next": member.next.map(|hash| hash.to_string()),
             "transport": member.transport.iter().map(|id| hex::encode(&id.0)).collect::<Vec<_>>(),
         })
     };
-    let cut = |cut: &chorale_protocol::manifest::Cut| {
+    let place = |member: &MemberId, incarnation: Incarnation, last: Option<(Seq, RecordId)>| {
         json!({
-            "member": cut.member.to_string(),
-            "incarnation": cut.incarnation.0,
-            "seq": cut.last.map(|(seq, _)| seq.0),
-            "record": cut.last.map(|(_, id)| id.to_string()),
+            "member": member.to_string(),
+            "incarnation": incarnation.0,
+            "seq": last.map(|(seq, _)| seq.0),
+            "record": last.map(|(_, id)| id.to_string()),
         })
     };
     let policy: serde_json::Map<String, Value> =
@@ -220,25 +227,37 @@ fn value(signed: &SignedManifest) -> Value {
         "governors": governors.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "votes": signed.votes.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>(),
         "members": members.iter().map(member).collect::<Vec<_>>(),
-        "cuts": cuts.iter().map(cut).collect::<Vec<_>>(),
+        "cuts": cuts.iter().map(|cut| place(&cut.member, cut.incarnation, cut.last)).collect::<Vec<_>>(),
+        "handovers": handovers.iter().map(|one| place(&one.member, one.incarnation, one.last)).collect::<Vec<_>>(),
         "policy": policy,
     })
 }
 
+/// What each version does to members' keys, in words.
+fn key_events(chain: &Chain) -> impl Iterator<Item = String> {
+    let events = |version: u64| chain.key_events(version).iter().map(move |event| (version, event));
+    let all = (1..=chain.current().version).flat_map(events);
+    all.map(|(version, event)| format!("version {version}: {}", words::key_event(event)))
+}
+
 fn table(chain: &Chain, pinned: bool, problems: &[String]) -> Result<String, Trouble> {
     let mut out = survey::banner(chain.network(), pinned);
-    let mut table = Table::new(3, &["version", "hash", "votes", "members", "cuts"]);
+    let mut table = Table::new(3, &["version", "hash", "votes", "members", "cuts", "new keys"]);
     for signed in signed(chain)? {
-        let Manifest { version, members, cuts, .. } = &signed.manifest;
+        let Manifest { version, members, cuts, handovers, .. } = &signed.manifest;
         table.row([
             version.to_string(),
             signed.hash().to_string(),
             votes(&signed),
             members.len().to_string(),
             cuts.len().to_string(),
+            handovers.len().to_string(),
         ]);
     }
     out += &table.text();
+    for event in key_events(chain) {
+        let _ = writeln!(out, "{}", escape(&event));
+    }
     for problem in problems {
         let _ = writeln!(out, "{}", escape(problem));
     }
@@ -259,6 +278,7 @@ fn lines(chain: &Chain, exit: Exit, problems: &[String]) -> Result<String, Troub
         "type": "summary",
         "network": chain.network().to_string(),
         "versions": chain.signed().len(),
+        "key_events": key_events(chain).collect::<Vec<_>>(),
         "problems": problems,
         "exit": exit as u8,
     });

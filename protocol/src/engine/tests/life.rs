@@ -1,7 +1,10 @@
 //! Starting, restarting, leaving.
 
 use super::*;
-use crate::base::{Incarnation, Seq};
+use crate::{
+    base::{Incarnation, Seq},
+    manifest::Cut,
+};
 
 #[test]
 fn a_member_asks_its_peers_before_it_acts() {
@@ -117,7 +120,9 @@ fn whom_the_manifest_no_longer_names_stops_publishing() {
     let mut desk = Desk::new(policy());
     desk.start_alone();
     let mut next = fixture::next(&desk.chain);
-    next.members.retain(|member| member.id != fixture::member(0).id);
+    let member = fixture::member(0).id;
+    next.members.retain(|entry| entry.id != member);
+    next.cuts = vec![Cut { member, incarnation: Incarnation(0), last: None }];
     let outputs = desk.give(Input::Manifest { bytes: fixture::signed(next, &[0]), from: None });
     assert!(events(&outputs).contains(&&Event::Expelled));
     assert_eq!(plan(&desk.wait(60_000)), None);

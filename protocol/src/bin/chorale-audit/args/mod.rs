@@ -36,9 +36,10 @@ pub(crate) enum Command {
     Contributions(Contributions),
     /// Shows what a release, a member's newest record or any record was made of.
     Lineage(LineageArgs),
-    /// Shows who signed two histories, both of them, and whether a manifest version settled which one stands.
+    /// Shows who signed two histories, both of them, and whether a manifest version settled which one stands; and which
+    /// governors voted for two manifests of one version.
     Forks(ForksArgs),
-    /// Checks an evidence bundle by itself.
+    /// Checks an evidence bundle, or a manifest against the one in force, by itself.
     #[command(subcommand)]
     Evidence(EvidenceCommand),
     /// Shows, checks and compares versions of the network's manifest.
@@ -170,7 +171,7 @@ pub(crate) enum Drawing {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Signatures and links are checked. Exit codes: 0 no fork, or every one settled; 1 a fork that no manifest version \
-settles, or another network; 2 usage; 3 no unsettled fork, but something could not be read that may hide one; 4 the \
+settles, a governor that voted twice and governs still, or another network; 2 usage; 3 no unsettled fork, but something could not be read that may hide one; 4 the \
 archive cannot be read."
 )]
 pub(crate) struct ForksArgs {
@@ -185,7 +186,8 @@ pub(crate) struct ForksArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvidenceCommand {
-    /// Says whose key signed the two records of a bundle, and what they prove.
+    /// Says whose key signed the two records of a bundle, and what they prove; or who voted for a manifest and for another of
+    /// its version.
     Verify(EvidenceVerify),
 }
 
@@ -196,7 +198,7 @@ holds them. Exit codes: 0 it is proof; 1 it proves nothing; 2 usage; 3 a manifes
 4 a file cannot be read."
 )]
 pub(crate) struct EvidenceVerify {
-    /// The bundle, such as a file in an archive's folder evidence/.
+    /// The bundle, such as a file in an archive's folder evidence/; or a signed manifest, such as one in conflicts/.
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) pin: Pin,

@@ -120,7 +120,7 @@ impl Page<'_> {
             ("Records", counts.records, "each signed by a member's key, under this network's rules"),
             ("Merges", counts.merges, "computed again, equal bit for bit; draw, weights, reach and norm bound obeyed"),
             ("Blobs", counts.blobs, "each has the bytes that its author signed"),
-            ("Evidence", counts.evidence, "each proves that a member signed two histories"),
+            ("Evidence", counts.evidence, "each proves that a member signed two histories, or a governor voted twice"),
             ("Witnessed", counts.witnessed, "records that a cosigned checkpoint covers"),
         ] {
             let _ = writeln!(
@@ -210,6 +210,11 @@ impl Page<'_> {
         let _ = writeln!(out, "<h2>Rules of the network</h2>\n<p>{threshold} of {governors} governors decide.</p>");
         for cut in &manifest.cuts {
             let _ = writeln!(out, "<p>Cut: {}.</p>", markup(&words::cut(cut)));
+        }
+        let chain = self.chain.into_iter();
+        for event in chain.flat_map(|chain| (1..=chain.current().version).flat_map(|version| chain.key_events(version)))
+        {
+            let _ = writeln!(out, "<p>Key: {}.</p>", markup(&words::key_event(event)));
         }
         let _ = writeln!(out, "<table>");
         for (name, value) in words::policy(&manifest.policy) {
