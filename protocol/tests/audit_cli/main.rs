@@ -7,6 +7,7 @@ mod document;
 mod every;
 mod export;
 mod forks;
+mod hostile;
 mod lineage;
 mod manifest;
 mod report;
