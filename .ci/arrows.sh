@@ -29,11 +29,12 @@ forbid() {
         if grep -rnE "crate::$module\b" "$folder" --include='*.rs'; then fail "$folder names $module"; fi
     done
 }
-forbid protocol/src/base code manifest feed adapter merge draw wire engine audit
-forbid protocol/src/code manifest feed adapter merge draw wire engine audit
-forbid protocol/src/manifest feed adapter merge draw wire engine audit
-forbid protocol/src/feed adapter merge draw wire engine audit
-forbid protocol/src/adapter feed merge draw wire engine audit
+forbid protocol/src/base code manifest feed adapter merge draw log wire engine audit
+forbid protocol/src/code manifest feed adapter merge draw log wire engine audit
+forbid protocol/src/manifest feed adapter merge draw log wire engine audit
+forbid protocol/src/feed adapter merge draw log wire engine audit
+forbid protocol/src/adapter feed merge draw log wire engine audit
+forbid protocol/src/log feed adapter merge draw wire admit engine audit
 forbid protocol/src/merge wire admit engine audit
 forbid protocol/src/draw wire admit engine audit
 forbid protocol/src/wire admit engine audit

@@ -145,6 +145,7 @@ fn policy(millions: u64, codec: Codec) -> Policy {
         round_ms: 0,
         checkpoint_every: 0,
         keep_rounds: 0,
+        witnesses: None,
     }
 }
 

@@ -29,6 +29,7 @@ fn main() {
     between_nodes(&mut corpus);
     payloads(&mut corpus);
     archives(&mut corpus);
+    logs(&mut corpus);
     for (target, inputs) in corpus {
         let folder = Path::new(&folder).join(target);
         fs::create_dir_all(&folder).unwrap();
@@ -128,6 +129,35 @@ fn between_nodes(corpus: &mut Corpus) {
         frames.push(with(2, &input));
         if let Some(payload) = payload_of(&input) {
             frames.push([&[3, 0], &payload[..]].concat());
+        }
+    }
+}
+
+fn logs(corpus: &mut Corpus) {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/log.json")).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    for case in value["cases"].as_array().unwrap() {
+        let parts: Vec<_> =
+            case["input"].as_array().unwrap().iter().map(|part| bytes_of(part.as_str().unwrap())).collect();
+        let (Some(ask), Some(last)) = (parts.first(), parts.last()) else { continue };
+        let kind = match ask.as_ref() {
+            b"note" => 0,
+            b"witness" => 2,
+            b"proof" => 4,
+            b"tile" => 5,
+            _ => continue,
+        };
+        corpus.entry("note").or_default().push(with(kind, last));
+        if kind == 0
+            && let Some(end) = last.windows(2).position(|two| two == b"\n\n")
+        {
+            corpus.entry("note").or_default().push([&[1, 0], &last[..=end]].concat());
+        }
+    }
+    for (size, place) in [(1, 0), (2, 1), (7, 3), (8, 8), (33, 32), (64, 5), (65, 64), (9, 12)] {
+        for what in 0..2 {
+            corpus.entry("proof").or_default().push(vec![what, size, place]);
+            corpus.entry("proof").or_default().push(vec![what, size, place, 0, 0, 0, 1, 9]);
         }
     }
 }

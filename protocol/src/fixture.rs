@@ -71,6 +71,7 @@ pub fn policy() -> Policy {
         round_ms: 0,
         checkpoint_every: 0,
         keep_rounds: 0,
+        witnesses: None,
     }
 }
 
@@ -177,6 +178,7 @@ impl Author {
             codec: is_update.then_some(chain.current().policy.codec),
             parents,
             spec,
+            seen: None,
         }
     }
 

@@ -6,8 +6,8 @@
 //!
 //! The way of one update: a trained adapter is encoded ([`adapter`]), described by a signed record ([`feed`]),
 //! checked against the network's [`manifest`] and the records it builds on ([`admit`]), admitted by the [`engine`], merged ([`merge`]) and, later, replayed by
-//! the [`audit`]. Arrows run one way:
-//! `base ← code ← {manifest, feed, adapter} ← {merge, draw} ← {wire, admit} ← {engine, audit}`.
+//! the [`audit`]. What a member accepted it keeps in a transparency [`log`], which others cosign. Arrows run one way:
+//! `base ← code ← {manifest, feed, adapter} ← {merge, draw, log} ← {wire, admit} ← {engine, audit}`.
 
 pub mod adapter;
 pub mod admit;
@@ -19,6 +19,7 @@ pub mod engine;
 pub mod feed;
 #[doc(hidden)]
 pub mod fixture;
+pub mod log;
 pub mod manifest;
 pub mod merge;
 pub mod wire;

@@ -155,3 +155,13 @@ fn no_byte_of_any_tar_goes_unseen() {
 fn any_answer_comes_apart_alike_however_it_arrives() {
     holds("frames", 3_000);
 }
+
+#[test]
+fn any_note_proof_file_or_question_is_written_as_it_was_read() {
+    holds("note", 5_000);
+}
+
+#[test]
+fn only_a_trees_own_proof_holds() {
+    holds("proof", 20_000);
+}

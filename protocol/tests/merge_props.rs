@@ -87,6 +87,7 @@ fn policy(codec: Codec, momentum: u64, reach: u64) -> Policy {
         round_ms: 0,
         checkpoint_every: 0,
         keep_rounds: 0,
+        witnesses: None,
     }
 }
 

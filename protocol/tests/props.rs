@@ -99,7 +99,8 @@ fn spec_and_parents() -> impl Strategy<Value = (Spec, Vec<RecordId>)> {
 /// Any well-formed record of member 0 under the fixture's genesis.
 fn record() -> impl Strategy<Value = Record> {
     let rest = (0..4_u64, UINT, hash(), UINT, 0..(1_u64 << 53) / 60, body());
-    (spec_and_parents(), rest).prop_map(|((spec, mut parents), (incarnation, seq, prev, clock, minutes, mut body))| {
+    (spec_and_parents(), rest, option::of(hash())).prop_map(|((spec, mut parents), rest, seen)| {
+        let (incarnation, seq, prev, clock, minutes, mut body) = rest;
         let chain = chain();
         parents.sort_unstable();
         let first = incarnation == 0 && seq == 0;
@@ -122,6 +123,7 @@ fn record() -> impl Strategy<Value = Record> {
             codec: matches!(spec, Spec::Update(_)).then_some(chain.current().policy.codec),
             parents,
             spec,
+            seen: seen.map(BlobHash),
         }
     })
 }

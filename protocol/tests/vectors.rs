@@ -12,7 +12,11 @@ use chorale_protocol::{
         Domain, PublicKey, Signature,
         cbor::{self, Bounds},
     },
-    feed::{Evidence, Feed, Linked, check},
+    feed::{Evidence, Feed, Linked, check, check_despite_cut},
+    log::{
+        Keyring, ProofFile, Request, Tile, Tree, TreeHash, WitnessRefusal, judge, verify, verify_consistency,
+        verify_inclusion,
+    },
     manifest::Chain,
     wire::{Frames, Presence, SyncRequest},
 };
@@ -88,8 +92,8 @@ fn ok<T>(result: Result<T, &'static str>) -> String {
     result.map_or_else(Into::into, |_| "ok".into())
 }
 
-const TOPICS: [&str; 10] =
-    ["cbor", "evidence", "feeds", "frames", "keys", "manifests", "presence", "records", "signatures", "sync"];
+const TOPICS: [&str; 11] =
+    ["cbor", "evidence", "feeds", "frames", "keys", "log", "manifests", "presence", "records", "signatures", "sync"];
 
 #[test]
 fn every_vector_file_is_read() {
@@ -292,4 +296,64 @@ fn sync_answers_come_apart_the_same_however_they_arrive() {
         }
         whole
     });
+}
+
+/// 32 bytes each.
+fn hashes(bytes: &[u8]) -> Vec<TreeHash> {
+    bytes.chunks(32).map(|chunk| TreeHash(chunk.try_into().unwrap())).collect()
+}
+
+#[test]
+fn logs_are_checked() {
+    let number = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().unwrap());
+    let hash = |bytes: &[u8]| hashes(bytes)[0];
+    let code = |error: chorale_protocol::log::ProofError| error.code();
+    run("log", |chain, input, _| {
+        let keyring = Keyring::new(chain);
+        let (ask, given) = input.split_first().unwrap();
+        match (ask.as_ref(), given) {
+            (b"root", leaves) => {
+                let tree = Tree::from_leaves(leaves.iter().map(|leaf| TreeHash::leaf(leaf)));
+                tree.root(leaves.len() as u64).unwrap().to_string()
+            }
+            (b"inclusion", [index, size, leaf, root, path]) => {
+                let path = hashes(path);
+                ok(verify_inclusion(&hash(leaf), number(index), number(size), &hash(root), &path).map_err(code))
+            }
+            (b"consistency", [old, old_root, new, new_root, path]) => {
+                let (roots, path) = ((hash(old_root), hash(new_root)), hashes(path));
+                ok(verify_consistency(number(old), &roots.0, number(new), &roots.1, &path).map_err(code))
+            }
+            (b"note", [note]) => match verify(note, &keyring) {
+                Ok(verified) => format!("ok {}", verified.cosigners.len()),
+                Err(error) => error.code().into(),
+            },
+            (b"witness", [me, held, request]) => {
+                let me = chorale_protocol::base::MemberId(me.as_ref().try_into().unwrap());
+                let held = (!held.is_empty()).then(|| (number(&held[..8]), hash(&held[8..])));
+                match Request::parse(request).and_then(|request| judge(&me, held, &request, &keyring)) {
+                    Err(WitnessRefusal::Conflict { size }) => format!("conflict {size}"),
+                    result => ok(result.map_err(|refusal| refusal.code())),
+                }
+            }
+            (b"tile", [path]) => {
+                let tile = Tile::parse(std::str::from_utf8(path).unwrap());
+                tile.map_or("no", |_| "ok").into()
+            }
+            (b"proof", [file]) => {
+                let proof = ProofFile::parse(file).and_then(|proof| {
+                    let record = proof.record.clone().unwrap();
+                    assert_eq!(proof.to_bytes(), file.as_ref());
+                    proof.verify(&record, &keyring).map(|_| record)
+                });
+                let record = proof.map_err(|error| error.code());
+                ok(record.and_then(|bytes| check_despite_cut(bytes.into(), chain).map_err(|refusal| refusal.code())))
+            }
+            (b"record", [envelope]) => ok(check(envelope.clone(), chain).map_err(|refusal| refusal.code())),
+            (b"manifest", parts) => ok(chain_of(parts)),
+            other => panic!("{other:?}"),
+        }
+    });
+    let asked: BTreeSet<Bytes> = read("log").cases.iter().map(|case| input(&case["input"])[0].clone()).collect();
+    assert_eq!(asked.len(), 9, "every question is asked");
 }

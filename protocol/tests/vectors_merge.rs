@@ -167,6 +167,7 @@ fn policy(case: &Value) -> Policy {
         round_ms: 0,
         checkpoint_every: 0,
         keep_rounds: 0,
+        witnesses: None,
     }
 }
 

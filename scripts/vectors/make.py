@@ -12,6 +12,7 @@ import sys
 import cases_bytes
 import cases_edges
 import cases_feed
+import cases_log
 import cases_manifest
 import cases_record
 import world
@@ -27,6 +28,7 @@ TOPICS = {
     "presence": cases_feed.presence,
     "sync": cases_feed.sync,
     "frames": cases_feed.frames,
+    "log": cases_log.log,
 }
 
 

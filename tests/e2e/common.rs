@@ -79,6 +79,7 @@ impl Fleet {
             anchors: summary.heads.iter().map(|head| head.id).collect(),
             allow_unanchored: false,
             recompute: true,
+            witnesses: 0,
             threads: 2,
         };
         (target, audit::replay(&archive, &options, &|_, _| {}).unwrap())

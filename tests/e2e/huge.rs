@@ -111,6 +111,7 @@ fn record(fleet: &Fleet, parent: &Checked, body: Body) -> Record {
         codec: theirs.codec,
         parents: vec![parent.id()],
         spec: Spec::Update(spec),
+        seen: None,
     }
 }
 

@@ -274,6 +274,7 @@ impl Evil {
                 dataset: None,
                 state: None,
             }),
+            seen: None,
         }
     }
 

@@ -3,9 +3,13 @@ import os
 import re
 import stat
 
+import tlog
+
 BLOCK, ENTRIES = 512, 4_000_000
 NAME = re.compile(r"(manifests)/([0-9]{6,20})|(feeds)/([0-9a-f]{64})\.([0-9]{1,20})|(blobs|evidence)/([0-9a-f]{64})")
-FOLDERS = ("blobs", "evidence", "feeds", "manifests")
+LOG_NAME = re.compile(r"logs/([0-9a-f]{64})/(?:(checkpoint)|notes/([0-9]{20})|(tile/.*))", re.DOTALL)
+FOLDERS, LOG_DEPTH = ("blobs", "evidence", "feeds", "manifests", "logs"), 12
+LOG = 5
 
 
 class Unreadable(Exception):
@@ -16,6 +20,8 @@ def parse(text):
     """What a name of the layout says, as a tuple that sorts in the layout's order; none for an odd one."""
     if text == "genesis":
         return (0,)
+    if text.startswith("logs/"):
+        return parse_log(text)
     match = NAME.fullmatch(text)
     if not match:
         return None
@@ -29,7 +35,24 @@ def parse(text):
     return (1, number) if 0 < number < 1 << 64 and f"{number:06}" == version else None
 
 
+def parse_log(text):
+    """A file of a member's log: (0,) the newest note, (1, size) a kept one, (2, level, index, width) a tile."""
+    match = LOG_NAME.fullmatch(text)
+    if not match:
+        return None
+    member, newest, size, path = match.groups()
+    if size and int(size) > tlog.UINT_MAX:
+        return None
+    found = tlog.tile(path) if path else None
+    file = (0,) if newest else (1, int(size)) if size else found and (2, *found)
+    return file and (LOG, bytes.fromhex(member), file)
+
+
 def name_of(key):
+    if key[0] == LOG:
+        file = key[2]
+        name = "checkpoint" if file[0] == 0 else f"notes/{file[1]:020}" if file[0] == 1 else tlog.tile_path(*file[1:])
+        return f"logs/{key[1].hex()}/{name}"
     if key[0] == 0:
         return "genesis"
     if key[0] == 1:
@@ -43,12 +66,22 @@ class Folder:
     def __init__(self, root):
         self.root, self.files = root, []
         for name, mode, length in self._entries(root):
-            if stat.S_ISDIR(mode) and name in FOLDERS:
+            if stat.S_ISDIR(mode) and name == "logs":
+                self._walk(name, LOG_DEPTH)
+            elif stat.S_ISDIR(mode) and name in FOLDERS:
                 for inner, inner_mode, inner_length in self._entries(os.path.join(root, name)):
                     self.files.append((described(f"{name}/{inner}", inner_mode), inner_length))
             else:
                 self.files.append((described(name, mode), length))
         self.files.sort()
+
+    def _walk(self, name, depth):
+        for inner, mode, length in self._entries(os.path.join(self.root, name)):
+            inner = f"{name}/{inner}"
+            if stat.S_ISDIR(mode) and depth:
+                self._walk(inner, depth - 1)
+            else:
+                self.files.append((described(inner, mode), length))
 
     @staticmethod
     def _entries(folder):

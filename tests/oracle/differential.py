@@ -22,7 +22,8 @@ def findings_of(lines):
 def ours(archive, args):
     try:
         anchors = map(bytes.fromhex, args.anchor)
-        _, code, audit = verify.verify(archive, bytes.fromhex(args.network), anchors, args.allow_unanchored, not args.no_recompute)
+        _, code, audit = verify.verify(archive, bytes.fromhex(args.network), anchors, args.allow_unanchored, not args.no_recompute,
+                                       args.witnesses)
     except Unreadable:
         return 4, []
     return code, findings_of([{"file": "", **verify.shown(finding)} for finding in audit.notes.findings])
@@ -31,6 +32,7 @@ def ours(archive, args):
 def theirs(archive, args):
     command = [args.auditor, "verify", archive, "--network", args.network, "--json", "--threads", "1"]
     command += ["--allow-unanchored"] * args.allow_unanchored + ["--no-recompute"] * args.no_recompute
+    command += ["--witnesses", str(args.witnesses)] if args.witnesses else []
     command += [part for anchor in args.anchor for part in ("--anchor", anchor)]
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
@@ -91,6 +93,7 @@ def main():
     parser.add_argument("--anchor", nargs="+", default=[], metavar="ID")
     parser.add_argument("--allow-unanchored", action="store_true")
     parser.add_argument("--no-recompute", action="store_true")
+    parser.add_argument("--witnesses", type=int, default=0, metavar="K")
     args = parser.parse_args()
     differences, codes = 0, set()
     with tempfile.TemporaryDirectory() as folder:

@@ -57,11 +57,15 @@ def admit(key):
 
 
 def verify(key, domain, payload, signature):
+    verify_message(key, b"chorale/%s/v1\0" % domain + payload, signature)
+
+
+def verify_message(key, message, signature):
     """The library compares R byte by byte; small orders of it and S of L or more are refused here."""
     r = point(signature[:32])
     need(r is not None and not same(multiply(8, r), IDENTITY), "SIG-003")
     need(int.from_bytes(signature[32:], "little") < L, "SIG-003")
     try:
-        admit(key).verify(signature, b"chorale/%s/v1\0" % domain + payload)
+        admit(key).verify(signature, message)
     except InvalidSignature:
         raise Refused("SIG-003") from None

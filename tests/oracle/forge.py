@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 import adapter
 from adapter import Voice, derive
 from differential import compare
+from forge_logs import Logs
 from record import CLOSE, DISTANCE, EVIDENCE_KIND, RELEASE, UPDATE
 
 
@@ -45,7 +46,7 @@ class Forge:
         self.roles, self.cuts, self.versions, self.wild = {m.id: 0 for m in self.members}, {}, [], rng.choice([0, 1, 1, 3])
         if rng.random() < 0.2:
             self.roles[rng.choice(self.members).id] = 1
-        self.policy = self.new_policy()
+        self.policy, self.logs = self.new_policy(), Logs(self)
         self.publish_manifest()
         self.clock = 0
 
@@ -57,7 +58,7 @@ class Forge:
         return {0: bytes(32), 1: {0: rank, 1: 16, 2: rng.randrange(99), 3: bytes(32), 4: tensors}, 2: rule, 3: 1,
                 4: rng.choice([0, 32768, 65535]), 5: ages, 6: rng.randint(1, 4), 7: 65536, 8: rng.choice([1 << 40, 3000, 1500]),
                 9: rng.randrange(2), 10: rng.choice([0, 3, 6]), 11: {0: rng.randint(1, 2), 1: 9}, 12: 0,
-                13: rng.randrange(3), 14: rng.choice([0, 0, 2])}
+                13: rng.randrange(3), 14: rng.choice([0, 0, 2]), **rng.choice([{}, {}, {15: 1}, {15: 2}])}
 
     def publish_manifest(self):
         fields = {0: 1, 2: len(self.versions), 4: [g.public for g in self.governors], 5: len(self.governors) // 2 + 1,
@@ -137,7 +138,7 @@ class Forge:
         same = bool(here)
         return {0: 1, 1: self.network, 2: kind, 3: member.id, 4: member.key.public, 5: member.incarnation,
                 6: prev[0][6] + 1 if same else 0, 7: prev[1] if prev else None, 8: fields[2], 9: hash_,
-                10: 1 + (prev[0][10] if prev else 0), 11: 60 * self.rng.randrange(9), 15: []}
+                10: 1 + (prev[0][10] if prev else 0), 11: 60 * self.rng.randrange(9), 15: [], 17: self.logs.seen()}
 
     def add(self, member, fields):
         clean = dict(fields)  # what the author goes on from, and others believe, however odd what it signs
@@ -149,6 +150,7 @@ class Forge:
         record, data = self.sign(member, fields, self.rng.choice(self.members).key if self.rng.random() < 0.01 * self.wild else None)
         self.frames.setdefault((member.id, member.incarnation), []).append(data)
         member.records.append((clean, record, data))
+        self.logs.accept(data)
         self.clock_of[record] = clean[10]
         return record
 
@@ -314,6 +316,8 @@ class Forge:
             self.fork(member)
         elif dice < 0.97:
             self.amend()
+        if rng.random() < 0.3:
+            self.logs.event()
 
     def fork(self, member):
         """A second record in some place, and perhaps somebody who proves it."""
@@ -342,6 +346,7 @@ class Forge:
     def write(self, folder):
         """The archive, now and then with something lost, doubled, swapped or strange."""
         rng = self.rng
+        self.logs.write(self.files)
         for (member, incarnation), frames in self.frames.items():
             if rng.random() < 0.1 * self.wild and len(frames) > 1:
                 place = rng.randrange(len(frames))
@@ -383,6 +388,7 @@ def main():
             ids = [record[1].hex() for member in forge.members for record in member.records] + ["0" * 64]
             args.anchor = forge.rng.sample(ids, forge.rng.randrange(3) % len(ids))
             args.network, args.no_recompute = forge.network.hex(), args.seed % 20 == 0
+            args.witnesses = forge.rng.choice([0, 0, 0, 1, 3])
             differences += not compare(folder, args, "forged", codes)
     print(f"seeds {first} to {args.seed}: {differences} differences, codes seen: {' '.join(sorted(codes))}")
     return 1 if differences else 0

@@ -9,7 +9,7 @@ CUT = {0: HASH, 1: UINT, 2: Maybe((UINT, HASH))}
 TENSOR = {0: STRING, 1: range(2), 2: UINT, 3: UINT}
 ADAPTER = {0: UINT, 1: UINT, 2: UINT, 3: HASH, 4: Many(TENSOR)}
 POLICY = {0: HASH, 1: ADAPTER, 2: {0: UINT, 1: Maybe(UINT)}, 3: range(1, 2), 4: UINT, 5: Many(UINT), 6: UINT, 7: UINT, 8: UINT,
-          9: range(2), 10: UINT, 11: {0: UINT, 1: UINT}, 12: UINT, 13: UINT, 14: UINT}
+          9: range(2), 10: UINT, 11: {0: UINT, 1: UINT}, 12: UINT, 13: UINT, 14: UINT, 15: Maybe(UINT)}
 BODY = {0: UINT, 1: Maybe(HASH), 2: UINT, 3: Maybe(HASH), 4: Many(HASH), 5: UINT, 6: Many(MEMBER), 7: Many(CUT), 8: POLICY}
 VOTED = (Raw(0, MANIFEST_BYTES), Many((HASH, Raw(64))))
 
@@ -27,6 +27,7 @@ class Policy:
         self.base_model, self.adapter, self.codec, self.rule = p[0], p[1], p[9], p[2]
         self.momentum, self.ages, self.draw, self.norm_bound, self.reach = p[4], p[5], p[6], p[7], p[8]
         self.rounds, self.least_steps, self.most_steps, self.checkpoint, self.keep = p[10], p[11][0], p[11][1], p[13], p[14]
+        self.asks, self.witnesses = 15 in p, p.get(15, 0)
 
     def phase(self, round_):
         """0 both, 1 A, 2 B."""
@@ -47,7 +48,7 @@ class Policy:
                  sum(t[2] * t[3] for t in tensors) <= 1 << 30, self.rule != {0: 1, 1: 0}, self.momentum < 65536,
                  1 <= len(self.ages) <= 16 and self.ages[0] == 65536 and self.ages[-1] > 0,
                  self.ages == sorted(self.ages, reverse=True), 1 <= self.draw <= 63, self.norm_bound, self.reach,
-                 1 <= self.least_steps <= self.most_steps]
+                 1 <= self.least_steps <= self.most_steps, not self.asks or 1 <= self.witnesses <= 63]
         need(all(rules), "MAN-009")
 
 

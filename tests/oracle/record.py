@@ -18,7 +18,7 @@ SPECS = {
     CLOSE: {0: range(2)},
 }
 PAYLOAD = {0: UINT, 1: HASH, 2: UINT, 3: HASH, 4: HASH, 5: UINT, 6: UINT, 7: Maybe(HASH), 8: UINT, 9: HASH, 10: UINT, 11: UINT,
-           12: Maybe(HASH), 13: Maybe(UINT), 14: Maybe(range(2)), 15: Many(HASH)}
+           12: Maybe(HASH), 13: Maybe(UINT), 14: Maybe(range(2)), 15: Many(HASH), 17: Maybe(HASH)}
 BUNDLE = (range(2), Raw(0, EVIDENCE_BYTES), Raw(0, EVIDENCE_BYTES))
 
 
@@ -29,7 +29,7 @@ class Record:
         self.id = derive("chorale v1 record id", payload)
         self.kind, self.member, self.key, self.incarnation, self.seq, self.prev = p[2], p[3], p[4], p[5], p[6], p.get(7)
         self.version, self.clock, self.time, self.body, self.codec = p[8], p[10], p[11], None, p.get(14)
-        self.parents, self.spec, self.void = p[15], p[16], False
+        self.parents, self.spec, self.seen, self.void = p[15], p[16], p.get(17), False
         if 12 in p:
             self.body = (p[12], p[13])
         update = self.kind == UPDATE

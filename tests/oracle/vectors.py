@@ -10,6 +10,7 @@ from blake3 import blake3
 import adapter as q
 import record
 import strict
+import tlog
 from ed25519 import admit, verify
 from manifest import Chain, ascending
 
@@ -175,6 +176,35 @@ def frames(data):
     return "open"
 
 
+def hashes(data):
+    q.need(len(data) % 32 == 0, "hashes of 32 bytes")
+    return [data[at:at + 32] for at in range(0, len(data), 32)]
+
+
+def log(parts, chain):
+    """Section 10: the first part says what is asked."""
+    ask, *given = parts
+    number, ring = lambda data: int.from_bytes(data, "big"), tlog.Keyring(chain)
+    if ask == b"root":
+        return tlog.Tree([tlog.leaf(part) for part in given]).root(len(given)).hex()
+    if ask == b"inclusion":
+        index, size, leaf, root, path = given
+        return ok(tlog.included, leaf, number(index), number(size), root, hashes(path))
+    if ask == b"consistency":
+        old, old_root, new, new_root, path = given
+        return ok(tlog.consistent, number(old), old_root, number(new), new_root, hashes(path))
+    if ask == b"note":
+        return f"ok {len(tlog.Checkpoint(tlog.Note(given[0]), ring).times)}"
+    if ask == b"witness":
+        me, held, request = given
+        return tlog.witness(me, (number(held[:8]), held[8:] or tlog.EMPTY), request, ring)
+    if ask == b"tile":
+        return "ok" if tlog.tile(given[0].decode()) else "no"
+    if ask == b"proof":
+        return ok(tlog.proof, given[0], lambda envelope: record.check(envelope, chain, True), ring)
+    return ok(record.check, given[0], chain) if ask == b"record" else ok(chain_of, given)
+
+
 UINT, HASH = strict.UINT, strict.HASH
 PRESENCE = {0: UINT, 1: HASH, 2: HASH, 3: strict.Raw(1, 64), 4: strict.Many(strict.Raw(0, 4096)),
             5: strict.Maybe((UINT, UINT, HASH)), 6: UINT, 7: UINT}
@@ -190,6 +220,7 @@ TOPICS = {
     "presence": lambda case, chain: ok(presence, case, chain),
     "frames": lambda case, chain: frames(case),
     "sync": lambda case, chain: ok(question, case),
+    "log": log,
 }
 
 

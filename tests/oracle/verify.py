@@ -7,6 +7,7 @@ import sys
 from blake3 import blake3
 
 import adapter
+import logs
 import record as records
 import remerge
 from adapter import Refused
@@ -43,9 +44,9 @@ class Notes:
 
 
 class Audit:
-    def __init__(self, archive, network, anchors, allow_unanchored, recompute):
+    def __init__(self, archive, network, anchors, allow_unanchored, recompute, witnesses):
         self.notes, self.network, self.recompute = Notes(), network, recompute
-        self.anchors, self.allow_unanchored = anchors, allow_unanchored
+        self.anchors, self.allow_unanchored, self.witnesses = anchors, allow_unanchored, witnesses
         self.source, self.chain, self.kept = Source(archive, self.notes), None, {}
         self.all, self.by_id, self.forks, self.convicted, self.verified, self.merges = [], {}, {}, {}, 0, 0
 
@@ -62,6 +63,7 @@ class Audit:
         self.bundles()
         self.newest = max((r.round for r in self.all if r.round is not None), default=0)
         self.unreferenced()
+        logs.check(self, self.witnesses)
         for member in sorted({r.member for r in self.all}):
             walk = Walk(self)
             for one in self.all:
@@ -277,10 +279,10 @@ class Scan:
         return True
 
 
-def verify(path, network, anchors=(), allow_unanchored=False, recompute=True):
+def verify(path, network, anchors=(), allow_unanchored=False, recompute=True, witnesses=0):
     """Audits an archive: verdict, exit code and findings. Raises `Unreadable` if the medium fails."""
     try:
-        audit = Audit(open_archive(path), network, frozenset(anchors), allow_unanchored, recompute)
+        audit = Audit(open_archive(path), network, frozenset(anchors), allow_unanchored, recompute, witnesses)
         verdict, code = audit.run()
     except (OSError, MemoryError) as error:
         raise Unreadable(str(error)) from None
@@ -321,13 +323,15 @@ def main():
     parser.add_argument("--anchor", type=identity, action="extend", nargs="+", default=[], metavar="ID")
     parser.add_argument("--allow-unanchored", action="store_true")
     parser.add_argument("--no-recompute", action="store_true")
+    parser.add_argument("--witnesses", type=int, default=0, metavar="K")
     parser.add_argument("--json", action="store_true")
     if sys.argv[1:2] == ["vectors"] and len(sys.argv) == 3:
         import vectors
         return vectors.main(sys.argv[2])
     args = parser.parse_args()
     try:
-        verdict, code, audit = verify(args.archive, args.network, args.anchor, args.allow_unanchored, not args.no_recompute)
+        verdict, code, audit = verify(args.archive, args.network, args.anchor, args.allow_unanchored, not args.no_recompute,
+                                      args.witnesses)
     except Unreadable as error:
         print(f"verify.py: cannot read the archive: {error!a}", file=sys.stderr)
         return 4

@@ -44,6 +44,7 @@ pub fn run(data: &[u8]) -> bool {
         allow_unanchored: true,
         recompute: true,
         threads: 1,
+        witnesses: 0,
     };
     assert_eq!(replay(&tar, &options, &|_, _| {}).unwrap(), replay(&copy, &options, &|_, _| {}).unwrap());
     // One changed bit outside the files is seen.

@@ -1,7 +1,8 @@
 //! What an auditor is handed. Layout, as a folder or a tar of one:
 //!
 //! `genesis` (signed manifest bytes) · `manifests/<version, 6 digits>` (from 1 on) · `feeds/<member hex>.<incarnation>` (frames: u32-LE
-//! length, record envelope) · `blobs/<blake3 hex>` · `evidence/<blake3 hex>`. Names sorted; the same inputs give the same bytes.
+//! length, record envelope) · `blobs/<blake3 hex>` · `evidence/<blake3 hex>` · `logs/<member hex>/` with `checkpoint`,
+//! `notes/<size, 20 digits>` and `tile/<level>/<index>[.p/<width>]`. Names sorted; the same inputs give the same bytes.
 
 use std::io;
 

@@ -5,7 +5,7 @@ use std::{
     io,
 };
 
-use super::{FeedSurvey, Finding, Survey, survey::grave};
+use super::{FeedSurvey, Finding, LogSplit, Survey, finding::Notes, survey::grave};
 use crate::{
     base::{BlobHash, Incarnation, ManifestHash, MemberId, RecordId, Seq},
     feed::{Checked, Evidence},
@@ -64,6 +64,8 @@ pub struct Comparison {
     pub evidence: Sides<BlobHash>,
     /// Feeds of which the two show different histories.
     pub splits: Vec<Split>,
+    /// Logs of which the two show different heads of one size.
+    pub log_splits: Vec<LogSplit>,
     /// What could not be checked in either, and may hide more.
     pub findings: Vec<Finding>,
     /// Genuine records in both together, each counted once.
@@ -95,6 +97,9 @@ impl Comparison {
             let label = [a, b].into_iter().map(|survey| survey.label(&feed.0)).find(|label| !label.is_empty());
             comparison.feed(feed, (a.feed(feed)?, b.feed(feed)?), label.unwrap_or_default());
         }
+        let mut notes = Notes::default();
+        comparison.log_splits = LogSplit::of(a, b, &mut notes)?;
+        comparison.findings.extend(grave(&notes.into_findings()).cloned());
         Ok(comparison)
     }
 
@@ -107,7 +112,7 @@ impl Comparison {
     /// Whether a member, or the governors, showed the two different things.
     #[must_use]
     pub fn is_split(&self) -> bool {
-        self.conflict.is_some() || !self.splits.is_empty()
+        self.conflict.is_some() || !self.splits.is_empty() || !self.log_splits.is_empty()
     }
 
     fn feed(&mut self, feed: (MemberId, Incarnation), (a, b): (FeedSurvey, FeedSurvey), label: String) {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub use super::{log_book::log_files, log_name::LogFile};
 use crate::base::{BlobHash, Incarnation, MemberId};
 
 /// The largest feed file that an auditor reads: about two million records.
@@ -20,10 +21,12 @@ pub enum Name {
     Blob(BlobHash),
     /// `evidence/<blake3 hex>`.
     Evidence(BlobHash),
+    /// `logs/<member hex>/…`.
+    Log(MemberId, LogFile),
 }
 
 /// The folders of the layout.
-pub(super) const FOLDERS: [&str; 4] = ["manifests/", "feeds/", "blobs/", "evidence/"];
+pub(super) const FOLDERS: [&str; 5] = ["manifests/", "feeds/", "blobs/", "evidence/", "logs/"];
 
 impl Name {
     /// Reads a name; `None` if it is not written exactly as this type writes it.
@@ -39,6 +42,10 @@ impl Name {
             }
             Some(("blobs", hash)) => Self::Blob(hash.parse().ok()?),
             Some(("evidence", hash)) => Self::Evidence(hash.parse().ok()?),
+            Some(("logs", rest)) => {
+                let (member, file) = rest.split_once('/')?;
+                Self::Log(member.parse().ok()?, LogFile::parse(file)?)
+            }
             Some(_) => return None,
         };
         (name.to_string() == text).then_some(name)
@@ -53,6 +60,7 @@ impl fmt::Display for Name {
             Self::Feed(member, incarnation) => write!(f, "feeds/{member}.{incarnation}"),
             Self::Blob(hash) => write!(f, "blobs/{hash}"),
             Self::Evidence(hash) => write!(f, "evidence/{hash}"),
+            Self::Log(member, file) => write!(f, "logs/{member}/{file}"),
         }
     }
 }
@@ -98,6 +106,7 @@ pub fn frame(envelope: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Tile;
 
     #[test]
     fn a_name_is_read_only_as_it_is_written() {
@@ -109,11 +118,19 @@ mod tests {
             Name::Feed(member, Incarnation(0)),
             Name::Blob(BlobHash([1; 32])),
             Name::Evidence(BlobHash([2; 32])),
+            Name::Log(member, LogFile::Checkpoint),
+            Name::Log(member, LogFile::Note(5)),
+            Name::Log(member, LogFile::Tile(Tile { level: 1, index: 1_234_567, width: 9 })),
         ] {
             assert_eq!(Name::parse(&name.to_string()), Some(name));
         }
         let upper = format!("blobs/{}", "AB".repeat(32));
         let padded = format!("feeds/{member}.00");
+        let logs =
+            ["", "checkpoint/", "notes/5", "notes/00000000000000000005/", "tile/0/0", "tile/0/000.p", "entries/0"];
+        for odd in logs.map(|file| format!("logs/{member}/{file}")) {
+            assert_eq!(Name::parse(&odd), None, "{odd}");
+        }
         for odd in ["", "genesis/", "/genesis", "manifests/1", "manifests/000000", "blobs/00", "x/y", &upper, &padded] {
             assert_eq!(Name::parse(odd), None, "{odd}");
         }

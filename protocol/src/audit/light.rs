@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::{finding::Place, layout::Name};
 use crate::{
     admit::Parent,
-    base::{Incarnation, Lamport, MemberId, RecordId, Round, Seq},
+    base::{BlobHash, Incarnation, Lamport, MemberId, RecordId, Round, Seq, UnixSeconds},
     feed::{Body, Checked, EvidenceSpec, Kind, Spec},
+    log::TreeHash,
     manifest::Codec,
 };
 
@@ -41,6 +42,10 @@ pub(super) struct Light {
     pub(super) offset: u64,
     /// Of the envelope, in bytes.
     pub(super) length: usize,
+    /// Of the envelope, in logs.
+    pub(super) leaf: TreeHash,
+    pub(super) seen: Option<BlobHash>,
+    pub(super) claimed_time: UnixSeconds,
 }
 
 impl Light {
@@ -68,6 +73,9 @@ impl Light {
             stand,
             offset,
             length: checked.bytes().len(),
+            leaf: TreeHash::leaf(checked.bytes()),
+            seen: record.seen,
+            claimed_time: record.claimed_time,
         }
     }
 

@@ -6,12 +6,13 @@ use bytes::Bytes;
 
 use super::{
     Archive,
-    layout::{Name, frame},
+    layout::{Name, frame, log_files},
 };
 use crate::{
     base::{BlobHash, Incarnation, MemberId, RecordId, Seq},
     code::blob_hash,
     feed::Checked,
+    log::Tree,
 };
 
 /// An archive in memory.
@@ -85,6 +86,19 @@ impl ArchiveBuilder {
         let hash = blob_hash(&bytes);
         self.others.insert(Name::Blob(hash).to_string(), bytes);
         hash
+    }
+
+    /// Adds a log: see [`log_files`](super::layout::log_files).
+    pub fn log(
+        &mut self,
+        member: MemberId,
+        checkpoint: &Bytes,
+        size: u64,
+        others: &[(u64, Bytes)],
+        tree: Option<&Tree>,
+    ) -> &mut Self {
+        self.others.extend(log_files(member, checkpoint, size, others, tree));
+        self
     }
 
     /// Adds an evidence bundle and gives its hash.

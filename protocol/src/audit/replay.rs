@@ -12,7 +12,8 @@ use super::{
     finding::{Notes, Place},
     layout::{FEED_FILE_BYTES, Name},
     light::{Index, Light, Stand},
-    report::{Counts, MemberReport, Report},
+    log_check,
+    report::{Counts, Intervals, MemberReport, Report},
     rules::Rules,
     scan::{self, Keep, Scan, scan},
     source::Source,
@@ -36,6 +37,8 @@ pub struct Options {
     pub allow_unanchored: bool,
     /// Recompute merges where the blobs are there.
     pub recompute: bool,
+    /// How many cosigners a checkpoint takes to count, if that is more than the newest policy asks for.
+    pub witnesses: u64,
     /// Threads.
     pub threads: usize,
 }
@@ -56,7 +59,8 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     let Some(rules) = Rules::load(&source, options.network, &mut counts.manifests, &mut notes)? else {
         notes.add("ARC-003", &Place::default(), "no record could be checked");
         let listing = list(&source, &BTreeMap::new())?;
-        return Ok(report(options, None, (listing, false), counts, (Vec::new(), Vec::new()), notes));
+        let witnessed = (options.witnesses, Intervals::default());
+        return Ok(report(options, None, (listing, false), (counts, witnessed), (Vec::new(), Vec::new()), notes));
     };
     let feeds = source.feeds();
     let lengths = feeds.iter().filter_map(|feed| source.length(Name::Feed(feed.0, feed.1)));
@@ -80,6 +84,7 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     let index = Index::new(lights);
     let convicted = bundles::check(&source, &rules, &mut forks, &mut counts.evidence, &mut notes)?;
     unreferenced(&source, &index, &mut notes);
+    let (witnesses, intervals) = log_check::check(&source, &rules, &index, options, &mut counts.witnessed, &mut notes)?;
 
     let members = index.members();
     let newest = index.all().iter().filter_map(|light| light.round).max().unwrap_or_default();
@@ -117,14 +122,15 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     for tally in tallies.into_values() {
         counts.feeds.add(tally);
     }
-    Ok(report(options, Some(version), (listing, anchored), counts, (reports, contributions), notes))
+    let counted = (counts, (witnesses, intervals));
+    Ok(report(options, Some(version), (listing, anchored), counted, (reports, contributions), notes))
 }
 
 fn report(
     options: &Options,
     manifest_version: Option<u64>,
     (listing, anchored): (String, bool),
-    counts: Counts,
+    (counts, (witnesses, intervals)): (Counts, (u64, Intervals)),
     (members, contributions): (Vec<MemberReport>, Vec<(MemberId, String, Contribution)>),
     notes: Notes,
 ) -> Report {
@@ -135,6 +141,8 @@ fn report(
         listing,
         anchored,
         recomputed: options.recompute,
+        witnesses,
+        intervals,
         counts,
         members,
         contributions,

@@ -63,6 +63,23 @@ pub struct Counts {
     pub blobs: Tally,
     /// Evidence bundles in the archive.
     pub evidence: Tally,
+    /// Records that a checkpoint with enough cosigners covers.
+    pub witnessed: Tally,
+}
+
+/// How many records lie in a time that cosigners bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Intervals {
+    /// On both sides.
+    pub both: u64,
+    /// Known only when they were there at the latest.
+    pub not_after: u64,
+    /// Known only since when they can be there at the earliest.
+    pub not_before: u64,
+    /// On neither side.
+    pub none: u64,
+    /// Whose claimed time lies outside.
+    pub outside: u64,
 }
 
 impl Counts {
@@ -73,6 +90,7 @@ impl Counts {
         self.merges.add(other.merges);
         self.blobs.add(other.blobs);
         self.evidence.add(other.evidence);
+        self.witnessed.add(other.witnessed);
     }
 }
 
@@ -116,6 +134,10 @@ pub struct Report {
     pub anchored: bool,
     /// Whether merges were recomputed.
     pub recomputed: bool,
+    /// How many cosigners a checkpoint took to count: what the newest policy asks for, or the auditor if that is more.
+    pub witnesses: u64,
+    /// Of the records that count as verified.
+    pub intervals: Intervals,
     /// How much was checked.
     pub counts: Counts,
     /// By member id.

@@ -1,13 +1,16 @@
 //! An archive's files by what their names say.
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
 use bytes::Bytes;
 
 use super::{
     Archive, Severity,
     finding::{Notes, Place},
-    layout::{FOLDERS, Name},
+    layout::{FOLDERS, LogFile, Name},
 };
 use crate::base::{BlobHash, Incarnation, MemberId};
 
@@ -76,6 +79,24 @@ impl<'a> Source<'a> {
     pub(super) fn blobs(&self) -> impl Iterator<Item = BlobHash> {
         self.lengths.keys().filter_map(|name| match name {
             Name::Blob(hash) => Some(*hash),
+            _ => None,
+        })
+    }
+
+    /// Everyone of whose log a file is here.
+    pub(super) fn logs(&self) -> BTreeSet<MemberId> {
+        let member = |name: &Name| match name {
+            Name::Log(member, _) => Some(*member),
+            _ => None,
+        };
+        self.lengths.keys().filter_map(member).collect()
+    }
+
+    /// The files of a log.
+    pub(super) fn log(&self, member: MemberId) -> impl Iterator<Item = LogFile> {
+        let log = Name::Log(member, LogFile::Checkpoint)..;
+        self.lengths.range(log).map_while(move |(name, _)| match name {
+            Name::Log(owner, file) if *owner == member => Some(*file),
             _ => None,
         })
     }

@@ -3,12 +3,12 @@
 //! Signatures, membership and links are checked as in a replay, by the same functions; what does not check is left out and
 //! becomes a finding. Rules that need other feeds, draws and merges are the replay's.
 
-use std::io;
+use std::{collections::BTreeSet, io};
 
 use bytes::Bytes;
 
 use super::{
-    Archive, Branch, Finding, Severity, Stand, blob, bundles,
+    Archive, Branch, Finding, LogBook, Severity, Stand, blob, bundles,
     finding::Notes,
     layout::Name,
     report::Tally,
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     base::{BlobHash, Incarnation, MemberId, NetworkId, limit},
     feed::{Body, Checked, Evidence, Head},
+    log::Keyring,
     manifest::Chain,
 };
 
@@ -113,6 +114,30 @@ impl<'a> Survey<'a> {
     /// Every evidence file, by hash.
     pub fn evidence(&self) -> impl Iterator<Item = BlobHash> {
         self.source.evidence()
+    }
+
+    /// Everyone of whose log something is here.
+    #[must_use]
+    pub fn logs(&self) -> BTreeSet<MemberId> {
+        self.source.logs()
+    }
+
+    /// Reads and checks a log.
+    ///
+    /// # Errors
+    /// The medium.
+    pub(super) fn log(&self, member: MemberId, notes: &mut Notes) -> io::Result<LogBook> {
+        LogBook::read(&self.source, &Keyring::new(self.chain()), member, notes)
+    }
+
+    /// A log, and what of it does not check or is missing.
+    ///
+    /// # Errors
+    /// The medium.
+    pub fn log_book(&self, member: MemberId) -> io::Result<(LogBook, Vec<Finding>)> {
+        let mut notes = Notes::default();
+        let book = self.log(member, &mut notes)?;
+        Ok((book, notes.into_findings()))
     }
 
     /// Reads and checks a feed.

@@ -52,6 +52,7 @@ pub fn policy(policy: &Policy) -> Vec<(&'static str, String)> {
         ("round length", or_none(policy.round_ms, "not set", " ms")),
         ("momentum checkpoints", or_none(policy.checkpoint_every, "never", " rounds apart")),
         ("blobs kept", or_none(policy.keep_rounds, "all", " rounds back")),
+        ("witnesses", or_none(policy.witnesses.unwrap_or_default(), "none asked", " a checkpoint")),
     ]
 }
 
@@ -209,5 +210,6 @@ mod tests {
         assert!(policies(&|policy| policy.round_ms += 1));
         assert!(policies(&|policy| policy.checkpoint_every += 1));
         assert!(policies(&|policy| policy.keep_rounds += 1));
+        assert!(policies(&|policy| policy.witnesses = Some(2)));
     }
 }

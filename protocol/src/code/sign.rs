@@ -3,6 +3,8 @@
 //! A key is admissible if its encoding is canonical, it is not of small order and it is torsion-free. A signature is
 //! valid if `verify_strict` accepts it (S < L, R byte-exact, R not of small order). One domain per purpose.
 
+use std::borrow::Cow;
+
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -17,22 +19,30 @@ pub enum Domain {
     Presence,
     /// An auditor's report: a DSSE envelope's pre-authentication encoding, after its first word.
     Dsse,
+    /// A checkpoint of a log in the network whose id begins with these bytes: the note's text after its origin's first two
+    /// words.
+    Checkpoint([u8; 8]),
+    /// A cosignature of a checkpoint: its time line and the note's text.
+    Cosignature,
 }
 
 impl Domain {
-    /// ASCII, ending in NUL or, as DSSE has it, in a space; none is the beginning of another.
+    /// ASCII, ending in NUL or, where a foreign format sets the beginning, as that does; none is the beginning of another.
     #[must_use]
-    pub const fn bytes(self) -> &'static [u8] {
-        match self {
+    pub fn bytes(self) -> Cow<'static, [u8]> {
+        Cow::Borrowed(match self {
             Self::Record => b"chorale/record/v1\0",
             Self::Manifest => b"chorale/manifest/v1\0",
             Self::Presence => b"chorale/presence/v1\0",
             Self::Dsse => b"DSSEv1 ",
-        }
+            // No hexadecimal digits spell the second word of another domain.
+            Self::Checkpoint(network) => return format!("chorale/{}/", hex::encode(network)).into_bytes().into(),
+            Self::Cosignature => b"cosignature/v1\n",
+        })
     }
 
     fn message(self, payload: &[u8]) -> Vec<u8> {
-        [self.bytes(), payload].concat()
+        [&self.bytes(), payload].concat()
     }
 }
 
@@ -180,6 +190,16 @@ impl std::fmt::Debug for AuthorKey {
 mod tests {
     use super::*;
 
+    const EVERY: [Domain; 7] = [
+        Domain::Record,
+        Domain::Manifest,
+        Domain::Presence,
+        Domain::Dsse,
+        Domain::Checkpoint([0; 8]),
+        Domain::Checkpoint([0xff; 8]),
+        Domain::Cosignature,
+    ];
+
     #[test]
     fn keys_and_signatures_are_those_of_rfc_8032() {
         // Section 7.1, test 1.
@@ -195,9 +215,26 @@ mod tests {
         let key = AuthorKey::from_seed(&[7; 32]);
         let signature = key.sign(Domain::Record, b"payload");
         assert_eq!(signature, key.sign(Domain::Record, b"payload"), "signing is deterministic");
-        for domain in [Domain::Record, Domain::Manifest, Domain::Presence, Domain::Dsse] {
+        for domain in EVERY {
             let verdict = key.public().verify(domain, b"payload", &signature);
             assert_eq!(verdict.is_ok(), domain == Domain::Record, "{domain:?}");
+        }
+    }
+
+    #[test]
+    fn no_domain_is_the_beginning_of_anothers_message() {
+        for (place, one) in EVERY.iter().enumerate() {
+            for other in EVERY.iter().skip(place + 1) {
+                let (one, other) = (one.bytes(), other.bytes());
+                assert!(!one.starts_with(&other) && !other.starts_with(&one), "{one:?} {other:?}");
+            }
+        }
+        // The second word of a checkpoint's domain is 16 digits; a look at each first character is enough for all networks.
+        for digit in b"0123456789abcdef" {
+            let begin = [b"chorale/".as_slice(), &[*digit]].concat();
+            for domain in [Domain::Record, Domain::Manifest, Domain::Presence] {
+                assert!(!domain.bytes().starts_with(&begin), "{domain:?}");
+            }
         }
     }
 

@@ -259,6 +259,7 @@ impl Engine {
             codec: is_update.then_some(manifest.policy.codec),
             parents,
             spec,
+            seen: None,
         };
         let checked = sign(record, &self.config.key).map_err(|refusal| refusal.to_string())?;
         self.emit(Output::Persist { id: checked.id(), bytes: checked.bytes().clone() });

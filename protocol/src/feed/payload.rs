@@ -32,11 +32,13 @@ pub(super) struct Payload<T> {
     codec: Option<Codec>,
     parents: Vec<RecordId>,
     spec: T,
+    seen: Option<BlobHash>,
 }
 
 map! { Payload<T> {
     [0 v] [1 network] [2 kind] [3 member] [4 key raw] [5 incarnation] [6 seq] [7 prev ?] [8 manifest_version]
     [9 manifest_hash] [10 clock] [11 claimed_time] [12 body_hash ?] [13 body_length ?] [14 codec ?] [15 parents] [16 spec]
+    [17 seen ?]
 } }
 map! { Update {
     [0 round] [1 phase] [2 weights] [3 merge] [4 skipped] [5 steps] [6 examples] [7 loss_before_micro ?]
@@ -117,6 +119,7 @@ impl<T> Payload<T> {
             codec: self.codec,
             parents: self.parents,
             spec: spec(self.spec),
+            seen: self.seen,
         }
     }
 }
@@ -147,6 +150,7 @@ impl Draft {
             codec: self.0.codec,
             parents: self.0.parents,
             spec: self.0.spec,
+            seen: self.0.seen,
         }
     }
 }
@@ -182,6 +186,7 @@ impl Record {
             codec: self.codec,
             parents: self.parents.clone(),
             spec,
+            seen: self.seen,
         }
     }
 }

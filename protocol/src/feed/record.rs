@@ -2,7 +2,8 @@
 //!
 //! Envelope: CBOR `[payload: bstr, signature: bstr64]`. Payload: a map with the keys 0 v (1) · 1 net · 2 kind · 3 member ·
 //! 4 key · 5 inc · 6 seq · 7 prev · 8 manifest version · 9 manifest hash · 10 clock · 11 claimed_time_s · 12 body hash ·
-//! 13 body length · 14 codec (only with kind update) · 15 parents · 16 spec.
+//! 13 body length · 14 codec (only with kind update) · 15 parents · 16 spec ·
+//! 17 seen.
 
 use bytes::Bytes;
 
@@ -12,7 +13,7 @@ use super::{
     rules,
 };
 use crate::{
-    base::{Incarnation, Lamport, ManifestHash, MemberId, NetworkId, RecordId, Seq, UnixSeconds, limit},
+    base::{BlobHash, Incarnation, Lamport, ManifestHash, MemberId, NetworkId, RecordId, Seq, UnixSeconds, limit},
     code::{
         AuthorKey, Context, Domain, Envelope, PublicKey,
         cbor::{self, Bounds},
@@ -52,6 +53,9 @@ pub struct Record {
     pub parents: Vec<RecordId>,
     /// What it says.
     pub spec: Spec,
+    /// BLAKE3 of the newest cosigned checkpoint note, signatures included, that the author had. Nobody could foretell its
+    /// cosignatures, so that the record is no older than they are.
+    pub seen: Option<BlobHash>,
 }
 
 /// A record whose form, membership and signature were checked against the manifest chain. Only [`check`], [`check_stored`]

@@ -33,6 +33,9 @@ pub struct Policy {
     pub checkpoint_every: u64,
     /// How many rounds back blobs are kept; 0: all.
     pub keep_rounds: u64,
+    /// How many distinct participants other than a log's owner must have cosigned a checkpoint for it to count, 1 to 63; absent:
+    /// the network asks for none.
+    pub witnesses: Option<u64>,
 }
 
 impl Policy {

@@ -30,6 +30,7 @@ fn policy(codec: Codec, momentum: u64) -> Policy {
         round_ms: 0,
         checkpoint_every: 0,
         keep_rounds: 0,
+        witnesses: None,
     }
 }
 

@@ -4,6 +4,8 @@
 mod deviations;
 mod honest;
 mod incomplete;
+mod ledger;
+mod logs;
 mod mutants;
 mod surveys;
 mod world;

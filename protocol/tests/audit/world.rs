@@ -254,6 +254,7 @@ impl World {
             anchors: self.heads(),
             allow_unanchored: false,
             recompute: true,
+            witnesses: 0,
             threads: 2,
         }
     }

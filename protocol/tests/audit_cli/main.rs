@@ -1,6 +1,7 @@
 //! What `chorale-audit` promises on its command line: exit codes, JSON on every path, folder and tar alike.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod checkpoint;
 mod contributions;
 mod diff;
 mod document;
@@ -8,6 +9,8 @@ mod every;
 mod export;
 mod forks;
 mod hostile;
+#[path = "../audit/ledger.rs"]
+mod ledger;
 mod lineage;
 mod manifest;
 mod report;

@@ -211,5 +211,6 @@ fn policy(shape: &Shape, trainer: &dyn Trainer) -> Policy {
         round_ms: 0,
         checkpoint_every: 0,
         keep_rounds: shape.keep_rounds,
+        witnesses: None,
     }
 }

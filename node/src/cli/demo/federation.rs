@@ -153,6 +153,7 @@ fn shape(args: &RunArgs, course: Course, material: &Material) -> Shape {
         momentum: course.momentum,
         // Every adapter is kept, so the auditor computes all merges again from the start and needs no checkpoint.
         keep_rounds: 0,
+        witnesses: None,
         checkpoint_every: 0,
         ..Shape::default()
     }

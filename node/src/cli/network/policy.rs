@@ -135,6 +135,7 @@ pub(crate) fn shape(shape: &Shape, members: usize) -> Result<Policy> {
         round_ms: shape.round_ms,
         checkpoint_every: shape.checkpoint_every,
         keep_rounds: shape.keep_rounds,
+        witnesses: None,
     })
 }
 

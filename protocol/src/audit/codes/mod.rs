@@ -1,5 +1,6 @@
 //! Every code of a finding: what it means and what to do about it.
 
+mod logs;
 mod rules;
 
 use super::Severity::{self, Failure, Incomplete, Warning};
@@ -25,7 +26,7 @@ pub fn explain(code: &str) -> Option<&'static Code> {
 
 /// Every code, by subject.
 pub fn all() -> impl Iterator<Item = &'static Code> {
-    [ARCHIVE, rules::BYTES, rules::MANIFESTS, rules::RECORDS, FEEDS, UPDATES, MERGES].into_iter().flatten()
+    [ARCHIVE, rules::BYTES, rules::MANIFESTS, rules::RECORDS, FEEDS, UPDATES, MERGES, logs::LOGS].into_iter().flatten()
 }
 
 /// The severity of a code; one that is not listed is a failure.

@@ -29,6 +29,7 @@ pub(crate) fn contributions(args: &Contributions) -> Result<Exit, Trouble> {
         anchors: Vec::new(),
         allow_unanchored: true,
         recompute: !args.no_recompute,
+        witnesses: 0,
         threads: args.threads.map_or_else(|| thread::available_parallelism().map_or(1, Into::into), usize::from),
     };
     let bar = progress::bar();

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 
 use chorale_protocol::{
-    audit::{Comparison, Sides, Split},
+    audit::{Comparison, LogSplit, Sides, Split},
     base::NetworkId,
 };
 use serde_json::{Value, json};
@@ -59,6 +59,9 @@ fn text(comparison: &Comparison) -> String {
     for split in &comparison.splits {
         out += &one(split);
     }
+    for split in &comparison.log_splits {
+        out += &log(split);
+    }
     sides(&mut out, "manifest versions", &comparison.manifests, |(version, hash)| format!("version {version}, {hash}"));
     for ((member, incarnation), records) in &comparison.records {
         let what = format!("records of {member}.{incarnation}");
@@ -78,7 +81,16 @@ fn text(comparison: &Comparison) -> String {
 }
 
 fn splits(comparison: &Comparison) -> usize {
-    comparison.splits.len() + usize::from(comparison.conflict.is_some())
+    comparison.splits.len() + comparison.log_splits.len() + usize::from(comparison.conflict.is_some())
+}
+
+fn log(split: &LogSplit) -> String {
+    let LogSplit { member, label, size, a, b } = split;
+    let mut out = format!("SPLIT VIEW of the log of {} ({member}) at {size} leaves\n", escape(label));
+    let _ = writeln!(out, "  A    root {}, by {}", a.0, a.1);
+    let _ = writeln!(out, "  B    root {}, by {}", b.0, b.1);
+    let _ = writeln!(out, "  next Keep both files: the member signed both. Show them to the governors.\n");
+    out
 }
 
 fn one(split: &Split) -> String {
@@ -122,6 +134,18 @@ fn lines(comparison: &Comparison, network: NetworkId, exit: Exit) -> String {
             "seq": seq.0,
             "a": a.to_string(),
             "b": b.to_string(),
+        }));
+    }
+    for LogSplit { member, label, size, a, b } in &comparison.log_splits {
+        let side = |(root, file): &(chorale_protocol::log::TreeHash, String)| json!({ "root": root.to_string(), "file": file });
+        all.push(json!({
+            "schema": json::SCHEMA,
+            "type": "log_split",
+            "member": member.to_string(),
+            "label": label,
+            "size": size,
+            "a": side(a),
+            "b": side(b),
         }));
     }
     for ((member, incarnation), records) in &comparison.records {

@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn the_message_is_the_one_of_the_dsse_specification() {
-        let message = [Domain::Dsse.bytes(), &encoding(b"hello world")].concat();
+        let message = [&*Domain::Dsse.bytes(), &encoding(b"hello world")].concat();
         assert_eq!(message, b"DSSEv1 28 application/vnd.in-toto+json 11 hello world");
     }
 }

@@ -26,6 +26,10 @@ struct Folder {
 
 /// The folders of the layout.
 const FOLDERS: [&str; 4] = ["blobs", "evidence", "feeds", "manifests"];
+/// The one that has folders in it.
+const LOGS: &str = "logs";
+/// How deep they lie: `logs/<member>/tile/0/x001/x234/x567/x890/123.p/4`.
+const LOG_DEPTH: usize = 12;
 
 impl Archive for Folder {
     fn files(&self) -> io::Result<Vec<(String, u64)>> {
@@ -35,6 +39,8 @@ impl Archive for Folder {
                 for (inner, kind, length) in entries(&self.root.join(&name))? {
                     files.push((described(&format!("{name}/{inner}"), kind), length));
                 }
+            } else if kind.is_dir() && name == LOGS {
+                walk(&self.root.join(LOGS), LOGS, LOG_DEPTH, &mut files)?;
             } else {
                 files.push((described(&name, kind), length));
             }
@@ -56,6 +62,19 @@ impl Archive for Folder {
         }
         Ok(bytes.into())
     }
+}
+
+/// Every file below a folder.
+fn walk(folder: &Path, name: &str, depth: usize, files: &mut Vec<(String, u64)>) -> io::Result<()> {
+    for (inner, kind, length) in entries(folder)? {
+        let name = format!("{name}/{inner}");
+        if kind.is_dir() && depth > 0 {
+            walk(&folder.join(inner), &name, depth - 1, files)?;
+        } else {
+            files.push((described(&name, kind), length));
+        }
+    }
+    Ok(())
 }
 
 /// What lies in a folder; links are themselves, not what they point to.

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use chorale_protocol::audit::{Finding, Report, Severity, Tally, Verdict, codes};
+use chorale_protocol::audit::{Finding, Intervals, Report, Severity, Tally, Verdict, codes};
 
 use crate::{args::Checks, escape::escape, json::severity};
 
@@ -17,7 +17,7 @@ pub(crate) const NOT_PROVED: &[&str] = &[
     "that a member who was skipped as absent, stale, unreachable or refused was so",
     "that nothing was withheld: only that what is here, up to the anchors, hangs together",
     "that the archive is fresh: an anchor says how new it is at least",
-    "wall-clock time: claimed times are claims, the order of records is proved",
+    "wall-clock time: claimed times are claims, bounds are the word of those who cosigned; the order of records is proved",
     "that two keys belong to two people, or who used a key",
     "that a model is safe or good",
 ];
@@ -90,9 +90,11 @@ fn counts(out: &mut impl Write, report: &Report) -> io::Result<()> {
         ("merges", counts.merges),
         ("blobs", counts.blobs),
         ("evidence", counts.evidence),
+        ("witnessed", counts.witnessed),
     ] {
         writeln!(out, "{name:<10} {ok:>10} {failed:>10} {missing:>10}")?;
     }
+    writeln!(out, "\n{}", times(report))?;
     let Tally { ok, failed, missing } = counts.merges;
     match (report.recomputed, failed, missing) {
         (false, ..) => writeln!(out, "\nMerges were not recomputed.\n"),
@@ -104,6 +106,16 @@ fn counts(out: &mut impl Write, report: &Report) -> io::Result<()> {
             ok + failed
         ),
     }
+}
+
+/// What cosigners say about times.
+pub(crate) fn times(report: &Report) -> String {
+    let Intervals { both, not_after, not_before, none, outside } = report.intervals;
+    format!(
+        "A checkpoint takes {} cosigners to count. In time, {both} records are bounded on both sides, {not_after} only not after, \
+         {not_before} only not before, {none} not at all; {outside} claim a time outside.",
+        report.witnesses.max(1)
+    )
 }
 
 fn members(out: &mut impl Write, report: &Report) -> io::Result<()> {

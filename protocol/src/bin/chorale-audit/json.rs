@@ -37,7 +37,7 @@ pub(crate) fn severity(severity: Severity) -> &'static str {
     }
 }
 
-fn finding(finding: &Finding) -> Value {
+pub(crate) fn finding(finding: &Finding) -> Value {
     let entry = codes::explain(finding.code);
     json!({
         "schema": SCHEMA,
@@ -77,6 +77,15 @@ fn summary(report: &Report, verdict: Verdict) -> Value {
             "merges": tally(counts.merges),
             "blobs": tally(counts.blobs),
             "evidence": tally(counts.evidence),
+            "witnessed": tally(counts.witnessed),
+        },
+        "witnesses": report.witnesses,
+        "intervals": {
+            "both": report.intervals.both,
+            "not_after": report.intervals.not_after,
+            "not_before": report.intervals.not_before,
+            "none": report.intervals.none,
+            "claimed_time_outside": report.intervals.outside,
         },
         "members": report.members.iter().map(member).collect::<Vec<_>>(),
     })

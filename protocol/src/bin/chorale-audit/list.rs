@@ -8,13 +8,14 @@ use std::{
 use anyhow::anyhow;
 use chorale_protocol::{
     audit::{
-        Archive, Piece,
+        Archive, Interval, Piece, Witnessed,
         codes::{self, Code},
         layout::{FEED_FILE_BYTES, Name},
         pieces,
     },
     base::{Incarnation, MemberId},
     feed::{Checked, Record, Spec, check_despite_cut},
+    log::TreeHash,
     manifest::Chain,
 };
 
@@ -22,8 +23,9 @@ use crate::{
     chain,
     escape::escape,
     exit::{Exit, OrExit, Trouble},
-    folder, json,
+    folder, json, survey, when,
 };
+use serde_json::json;
 
 /// One code, or all.
 pub(crate) fn explain(code: Option<&str>) -> Result<Exit, Trouble> {
@@ -63,22 +65,62 @@ pub(crate) fn feeds(path: &Path, prefix: Option<&str>) -> Result<Exit, Trouble> 
 }
 
 /// The records whose id begins with `prefix`.
-pub(crate) fn record(path: &Path, prefix: &str) -> Result<Exit, Trouble> {
+pub(crate) fn record(path: &Path, prefix: &str, as_json: bool) -> Result<Exit, Trouble> {
     let archive = folder::open(path).or_io()?;
     let chain = chain::own(&*archive)?;
     let mut out = io::stdout().lock();
-    let mut any = false;
+    let mut all = Vec::new();
     for (member, incarnation) in names(&*archive)? {
-        for checked in records(&*archive, member, incarnation, &chain)?.0 {
-            if checked.id().to_string().starts_with(prefix) {
-                any = true;
-                let text = format!("{:#?}", checked.record());
-                let text: Vec<String> = text.lines().map(escape).collect();
-                writeln!(out, "record {}\n{}", checked.id(), text.join("\n")).or_io()?;
-            }
-        }
+        let records = records(&*archive, member, incarnation, &chain)?.0.into_iter();
+        all.extend(records.filter(|checked| checked.id().to_string().starts_with(prefix)));
     }
+    let (witnesses, intervals) = intervals(&*archive, path, &all)?;
+    for (checked, interval) in all.iter().zip(intervals) {
+        let record = checked.record();
+        let claimed = record.claimed_time;
+        if as_json {
+            let line = json!({
+                "schema": json::SCHEMA,
+                "type": "record",
+                "record": checked.id().to_string(),
+                "member": record.member.to_string(),
+                "incarnation": record.incarnation.0,
+                "seq": record.seq.0,
+                "clock": record.clock.0,
+                "manifest_version": record.manifest_version,
+                "body": record.body.map(|body| body.hash.to_string()),
+                "parents": record.parents.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "seen": record.seen.map(|note| note.to_string()),
+                "claimed_time_s": claimed.0,
+                "claimed_time_outside": interval.excludes(claimed),
+                "interval": when::value(&interval),
+                "witnesses": witnesses,
+            });
+            writeln!(out, "{line}").or_io()?;
+            continue;
+        }
+        let text = format!("{record:#?}");
+        let text: Vec<String> = text.lines().map(escape).collect();
+        let outside = if interval.excludes(claimed) { ", which is outside" } else { "" };
+        writeln!(out, "record {}\n{}", checked.id(), text.join("\n")).or_io()?;
+        writeln!(out, "time by {witnesses} cosigners: {}", when::interval(&interval)).or_io()?;
+        writeln!(out, "time claimed: {}{outside}", when::date(claimed.0)).or_io()?;
+    }
+    let any = !all.is_empty();
     if any { Ok(Exit::Passed) } else { Err(anyhow!("the archive has no such record")).or_usage() }
+}
+
+/// How many cosigners count, and between which times by their word these records came to be.
+fn intervals(archive: &dyn Archive, path: &Path, records: &[Checked]) -> Result<(u64, Vec<Interval>), Trouble> {
+    let survey = survey::open(archive, path, None)?;
+    let witnesses = survey.chain().current().policy.witnesses.unwrap_or(1);
+    let leaf = |checked: &Checked| TreeHash::leaf(checked.bytes());
+    let mut witnessed = Witnessed::new(witnesses, records.iter().map(leaf));
+    for member in survey.logs() {
+        witnessed.add(&survey::read(survey.log_book(member), path)?.0);
+    }
+    let interval = |checked: &Checked| witnessed.interval(&leaf(checked), checked.record().seen.as_ref());
+    Ok((witnesses, records.iter().map(interval).collect()))
 }
 
 fn names(archive: &dyn Archive) -> Result<Vec<(MemberId, Incarnation)>, Trouble> {

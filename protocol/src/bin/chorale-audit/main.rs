@@ -5,6 +5,7 @@
 
 mod args;
 mod chain;
+mod checkpoint;
 mod contributions;
 mod diff;
 mod dsse;
@@ -30,6 +31,7 @@ mod svg;
 mod table;
 mod tarball;
 mod verify;
+mod when;
 
 use std::{env, process::ExitCode};
 
@@ -60,13 +62,14 @@ fn main() -> ExitCode {
         Command::Forks(args) => forks::forks(args),
         Command::Evidence(EvidenceCommand::Verify(args)) => evidence::verify(args),
         Command::Manifest(command) => manifest::run(command),
+        Command::Checkpoint(command) => checkpoint::run(command),
         Command::Diff(args) => diff::diff(args),
         Command::Export(args) => export::export(args),
         Command::Report(args) => report::report(args),
         Command::Key(command) => key::run(command),
         Command::Explain { code } => list::explain(code.as_deref()),
         Command::Feed { archive, feed } => list::feeds(archive, feed.as_deref()),
-        Command::Record { archive, id } => list::record(archive, id),
+        Command::Record { archive, id, json } => list::record(archive, id, *json),
     };
     match result {
         Ok(exit) => exit.into(),

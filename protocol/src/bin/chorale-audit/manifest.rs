@@ -100,15 +100,19 @@ fn verify(args: &ManifestVerify) -> Result<Exit, Trouble> {
 /// The one path, if it is an archive's.
 fn archive(paths: &[PathBuf]) -> Result<Option<&Path>, Trouble> {
     let [path] = paths else { return Ok(None) };
+    Ok(is_archive(path)?.then_some(path.as_path()))
+}
+
+/// Whether a path is a folder, or a file that begins as a tar does.
+pub(crate) fn is_archive(path: &Path) -> Result<bool, Trouble> {
     let context = |error: std::io::Error| anyhow!("cannot read {}: {error}", path.display());
     if fs::metadata(path).map_err(context).or_io()?.is_dir() {
-        return Ok(Some(path));
+        return Ok(true);
     }
     // Of a tar's first header, or the end of one without any; a manifest has neither there, being CBOR of another shape.
     let mut head = Vec::new();
     File::open(path).and_then(|file| file.take(512).read_to_end(&mut head)).map_err(context).or_io()?;
-    let is_tar = head.get(257..262) == Some(b"ustar") || head == [0; 512];
-    Ok(is_tar.then_some(path.as_path()))
+    Ok(head.get(257..262) == Some(b"ustar") || head == [0; 512])
 }
 
 /// The versions of an archive's verified chain, or those in files, each by itself.

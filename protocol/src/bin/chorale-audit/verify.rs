@@ -49,6 +49,7 @@ pub(crate) fn options(args: &Checks) -> Result<Options, Trouble> {
         anchors,
         allow_unanchored: args.allow_unanchored,
         recompute: !args.no_recompute,
+        witnesses: args.witnesses.map_or(0, u64::from),
         threads,
     })
 }

@@ -26,6 +26,10 @@ pub(crate) struct Checks {
     /// Do not compute merges again. The verdict is then incomplete at best.
     #[arg(long)]
     pub(crate) no_recompute: bool,
+    /// How many members other than a log's owner must have cosigned a checkpoint for it to count, if that is more than the
+    /// network's policy asks for.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(1..=63))]
+    pub(crate) witnesses: Option<u8>,
     /// Threads; by default one for each processor.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+mod checkpoint;
 mod checks;
 mod report;
 
+pub(crate) use checkpoint::{CheckpointCommand, CheckpointConsistency, CheckpointInclusion, CheckpointVerify};
 pub(crate) use checks::Checks;
 pub(crate) use report::{KeyCommand, ReportArgs, ReportCommand, ReportVerify};
 
@@ -39,6 +41,9 @@ pub(crate) enum Command {
     /// Shows, checks and compares versions of the network's manifest.
     #[command(subcommand)]
     Manifest(ManifestCommand),
+    /// Checks the heads of members' logs and who cosigned them, and proves what is in a log.
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
     /// Says what two archives of one network do not share, and who showed them different histories.
     Diff(DiffArgs),
     /// Writes an archive's updates for other programs.
@@ -60,12 +65,15 @@ pub(crate) enum Command {
         /// A member's id or the beginning of it; without it, all feeds.
         feed: Option<String>,
     },
-    /// Shows one record in full. Shows, does not verify.
+    /// Shows one record in full, and between which times it came to be if the archive has logs. Shows, does not verify.
     Record {
         /// A folder or a tar of one.
         archive: PathBuf,
         /// The record's id or the beginning of it.
         id: String,
+        /// One JSON line for each.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -81,13 +89,12 @@ impl Command {
             Self::Manifest(ManifestCommand::Show(args)) => args.json,
             Self::Manifest(ManifestCommand::Verify(args)) => args.json,
             Self::Manifest(ManifestCommand::Diff(args)) => args.json,
+            Self::Checkpoint(CheckpointCommand::Verify(args)) => args.json,
+            Self::Checkpoint(CheckpointCommand::Consistency(args)) => args.json,
+            Self::Checkpoint(CheckpointCommand::Inclusion(args)) => args.json,
             Self::Diff(args) => args.json,
-            Self::Report(_)
-            | Self::Key(_)
-            | Self::Export(_)
-            | Self::Explain { .. }
-            | Self::Feed { .. }
-            | Self::Record { .. } => false,
+            Self::Record { json, .. } => *json,
+            Self::Report(_) | Self::Key(_) | Self::Export(_) | Self::Explain { .. } | Self::Feed { .. } => false,
         }
     }
 }

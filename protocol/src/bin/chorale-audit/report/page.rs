@@ -9,7 +9,12 @@ use chorale_protocol::{
 };
 
 use super::chart;
-use crate::{contributions, escape::markup, human::NOT_PROVED, json};
+use crate::{
+    contributions,
+    escape::markup,
+    human::{self, NOT_PROVED},
+    json,
+};
 
 /// Findings of one severity and code that are shown.
 const SHOWN: usize = 20;
@@ -74,6 +79,7 @@ impl Page<'_> {
             ("Newest manifest version", version),
             ("Anchors", self.anchors_text()),
             ("Merges computed again", if report.recomputed { "yes" } else { "no, as asked" }.to_owned()),
+            ("Time", human::times(report)),
             ("Checked with", concat!("chorale-audit ", env!("CARGO_PKG_VERSION")).to_owned()),
             ("Checked at", self.time.map_or_else(|| "not stated".to_owned(), markup)),
         ];
@@ -111,6 +117,7 @@ impl Page<'_> {
             ("Merges", counts.merges, "computed again, equal bit for bit; draw, weights, reach and norm bound obeyed"),
             ("Blobs", counts.blobs, "each has the bytes that its author signed"),
             ("Evidence", counts.evidence, "each proves that a member signed two histories"),
+            ("Witnessed", counts.witnessed, "records that a cosigned checkpoint covers"),
         ] {
             let _ = writeln!(
                 out,
