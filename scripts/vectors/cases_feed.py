@@ -32,6 +32,8 @@ def feeds():
     later = sealed("anna", 0, record_id(one[0]), changes={5: 1})
     yield "other-incarnation", [one[0], later], "FEED-001", ""
     yield "incarnation-1", [later], "appended", ""
+    reused = sealed("anna", 0, record_id(one[0]), changes={5: 1, 11: 60})
+    yield "fork-incarnation", [later, reused], "fork-0", "an incarnation begun twice"
     yield "clock-stands", [one[0], sealed("anna", 1, record_id(one[0]), changes={10: 1})], "FEED-002", ""
     yield "clock-back", [*one[:2], sealed("anna", 2, record_id(one[1]), changes={10: 1})], "FEED-002", ""
     new = sealed("anna", 0, changes=NEWEST)
@@ -163,5 +165,7 @@ def frames():
     yield "record-too-long", (4170).to_bytes(4, "little") + b"\x01", "SYNC-001", "refused by its head alone"
     yield "manifest-too-long", (2 + (4 << 20)).to_bytes(4, "little") + b"\x00", "SYNC-001", ""
     yield "tag-2", frame(2, b"x"), "SYNC-002", ""
+    yield "length-and-tag", b"\xff\xff\xff\xff\x02", "SYNC-001", "the length is judged first, however the answer arrives"
+    yield "no-content-tag-2", frame(2, b""), "SYNC-001", ""
     yield "manifest-late", record + manifest + END, "SYNC-003", ""
     yield "after-end", manifest + END + b"\0", "SYNC-005", ""

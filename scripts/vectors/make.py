@@ -4,11 +4,13 @@ An implementation of the formats apart from the Rust one: encoding by cbor2, has
 cryptography and by plain integers. Needs those three packages. The same inputs give the same bytes.
 """
 
+import itertools
 import json
 import pathlib
 import sys
 
 import cases_bytes
+import cases_edges
 import cases_feed
 import cases_log
 import cases_manifest
@@ -16,9 +18,9 @@ import cases_record
 import world
 
 TOPICS = {
-    "cbor": cases_bytes.strict,
-    "keys": cases_bytes.keys,
-    "signatures": cases_bytes.signatures,
+    "cbor": lambda: itertools.chain(cases_bytes.strict(), cases_edges.strict()),
+    "keys": lambda: itertools.chain(cases_bytes.keys(), cases_edges.rfc_keys()),
+    "signatures": lambda: itertools.chain(cases_bytes.signatures(), cases_edges.signatures()),
     "manifests": cases_manifest.manifests,
     "records": cases_record.records,
     "feeds": cases_feed.feeds,

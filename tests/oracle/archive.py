@@ -139,12 +139,13 @@ class Tar:
         if kind in (b"x", b"L", b"K", b"S"):
             raise Unreadable(f"the header at byte {at} is of an extension that this program does not read")
         name = header[:100].split(b"\0")[0]
-        if header[257:263] == b"ustar\0" and header[345]:
+        if header[257:265] == b"ustar\x0000" and header[345]:
             name = header[345:500].split(b"\0")[0] + b"/" + name
         name = name.decode("utf-8", "replace").removeprefix("./")
         if len(self.places) >= ENTRIES:
             raise Unreadable("too many entries")
         if kind == b"5" or not name:
+            self._zero(at + BLOCK, min(at + BLOCK + size, length))
             return 1
         plain = kind in (b"0", b"\0")
         if plain and at + BLOCK + size > length:

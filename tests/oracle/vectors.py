@@ -166,8 +166,9 @@ def frames(data):
         if not length:
             q.need(at + 4 == len(data), "SYNC-005")
             return "ok"
+        q.need(2 <= length <= 1 + strict.MANIFEST_BYTES, "SYNC-001")
         q.need(tag in (b"", b"\0", b"\1"), "SYNC-002")
-        q.need(2 <= length <= 1 + (record.RECORD_BYTES if tag == b"\1" else strict.MANIFEST_BYTES), "SYNC-001")
+        q.need(tag != b"\1" or length <= 1 + record.RECORD_BYTES, "SYNC-001")
         if len(data) - at - 4 < length:
             break
         q.need(tag == b"\1" or not records, "SYNC-003")
@@ -211,7 +212,7 @@ QUESTION = {0: UINT, 1: HASH, 2: UINT, 3: strict.Many({0: HASH, 1: UINT, 2: UINT
 TOPICS = {
     "cbor": lambda case, chain: ok(strict.strict, case, strict.RECORD),
     "keys": lambda case, chain: ok(admit, case),
-    "signatures": lambda case, chain: ok(verify, case[0], b"record", case[1], case[2]),
+    "signatures": lambda case, chain: ok(admit, case[0]) and ok(verify, case[0], b"record", case[1], case[2]),
     "records": lambda case, chain: ok(record.check, case, chain),
     "manifests": lambda case, chain: ok(chain_of, case),
     "feeds": feed,

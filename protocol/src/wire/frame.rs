@@ -147,15 +147,15 @@ impl Frames {
             let got = self.buffer.len();
             return if got == 0 { Ok(None) } else { Err(FrameError::Trailing { got }) };
         }
-        // The length is judged before the tag comes, so that nobody makes us wait for 4 GiB.
+        // The length is judged before the tag, so that nobody makes us wait for 4 GiB, and the same is said however it arrives.
         let tag = self.buffer.get(4).copied();
-        let limit = 1 + match tag {
-            Some(0) | None => limit::MANIFEST_BYTES,
-            Some(1) => limit::RECORD_BYTES,
+        let within =
+            |limit| if (2..=limit).contains(&length) { Ok(()) } else { Err(FrameError::Length { got: length, limit }) };
+        within(1 + limit::MANIFEST_BYTES)?;
+        match tag {
+            Some(0) | None => {}
+            Some(1) => within(1 + limit::RECORD_BYTES)?,
             Some(got) => return Err(FrameError::Tag { got }),
-        };
-        if !(2..=limit).contains(&length) {
-            return Err(FrameError::Length { got: length, limit });
         }
         if self.buffer.len() < 4 + length {
             return Ok(None);

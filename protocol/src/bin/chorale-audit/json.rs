@@ -5,28 +5,28 @@ use std::io::{self, Write};
 use chorale_protocol::audit::{Finding, MemberReport, Report, Severity, Tally, Verdict, codes};
 use serde_json::{Value, json};
 
-use crate::exit::Exit;
+use crate::{escape, exit::Exit};
 
 pub(crate) const SCHEMA: &str = "chorale-audit/1";
 
 pub(crate) fn report(report: &Report, verdict: Verdict) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for line in report.findings.iter().map(finding).chain([summary(report, verdict)]) {
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", escape::json(&line.to_string()))?;
     }
     out.flush()
 }
 
 /// Values, one a line.
 pub(crate) fn lines(values: impl Iterator<Item = Value>) -> String {
-    values.map(|value| format!("{value}\n")).collect()
+    values.map(|value| escape::json(&value.to_string()) + "\n").collect()
 }
 
 /// The only line if there is no report.
 pub(crate) fn error(exit: Exit, text: &str) {
     let line = json!({ "schema": SCHEMA, "type": "error", "exit": exit as u8, "text": text });
     // Whoever closed stdout does not read this either.
-    let _ = writeln!(io::stdout(), "{line}");
+    let _ = writeln!(io::stdout(), "{}", escape::json(&line.to_string()));
 }
 
 pub(crate) fn severity(severity: Severity) -> &'static str {

@@ -47,7 +47,9 @@ fn main() -> ExitCode {
             // Help and version are no errors; what follows a usage error is still JSON for who asked for it.
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Passed };
             let _ = error.print();
-            if exit == Exit::Usage && env::args_os().any(|arg| arg == "--json") {
+            // `lineage --as json` asks for it, too.
+            let wants_json = |arg: &std::ffi::OsString| arg == "--json" || arg == "json" || arg == "--as=json";
+            if exit == Exit::Usage && env::args_os().skip(1).any(|arg| wants_json(&arg)) {
                 json::error(exit, &error.kind().to_string());
             }
             return exit.into();

@@ -3,7 +3,7 @@
 use std::{
     fmt::Write,
     fs::{self, File},
-    io::{Read, Seek, SeekFrom},
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -109,11 +109,10 @@ pub(crate) fn is_archive(path: &Path) -> Result<bool, Trouble> {
     if fs::metadata(path).map_err(context).or_io()?.is_dir() {
         return Ok(true);
     }
-    // Of a tar's first header; a manifest never has it there, being CBOR of another shape.
-    let mut magic = [0; 5];
-    let mut file = File::open(path).map_err(context).or_io()?;
-    let read = file.seek(SeekFrom::Start(257)).and_then(|_| file.read_exact(&mut magic));
-    Ok(read.is_ok() && &magic == b"ustar")
+    // Of a tar's first header, or the end of one without any; a manifest has neither there, being CBOR of another shape.
+    let mut head = Vec::new();
+    File::open(path).and_then(|file| file.take(512).read_to_end(&mut head)).map_err(context).or_io()?;
+    Ok(head.get(257..262) == Some(b"ustar") || head == [0; 512])
 }
 
 /// The versions of an archive's verified chain, or those in files, each by itself.

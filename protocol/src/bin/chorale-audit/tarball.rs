@@ -14,24 +14,33 @@ use bytes::Bytes;
 use chorale_protocol::audit::Archive;
 use tar::EntryType;
 
-use crate::spare::Spare;
+use super::spare::Spare;
 
 /// Entries of a tar that is read.
 const ENTRIES: usize = 4_000_000;
+/// Bytes of an extension that is read.
+const EXTENSION: u64 = 1 << 16;
 /// Headers and contents begin at multiples of this.
 const BLOCK: u64 = 512;
 
-pub(crate) struct Tarball {
-    file: Mutex<File>,
+pub(crate) struct Tarball<R = File> {
+    file: Mutex<R>,
     spare: Spare,
     places: BTreeMap<String, (u64, u64)>,
 }
 
 impl Tarball {
-    /// Notes where everything is.
+    /// Opens a file.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+        let file = File::open(path)?;
         let length = file.metadata()?.len();
+        Self::of(file, length)
+    }
+}
+
+impl<R: Read + Seek> Tarball<R> {
+    /// Notes where everything is in so many bytes.
+    pub(crate) fn of(mut file: R, length: u64) -> io::Result<Self> {
         let places = places(&mut BufReader::new(&mut file), length)?;
         Ok(Self { file: Mutex::new(file), spare: Spare::default(), places })
     }
@@ -40,26 +49,34 @@ impl Tarball {
 fn places(reader: &mut (impl Read + Seek), length: u64) -> io::Result<BTreeMap<String, (u64, u64)>> {
     let mut places = BTreeMap::new();
     let mut gaps = Vec::new();
-    let mut end = 0;
-    for (number, entry) in tar::Archive::new(&mut *reader).entries_with_seek()?.enumerate() {
-        let entry = entry?;
+    let (mut end, mut number) = (0, 0);
+    // Raw: an extension is an entry like any other, so that none takes effect or memory before it was looked at.
+    for entry in tar::Archive::new(&mut *reader).entries_with_seek()?.raw(true) {
+        let mut entry = entry?;
         let kind = entry.header().entry_type();
+        let start = entry.raw_file_position();
         if !is_whole(entry.header().as_bytes()) {
-            return Err(io::Error::other(format!("the header before byte {} is damaged", entry.raw_file_position())));
+            return Err(io::Error::other(format!("the header before byte {start} is damaged")));
         }
-        let filled = entry.raw_file_position().saturating_add(entry.size());
+        let filled = start.saturating_add(entry.size());
         end = filled.checked_next_multiple_of(BLOCK).unwrap_or(length);
-        gaps.push(filled..end.min(length));
+        if is_extension(&mut entry)? {
+            gaps.push(filled..end.min(length));
+            continue;
+        }
+        number += 1;
         if places.len() >= ENTRIES {
             return Err(io::Error::other(format!("more than {ENTRIES} entries")));
         }
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let name = path.strip_prefix("./").unwrap_or(&path);
         if kind == EntryType::Directory || name.is_empty() {
+            // No file: nothing may lie here.
+            gaps.push(start..end.min(length));
             continue;
         }
-        let place = (entry.raw_file_position(), entry.size());
-        if kind == EntryType::Regular && place.0.checked_add(place.1).is_none_or(|end| end > length) {
+        gaps.push(filled..end.min(length));
+        if kind == EntryType::Regular && filled > length {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("the tar ends inside {name}")));
         }
         // What is no plain file, or comes twice, gets a name that is not of the layout: reported, and never read.
@@ -69,9 +86,9 @@ fn places(reader: &mut (impl Read + Seek), length: u64) -> io::Result<BTreeMap<S
             _ => format!("{name} (no plain file)"),
         };
         if places.contains_key(&name) {
-            name = format!("{name} (again, entry {number})");
+            name = format!("{name} (again, entry {})", number - 1);
         }
-        if places.insert(name.clone(), place).is_some() {
+        if places.insert(name.clone(), (start, entry.size())).is_some() {
             return Err(io::Error::other(format!("two entries are called {name}")));
         }
     }
@@ -80,8 +97,34 @@ fn places(reader: &mut (impl Read + Seek), length: u64) -> io::Result<BTreeMap<S
     Ok(places)
 }
 
-/// Whether the checksum field is written as tar writers do: the `tar` crate, which checked its number, overlooks the rest.
+/// Whether an entry only gives times and the like for the next one. One that gives it a name or a size is refused: names of the
+/// layout and files of an archive fit a plain header, and programs differ in what they make of such entries.
+fn is_extension(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<bool> {
+    match entry.header().entry_type() {
+        EntryType::XHeader if entry.size() <= EXTENSION => {
+            let mut text = Vec::new();
+            entry.read_to_end(&mut text)?;
+            let names =
+                |key: &[u8]| text.windows(key.len()).any(|part| part[0].is_ascii_digit() && part[1..] == key[1..]);
+            if ![&b"0 path="[..], b"0 linkpath=", b"0 size="].into_iter().any(names) {
+                return Ok(true);
+            }
+        }
+        EntryType::XHeader | EntryType::GNULongName | EntryType::GNULongLink | EntryType::GNUSparse => {}
+        _ => return Ok(false),
+    }
+    let before = entry.raw_file_position();
+    Err(io::Error::other(format!(
+        "the header before byte {before} is of an extension; write the tar with plain headers"
+    )))
+}
+
+/// Whether checksum and size are written as tar writers do: the `tar` crate, which checked the sum, overlooks the rest.
 fn is_whole(header: &[u8; 512]) -> bool {
+    let mut size = header[124..136].iter().take_while(|byte| **byte != 0);
+    if !size.all(|byte| matches!(byte, b'0'..=b'7' | b' ')) {
+        return false;
+    }
     match &header[148..156] {
         [digits @ .., 0, b' '] | [digits @ .., 0] => digits.iter().all(|digit| (b'0'..=b'7').contains(digit)),
         _ => false,
@@ -107,7 +150,7 @@ fn is_zero(reader: &mut (impl Read + Seek), gap: Range<u64>) -> io::Result<()> {
     Ok(())
 }
 
-impl Archive for Tarball {
+impl<R: Read + Seek + Send> Archive for Tarball<R> {
     fn files(&self) -> io::Result<Vec<(String, u64)>> {
         Ok(self.places.iter().map(|(name, (_, length))| (name.clone(), *length)).collect())
     }
@@ -136,7 +179,7 @@ impl Archive for Tarball {
     }
 }
 
-impl Tarball {
+impl<R> Tarball<R> {
     /// Where a file begins, and its length.
     fn place(&self, name: &str) -> io::Result<(u64, u64)> {
         self.places.get(name).copied().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, name.to_owned()))
@@ -172,6 +215,37 @@ mod tests {
                 changed[at] ^= flip;
                 assert!(of(&changed).is_err(), "byte {at} ^ {flip:#x} goes unseen");
             }
+        }
+    }
+
+    #[test]
+    fn nothing_hides_in_a_folder_and_no_extension_takes_effect() {
+        let tar = |kind: EntryType, content: &[u8]| {
+            let mut builder = tar::Builder::new(Vec::new());
+            for (name, kind, content) in [("extra", kind, content), ("genesis", EntryType::Regular, b"some bytes")] {
+                let mut header = tar::Header::new_ustar();
+                header.set_entry_type(kind);
+                header.set_size(content.len() as u64);
+                builder.append_data(&mut header, name, content).unwrap();
+            }
+            builder.into_inner().unwrap()
+        };
+        let of = |tar: Vec<u8>| places(&mut Cursor::new(&tar), tar.len() as u64);
+        assert_eq!(of(tar(EntryType::Directory, b"")).unwrap().len(), 1);
+        assert!(of(tar(EntryType::Directory, b"unseen")).is_err());
+        let times = of(tar(EntryType::XHeader, b"20 mtime=1700000000\n")).unwrap();
+        assert_eq!(times.keys().collect::<Vec<_>>(), ["genesis"]);
+        assert_eq!(of(tar(EntryType::XGlobalHeader, b"13 comment=x\n")).unwrap().len(), 2, "it is reported");
+        for (kind, content) in [
+            (EntryType::XHeader, &b"16 path=blobs/a\n"[..]),
+            (EntryType::XHeader, b"10 size=4\n"),
+            (EntryType::XHeader, &[b'x'; (1 << 16) + 1]),
+            (EntryType::GNULongName, b"blobs/a\0"),
+            (EntryType::GNULongLink, b"blobs/a\0"),
+            (EntryType::GNUSparse, b""),
+        ] {
+            let error = of(tar(kind, content)).unwrap_err();
+            assert!(error.to_string().contains("extension"), "{kind:?}: {error}");
         }
     }
 
