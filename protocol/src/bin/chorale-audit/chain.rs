@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use chorale_protocol::{
     audit::{Archive, layout::Name},
-    base::{MemberId, limit},
+    base::limit,
     manifest::Chain,
 };
 
@@ -55,13 +55,6 @@ pub(crate) fn from_files(paths: &[PathBuf]) -> Result<Chain, Trouble> {
     let mut chain = Chain::genesis(bytes.into()).map_err(|error| refused(genesis, &error))?;
     extend(&mut chain, more)?;
     Ok(chain)
-}
-
-/// A member's label in the newest version that names it; empty for a stranger.
-pub(crate) fn label(chain: &Chain, member: &MemberId) -> String {
-    let versions = (0..=chain.current().version).rev().filter_map(|version| chain.at(version));
-    let named = versions.filter_map(|(manifest, _)| manifest.member(member)).next();
-    named.map(|member| member.label.clone()).unwrap_or_default()
 }
 
 fn extend(chain: &mut Chain, paths: &[PathBuf]) -> Result<(), Trouble> {

@@ -4,8 +4,9 @@ use std::{fmt::Write, path::Path};
 
 use anyhow::anyhow;
 use chorale_protocol::{
-    base::limit,
+    base::{MemberId, limit},
     feed::{Evidence, Refusal},
+    manifest::Chain,
 };
 use serde_json::json;
 
@@ -22,7 +23,7 @@ pub(crate) fn verify(args: &EvidenceVerify) -> Result<Exit, Trouble> {
     let bytes = file::read(&args.file, limit::EVIDENCE_BYTES as u64).or_io()?;
     match Evidence::parse(&bytes, &chain) {
         Ok(evidence) => {
-            let label = chain::label(&chain, &evidence.accused().0);
+            let label = label(&chain, &evidence.accused().0);
             let text = if args.json { line(&evidence, &label) } else { text(&evidence, &label, &args.file) };
             file::print(&text).or_io()?;
             Ok(Exit::Passed)
@@ -35,6 +36,13 @@ pub(crate) fn verify(args: &EvidenceVerify) -> Result<Exit, Trouble> {
             Err(Trouble { exit, error: anyhow!("it proves nothing: {}: {refusal}", refusal.code()) })
         }
     }
+}
+
+/// In the newest version that names the member; one does, since its records verify.
+pub(crate) fn label(chain: &Chain, member: &MemberId) -> String {
+    let versions = (0..=chain.current().version).rev().filter_map(|version| chain.at(version));
+    let named = versions.filter_map(|(manifest, _)| manifest.member(member)).next();
+    named.map(|member| member.label.clone()).unwrap_or_default()
 }
 
 fn text(evidence: &Evidence, label: &str, path: &Path) -> String {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use chorale_protocol::{audit::words, base::MemberId, log::Verified, manifest::Chain};
 use serde_json::{Value, json};
 
-use crate::{chain::label, escape::escape, json, when};
+use crate::{escape::escape, evidence::label, json, when};
 
 pub(super) fn text(verified: &Verified, chain: &Chain, asked: u64) -> String {
     let Verified { checkpoint, member, cosigners } = verified;
