@@ -178,7 +178,7 @@ fn note(
         notes.add("LOG-001", &place, text);
         return Ok(None);
     }
-    // As many lines as there are keys that are known: the owner's, and those of cosigners.
+    // A note may have signatures of other kinds; an archive that nobody can check whole does not pass.
     if let Ok(parsed) = Note::parse(&bytes)
         && let Some(line) = parsed.signatures().iter().find(|line| !keyring.knows(line, &verified.checkpoint.origin))
     {

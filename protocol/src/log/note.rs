@@ -24,7 +24,7 @@ pub struct Note {
 pub struct NoteSignature {
     /// The key's name.
     pub name: String,
-    /// The key's id ([`key_id`]).
+    /// The key's id: the first 4 bytes of SHA-256(name ‖ 0x0A ‖ algorithm ‖ key).
     pub id: [u8; 4],
     /// What the key's kind defines.
     pub bytes: Vec<u8>,

@@ -55,18 +55,21 @@ fn every_changed_byte_changes_the_verdict_or_lies_in_a_file_reported_as_unrefere
     assert_eq!(report.verdict(), Verdict::Passed, "{:#?}", report.findings);
     assert!(codes(&report).contains(&"FORK-002"));
 
-    // Every byte of every file, each changed in its own way.
-    let mut kinds = BTreeSet::new();
+    let kinds: BTreeSet<_> = archive.iter().map(|(name, _)| name.split('/').next()).collect();
+    assert_eq!(kinds.len(), 5, "a file of every kind");
+    every_byte_must_show(&mut world, &archive, &options);
+}
+
+/// Every byte of every file, each changed in its own way.
+pub(crate) fn every_byte_must_show(world: &mut World, archive: &MemoryArchive, options: &Options) {
     let mut places: Vec<(&str, usize, u8)> = Vec::new();
     for (name, bytes) in archive.iter() {
-        kinds.insert(name.split('/').next());
         places.extend((0..bytes.len()).map(|at| (name, at, u8::try_from(world.number() % 255 + 1).unwrap())));
     }
-    assert_eq!(kinds.len(), 5, "a file of every kind");
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         for places in places.chunks(places.len().div_ceil(threads)) {
-            scope.spawn(|| places.iter().for_each(|place| must_show(&archive, &options, *place)));
+            scope.spawn(|| places.iter().for_each(|place| must_show(archive, options, *place)));
         }
     });
 }

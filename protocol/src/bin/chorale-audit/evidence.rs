@@ -65,7 +65,7 @@ fn double_vote(bytes: &Bytes, chain: &Chain, args: &EvidenceVerify) -> Result<Ex
 }
 
 /// In the newest version that names the member; one does, since its records verify.
-fn label(chain: &Chain, member: &MemberId) -> String {
+pub(crate) fn label(chain: &Chain, member: &MemberId) -> String {
     let versions = (0..=chain.current().version).rev().filter_map(|version| chain.at(version));
     let named = versions.filter_map(|(manifest, _)| manifest.member(member)).next();
     named.map(|member| member.label.clone()).unwrap_or_default()

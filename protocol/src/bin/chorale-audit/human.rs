@@ -118,8 +118,11 @@ fn counts(out: &mut impl Write, report: &Report) -> io::Result<()> {
 /// What cosigners say about times.
 pub(crate) fn times(report: &Report) -> String {
     let Intervals { both, not_after, not_before, none, outside } = report.intervals;
+    if report.witnesses == 0 && both + not_after + not_before == 0 {
+        return "No cosigned log bounds any record in time, and none was asked for.".to_owned();
+    }
     format!(
-        "A checkpoint takes {} cosigners to count. In time, {both} records are bounded on both sides, {not_after} only not after, \
+        "By checkpoints with {} or more cosigners, {both} records are bounded on both sides in time, {not_after} only not after, \
          {not_before} only not before, {none} not at all; {outside} claim a time outside.",
         report.witnesses.max(1)
     )

@@ -5,14 +5,7 @@ use std::fmt::Write;
 use chorale_protocol::{audit::words, base::MemberId, log::Verified, manifest::Chain};
 use serde_json::{Value, json};
 
-use crate::{escape::escape, json, when};
-
-/// A member's label in the newest version that names it.
-pub(super) fn label(chain: &Chain, member: &MemberId) -> String {
-    let versions = (0..=chain.current().version).rev().filter_map(|version| chain.at(version));
-    let named = versions.filter_map(|(manifest, _)| manifest.member(member)).next();
-    named.map(|member| member.label.clone()).unwrap_or_default()
-}
+use crate::{escape::escape, evidence::label, json, when};
 
 pub(super) fn text(verified: &Verified, chain: &Chain, asked: u64) -> String {
     let Verified { checkpoint, member, cosigners } = verified;

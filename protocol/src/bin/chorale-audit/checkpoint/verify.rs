@@ -16,6 +16,7 @@ use crate::{
     args::CheckpointVerify,
     chain,
     escape::escape,
+    evidence,
     exit::{Exit, OrExit, Trouble},
     file, folder, json,
     manifest::is_archive,
@@ -107,7 +108,7 @@ fn table(books: &[Held], chain: &Chain, (network, pinned): (NetworkId, bool)) ->
         let newest = book.checkpoint.as_ref().map(|note| &note.verified);
         let number = |of: Option<u64>| of.map_or_else(|| "-".to_owned(), |number| number.to_string());
         table.row([
-            show::label(chain, &book.member),
+            evidence::label(chain, &book.member),
             book.member.short(),
             number(newest.map(|newest| newest.checkpoint.size)),
             book.notes.len().to_string(),
