@@ -67,7 +67,14 @@ fn genesis(members: usize) -> Bytes {
     let member = |n: usize| {
         let author_key = author(n).public();
         let label = format!("m{n}");
-        Member { id: MemberId::of(&author_key), label, author_key, transport: vec![peer(n)], role: Role::Member, next: None }
+        Member {
+            id: MemberId::of(&author_key),
+            label,
+            author_key,
+            transport: vec![peer(n)],
+            role: Role::Member,
+            next: None,
+        }
     };
     let mut members: Vec<Member> = (0..members).map(member).collect();
     members.sort_by_key(|member| member.id);
@@ -106,6 +113,7 @@ impl World {
             let setup = Setup {
                 home: home.path().to_owned(),
                 author: author(n),
+                spare: Vec::new(),
                 identity: identity(n),
                 genesis: world.genesis.clone(),
                 trainer: Box::new(fake(n)),

@@ -80,6 +80,9 @@ impl Store {
         for (hash, bytes) in self.evidence()? {
             files.insert(Name::Evidence(hash).to_string(), Source::Memory(bytes));
         }
+        for (hash, bytes) in self.conflicts()? {
+            files.insert(Name::Conflict(hash).to_string(), Source::Memory(bytes));
+        }
         for hash in self.blobs()? {
             files.insert(Name::Blob(hash).to_string(), Source::Blob(hash));
         }
