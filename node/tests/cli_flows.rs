@@ -91,7 +91,7 @@ fn mode(path: &Path) -> u32 {
 fn init_makes_secret_keys_and_never_overwrites() {
     let bench = Bench::new();
     bench.member("a");
-    let keys = ["author.key", "transport.key"].map(|key| bench.path("a/keys").join(key));
+    let keys = ["author.key", "next.key", "transport.key"].map(|key| bench.path("a/keys").join(key));
     assert!(keys.iter().all(|key| mode(key) == 0o600));
     let before = keys.each_ref().map(|key| std::fs::read(key).unwrap());
     assert_ne!(before[0], before[1]);
@@ -108,8 +108,8 @@ fn a_card_holds_what_is_public_and_nothing_else() {
     bench.member("a");
     let card: Value = serde_json::from_slice(&std::fs::read(bench.path("a.card")).unwrap()).unwrap();
     let keys: Vec<&String> = card.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["author_key", "chorale_card", "label", "member", "peer_id"]);
-    for key in ["author.key", "transport.key"] {
+    assert_eq!(keys, ["author_key", "chorale_card", "label", "member", "next", "peer_id"]);
+    for key in ["author.key", "next.key", "transport.key"] {
         let secret = std::fs::read_to_string(bench.path("a/keys").join(key)).unwrap();
         assert!(!card.to_string().contains(secret.trim()));
     }

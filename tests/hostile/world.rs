@@ -113,6 +113,7 @@ impl World {
             let setup = Setup {
                 home: home.path().to_owned(),
                 author: author(n),
+                spare: Vec::new(),
                 identity: identity(n),
                 genesis: world.genesis.clone(),
                 trainer: Box::new(fake(n)),

@@ -22,6 +22,9 @@ struct Args {
     /// 32 secret bytes, hexadecimal
     #[arg(long)]
     author: String,
+    /// Keys that the manifest may give it next: 32 secret bytes each, hexadecimal
+    #[arg(long)]
+    spare: Vec<String>,
     /// 32 secret bytes, hexadecimal
     #[arg(long)]
     transport: String,
@@ -87,6 +90,7 @@ async fn run(args: Args) -> Result<driver::Summary> {
     let running = driver::start(Setup {
         home: args.home,
         author: AuthorKey::from_seed(&secret(&args.author)?),
+        spare: args.spare.iter().map(|key| Ok(AuthorKey::from_seed(&secret(key)?))).collect::<Result<_>>()?,
         identity: Keypair::ed25519_from_bytes(secret(&args.transport)?)?,
         genesis: genesis.into(),
         trainer,

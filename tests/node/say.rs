@@ -55,6 +55,9 @@ fn event(event: &Event) -> Value {
         Event::Manifest { version } => json!({"line": "manifest", "version": version}),
         Event::NewIncarnation { incarnation } => json!({"line": "incarnation", "incarnation": incarnation.0}),
         Event::RoundFailed { why, .. } => json!({"line": "failed", "why": why}),
+        Event::NewKey { version } => json!({"line": "new_key", "version": version}),
+        Event::KeyGone { version } => json!({"line": "key_gone", "version": version}),
+        Event::DoubleVote { version, .. } => json!({"line": "double_vote", "version": version}),
         Event::Expelled => json!({"line": "state", "state": "expelled"}),
     }
 }

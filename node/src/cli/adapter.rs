@@ -1,10 +1,7 @@
 //! The adapter that a home holds: its own newest publication, or the mean of everybody's.
 
 use anyhow::{Context as _, Result, bail};
-use chorale::{
-    config::{Home, keys},
-    store::Store,
-};
+use chorale::{config::Home, store::Store};
 use chorale_protocol::{
     adapter::{Layout, Payload, f32_view},
     base::{MemberId, Round},
@@ -14,7 +11,7 @@ use chorale_protocol::{
 };
 use std::collections::BTreeMap;
 
-use super::{card, network};
+use super::network;
 
 /// Which adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -52,7 +49,7 @@ pub(crate) fn held(home: &Home, which: Which) -> Result<Held> {
         let payload = Payload::check(&layout, policy.codec, bytes)?;
         Ok(Voice { member: *member, record: *record, round: *round, payload })
     };
-    let me = card::member_id(keys::author(&home.author_key())?.public());
+    let me = network::own_id(home, &chain)?;
     if which == Which::Own {
         let Some(own) = newest.get(&me) else { bail!("this member has published nothing yet: chorale run") };
         let voice = read(&me, own)?;

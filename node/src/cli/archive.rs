@@ -3,14 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use chorale::{
-    config::{Home, keys},
-    store::Store,
-};
+use chorale::{config::Home, store::Store};
 use serde_json::json;
 
 use super::{
-    card, network,
+    network,
     out::{Out, bytes},
 };
 
@@ -29,7 +26,7 @@ impl Args {
     pub(crate) fn run(self, out: &Out) -> Result<()> {
         let home = Home::open(&self.home)?;
         let chain = network::stored_chain(&home)?;
-        let member = card::member_id(keys::author(&home.author_key())?.public());
+        let member = network::own_id(&home, &chain)?;
         let store = Store::open(home.root()).context("the store; a running node holds it: stop it first")?;
         let archive = store.archive(&self.out)?;
         let network = chain.network().to_string();

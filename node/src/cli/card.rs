@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use chorale::config::{Config, Home, keys, label_is_fine};
 use chorale_protocol::{
-    base::{MemberId, TransportId},
+    base::{KeyHash, MemberId, TransportId},
     code::{AuthorKey, Context, PublicKey, derive},
     manifest::{Member, Role},
 };
@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::out::Out;
 
-/// Print this member's public card, to send to the others: label, member id, author key and transport peer id
+/// Print this member's public card, to send to the others: label, member id, author key, transport peer id, and the hash
+/// of the next author key
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The member's home folder
@@ -39,6 +40,9 @@ pub(crate) struct Card {
     author_key: String,
     /// As libp2p writes it.
     peer_id: String,
+    /// The commitment to the next author key: 64 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 impl Args {
@@ -55,10 +59,10 @@ impl Card {
     pub(crate) fn of(home: &Home, label: &str) -> Result<Self> {
         let author = keys::author(&home.author_key())?;
         let identity = keys::transport(&home.transport_key())?;
-        Ok(Self::new(label, &author, &identity))
+        Ok(Self::new(label, &author, &home.next_author()?, &identity))
     }
 
-    fn new(label: &str, author: &AuthorKey, identity: &Keypair) -> Self {
+    fn new(label: &str, author: &AuthorKey, next: &AuthorKey, identity: &Keypair) -> Self {
         let key = author.public();
         Self {
             chorale_card: 1,
@@ -66,6 +70,7 @@ impl Card {
             member: member_id(key).to_string(),
             author_key: key.to_string(),
             peer_id: identity.public().to_peer_id().to_string(),
+            next: Some(KeyHash::of(&next.public()).to_string()),
         }
     }
 
@@ -95,7 +100,10 @@ impl Card {
         );
         let peer =
             PeerId::from_str(&self.peer_id).with_context(|| format!("card of {label}: peer_id {:?}", self.peer_id))?;
-        Ok(Member { id, label: label.clone(), author_key: key, transport: vec![TransportId(peer.to_bytes())], role })
+        let next =
+            self.next.as_ref().map(|next| next.parse::<KeyHash>().with_context(|| format!("card of {label}: next")));
+        let (label, transport) = (label.clone(), vec![TransportId(peer.to_bytes())]);
+        Ok(Member { id, label, author_key: key, transport, role, next: next.transpose()? })
     }
 }
 

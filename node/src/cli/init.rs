@@ -1,4 +1,4 @@
-//! `chorale init`: a home folder with two keys and an explained configuration.
+//! `chorale init`: a home folder with its keys and an explained configuration.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{card::Card, out::Out};
 
-/// Make a home folder: two secret keys (mode 0600) and chorale.toml with every option explained; never overwrites
+/// Make a home folder: three secret keys (mode 0600) and chorale.toml with every option explained; never overwrites
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The folder to make
@@ -30,7 +30,8 @@ impl Args {
         let (home, card) = create(&self)?;
         let root = home.root().display().to_string();
         let text = format!(
-            "made {root}: keys/author.key, keys/transport.key (keep both secret, back up both), chorale.toml\n\
+            "made {root}: keys/author.key, keys/next.key, keys/transport.key (keep all secret, back up all; next.key best\n\
+             where the others are not), chorale.toml\n\
              next: edit chorale.toml, send the others your card (chorale card --home {root}), agree on a network\n\
              (chorale network create), then chorale network join and chorale run"
         );

@@ -18,6 +18,7 @@ mod export;
 mod generate;
 mod inbox;
 mod init;
+mod key;
 mod ledger;
 mod model;
 mod network;
@@ -51,6 +52,7 @@ struct Cli {
 enum Verb {
     Init(init::Args),
     Card(card::Args),
+    Key(key::Args),
     Network(Box<network::Args>),
     Data(data::Args),
     Run(run::Args),
@@ -93,6 +95,7 @@ fn run(verb: Verb, out: &Out) -> Result<ExitCode> {
     match verb {
         Verb::Init(args) => args.run(out),
         Verb::Card(args) => args.run(out),
+        Verb::Key(args) => args.run(out),
         Verb::Network(args) => args.run(out),
         Verb::Data(args) => args.run(out),
         Verb::Run(args) => return args.run(out),

@@ -85,12 +85,16 @@ impl Args {
         let genesis = read_bytes(&home.genesis(), MANIFEST_BYTES as u64)
             .context("this home has joined no network: chorale network join --home HOME GENESIS")?;
         let chain = Chain::genesis(genesis.clone().into()).context("the genesis of this home")?;
-        let author = keys::author(&home.author_key())?;
+        network::take_up_key(home, &network::stored_chain(home)?)?;
+        home.next_author()?;
+        let mut signers = home.signers()?.into_iter();
+        let author = signers.next().context("no author key")?;
         let trainer = model::node_trainer(config, &chain.current().policy, keys::salt(&home.author_key())?)?;
         let _ = std::fs::remove_file(home.addresses());
         let running = driver::start(Setup {
             home: home.root().to_path_buf(),
             author,
+            spare: signers.collect(),
             identity: keys::transport(&home.transport_key())?,
             genesis: genesis.into(),
             trainer,
@@ -103,7 +107,8 @@ impl Args {
         })
         .await?;
         self.hand_over_joined(home, &running).await?;
-        let mut node = Node { home, progress: Progress::new(out, home, config, &chain), addresses: Vec::new() };
+        let mut node =
+            Node { home, progress: Progress::new(out, home, config, &chain), addresses: Vec::new(), new_key: false };
         self.watch(&mut node, &running).await?;
         let summary = running.wait().await?;
         node.progress.ended(&summary);
@@ -153,6 +158,7 @@ impl Args {
                 _ = interrupt.recv() => { switch.cancel(); return Ok(()); }
                 _ = look.tick() => {
                     node.look_for_addresses();
+                    node.take_up_key();
                     if node.orders(running).await { switch.cancel(); return Ok(()); }
                 }
                 () = switch.cancelled() => return Ok(()),
@@ -174,6 +180,8 @@ struct Node<'a> {
     home: &'a Home,
     progress: Progress<'a>,
     addresses: Vec<String>,
+    /// The next key signs, and its file has not taken its place yet.
+    new_key: bool,
 }
 
 impl Node<'_> {
@@ -195,6 +203,19 @@ impl Node<'_> {
             Notice::Engine(event) => {
                 self.engine(&event);
                 false
+            }
+        }
+    }
+
+    /// Once the version that names the next key is durable, the key's file takes its place. Until then the next start would do it.
+    fn take_up_key(&mut self) {
+        if !self.new_key {
+            return;
+        }
+        match network::stored_chain(self.home).and_then(|chain| network::take_up_key(self.home, &chain)) {
+            Ok(changed) => self.new_key = !changed,
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "the new key's file has not taken its place yet")
             }
         }
     }
@@ -248,6 +269,19 @@ impl Node<'_> {
             }
             Event::RoundFailed { why, retry_ms } => {
                 self.progress.warn("round_failed", &json!({ "why": safe(why), "retry_ms": retry_ms }));
+            }
+            Event::NewKey { version } => {
+                self.new_key = true;
+                self.progress.warn("new_key", &json!({ "version": version }));
+            }
+            Event::KeyGone { version } => self.progress.warn(
+                "key_gone",
+                &json!({ "version": version, "why": "the manifest gives this member a key that this node did not start with; \
+                    nothing is signed: put the key into the home and start the node again" }),
+            ),
+            Event::DoubleVote { version, governors } => {
+                let governors: Vec<String> = governors.iter().map(ToString::to_string).collect();
+                self.progress.warn("double_vote", &json!({ "version": version, "governors": governors }));
             }
             Event::Expelled => self.progress.warn("expelled", &json!({})),
         }

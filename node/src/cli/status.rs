@@ -77,6 +77,13 @@ fn table(status: &Status) -> String {
     for member in &status.convicted {
         let _ = writeln!(text, "convicted of two histories: {}", safe(member));
     }
+    for (version, governor) in &status.double_votes {
+        let _ = writeln!(text, "governor {} voted for two manifests of version {version}", safe(governor));
+    }
+    if let Some(version) = status.key_gone {
+        let _ =
+            writeln!(text, "key      manifest version {version} names a key that the node has not: nothing is signed");
+    }
     let _ =
         writeln!(text, "\n{:>5}  {:>8}  {:>8}  {:>7}  {:>7}  merged", "round", "before", "after", "wait ms", "work ms");
     for round in status.history.iter().rev().take(10).rev() {

@@ -53,7 +53,7 @@ impl Home {
         if home.config().is_file() { Ok(home) } else { Err(HomeError::NotAHome { path: root.display().to_string() }) }
     }
 
-    /// Makes a home with two fresh keys and this configuration text. `root` must not exist, or be an empty folder.
+    /// Makes a home with fresh keys and this configuration text. `root` must not exist, or be an empty folder.
     ///
     /// # Errors
     /// [`HomeError::Taken`], or the disk.
@@ -77,6 +77,7 @@ impl Home {
             DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(wrap(&folder))?;
         }
         keys::create(&home.author_key())?;
+        keys::create(&home.next_key())?;
         keys::create(&home.transport_key())?;
         std::fs::write(home.config(), config).map_err(wrap(&home.config()))?;
         Ok(home)

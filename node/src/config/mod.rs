@@ -6,6 +6,7 @@ mod home;
 pub mod keys;
 mod layers;
 mod raw;
+mod rotation;
 mod template;
 
 use std::{path::Path, time::Duration};

@@ -25,6 +25,8 @@ pub(super) enum Write {
     Manifest { version: u64, bytes: Bytes },
     /// An evidence bundle.
     Evidence(Bytes),
+    /// A manifest against the one in force.
+    Conflict(Bytes),
     /// Blobs to delete.
     Prune(Vec<BlobHash>),
 }
@@ -103,6 +105,7 @@ fn one(store: &Store, larder: &Larder, order: Write) -> Result<Option<RecordId>,
         Write::Other(entry) => drop(store.put_records(&[entry])?),
         Write::Manifest { version, bytes } => store.put_manifest(version, &bytes)?,
         Write::Evidence(bytes) => store.put_evidence(&bytes)?,
+        Write::Conflict(bytes) => store.put_conflict(&bytes)?,
         Write::Prune(blobs) => {
             for hash in &blobs {
                 larder.take(hash);

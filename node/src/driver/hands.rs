@@ -118,6 +118,7 @@ impl Hands {
                 self.write(Write::Manifest { version, bytes })
             }
             Output::StoreEvidence { bytes } => self.write(Write::Evidence(bytes)),
+            Output::StoreConflict { bytes } => self.write(Write::Conflict(bytes)),
             Output::Prune { blobs } => self.write(Write::Prune(blobs)),
             Output::Announce { bytes } => self.mail(Letter::Announce(bytes)),
             Output::Presence { head, manifest_version } => self.mail(Letter::Presence { head, manifest_version }),
@@ -147,8 +148,9 @@ impl Hands {
             }
             Output::Round(plan) => self.round(engine, *plan),
             Output::Event(event) => {
+                let new_key = matches!(event, Event::NewKey { .. });
                 self.event(engine, event);
-                Ok(())
+                if new_key { self.mail(Letter::Key(engine.signer().clone())) } else { Ok(()) }
             }
             Output::Finished => {
                 self.linger.finished(self.clock.now());

@@ -9,7 +9,7 @@ use chorale_protocol::{
     code::AuthorKey,
     engine::Stored,
     feed::{Checked, Head, Privacy, Spec, check_stored},
-    manifest::{AdapterSpec, Chain, Manifest, Policy, Role},
+    manifest::{AdapterSpec, Chain, Manifest, Member, Policy, Role},
 };
 
 use super::{DriverError, fetch::Shape};
@@ -28,11 +28,11 @@ pub(super) fn chain(store: &Store, genesis: Bytes) -> Result<Chain, DriverError>
     Ok(chain)
 }
 
-/// The member that signs with this key, if the newest manifest has one.
-pub(super) fn member(chain: &Chain, key: &AuthorKey) -> Option<MemberId> {
-    let key = key.public();
-    let mut members = chain.current().members.iter();
-    members.find(|member| member.author_key == key && member.role == Role::Member).map(|member| member.id)
+/// The member that signs with one of these keys, if the newest manifest has one.
+pub(super) fn member(chain: &Chain, keys: &[AuthorKey]) -> Option<MemberId> {
+    let ours = |member: &&Member| keys.iter().any(|key| key.public() == member.author_key);
+    let mut members = chain.current().members.iter().filter(|member| member.role == Role::Member);
+    members.find(ours).map(|member| member.id)
 }
 
 /// Every transport key of every participant.

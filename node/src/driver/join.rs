@@ -40,7 +40,7 @@ pub(super) struct Joined {
 
 /// What the wait needs.
 pub(super) struct Door<'a> {
-    pub(super) key: &'a AuthorKey,
+    pub(super) keys: &'a [AuthorKey],
     pub(super) store: &'a Store,
     pub(super) net: &'a Net,
     pub(super) notices: &'a broadcast::Sender<Notice>,
@@ -55,12 +55,12 @@ pub(super) async fn wait(
     events: &mut mpsc::Receiver<Event>,
     newer: &mut mpsc::Receiver<Command>,
 ) -> Result<Joined, DriverError> {
-    let Door { key, store, net, notices, stop } = door;
+    let Door { keys, store, net, notices, stop } = door;
     let (mut peers, mut listening) = (BTreeSet::new(), Vec::new());
     let mut tick = time::interval(ASK);
     let mut asks = JoinSet::new();
     loop {
-        if let Some(me) = home::member(&chain, key) {
+        if let Some(me) = home::member(&chain, keys) {
             return Ok(Joined { chain, me: Some(me), peers, listening });
         }
         tokio::select! {

@@ -77,6 +77,21 @@ pub(super) fn event(chain: &Chain, event: &Event) {
             );
         }
         Event::RoundFailed { why, retry_ms } => tracing::error!(why, retry_ms, "a round failed"),
+        Event::NewKey { version } => {
+            tracing::warn!(version, "the manifest gives us our next key: it signs from now on")
+        }
+        Event::KeyGone { version } => tracing::error!(
+            version,
+            "the manifest gives us a key that this node did not start with: nothing is signed; put it into the home and start again"
+        ),
+        Event::DoubleVote { version, governors } => {
+            let governors: Vec<String> = governors.iter().map(ToString::to_string).collect();
+            tracing::error!(
+                version,
+                governors = governors.join(" "),
+                "governors voted for two manifests of one version; kept"
+            );
+        }
         Event::Expelled => tracing::error!("this node is no longer a member of the network"),
     }
 }

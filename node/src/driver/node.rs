@@ -64,6 +64,8 @@ pub struct Setup {
     pub home: PathBuf,
     /// Signs its records.
     pub author: AuthorKey,
+    /// Keys that the manifest may give it next.
+    pub spare: Vec<AuthorKey>,
     /// Its transport key.
     pub identity: Keypair,
     /// The signed genesis manifest.
@@ -248,7 +250,7 @@ impl Node {
     async fn work(mut self, mut faces: Faces) -> Result<Summary, DriverError> {
         faces.newest.send_replace(faces.status.clone());
         let door = Door {
-            key: &self.setup.author,
+            keys: &[std::slice::from_ref(&self.setup.author), self.setup.spare.as_slice()].concat(),
             store: &self.store,
             net: &self.net,
             notices: &faces.notices,
@@ -260,6 +262,7 @@ impl Node {
             return Ok(Summary { state: State::Stopped, head: None, round: Default::default() });
         };
         self.chain = joined.chain;
+        self.put_named_key_first(&me);
         if self.chain.current().version > 0 {
             self.shape = home::shape(&self.chain.current().policy)?;
             home::fit(self.setup.trainer.as_ref(), &self.chain.current().policy, &self.shape)?;
@@ -301,11 +304,21 @@ impl Node {
         Ok(Summary { state: ended?, head: engine.head(), round: chorale_protocol::base::Round(round) })
     }
 
+    /// The newest version may name a spare key as ours.
+    fn put_named_key_first(&mut self, me: &MemberId) {
+        let named = self.chain.member(me).map(|member| member.author_key);
+        let Setup { author, spare, .. } = &mut self.setup;
+        if let Some(key) = spare.iter_mut().find(|key| Some(key.public()) == named) {
+            std::mem::swap(author, key);
+        }
+    }
+
     fn engine_config(&self, me: MemberId) -> engine::Config {
         let timing = self.setup.timing;
         engine::Config {
             me,
             key: self.setup.author.clone(),
+            spare: self.setup.spare.clone(),
             start_wait_ms: timing.start_wait_ms,
             gather_max_ms: timing.gather_max_ms,
             gather_min_ms: timing.gather_min_ms,

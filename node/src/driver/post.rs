@@ -19,12 +19,17 @@ const ADDRESS_BYTES: usize = 256;
 #[derive(Debug)]
 pub(super) enum Letter {
     Announce(Bytes),
-    Presence { head: Option<(Incarnation, Seq, RecordId)>, manifest_version: u64 },
+    Presence {
+        head: Option<(Incarnation, Seq, RecordId)>,
+        manifest_version: u64,
+    },
     Verdict(Ticket, Verdict),
     Penalise(TransportId),
     Ban(TransportId),
     Allow(Vec<TransportId>),
     Dial(TransportId, Vec<Vec<u8>>),
+    /// From now on this key signs.
+    Key(AuthorKey),
 }
 
 /// Signs our presence messages.
@@ -76,5 +81,9 @@ async fn deliver(net: &Net, herald: &mut Herald, letter: Letter) -> Result<(), N
         Letter::Ban(peer) => net.ban(peer).await,
         Letter::Allow(peers) => net.allow(peers).await,
         Letter::Dial(peer, addresses) => net.dial(peer, addresses).await,
+        Letter::Key(key) => {
+            herald.key = key;
+            Ok(())
+        }
     }
 }

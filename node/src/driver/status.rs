@@ -83,6 +83,12 @@ pub struct Status {
     /// How far our transparency log has come.
     #[serde(default)]
     pub log: LogState,
+    /// Governors that voted for two manifests of one version: the version and the key.
+    #[serde(default)]
+    pub double_votes: Vec<(u64, String)>,
+    /// The manifest version that gives this member a key which the node does not have: nothing is signed.
+    #[serde(default)]
+    pub key_gone: Option<u64>,
     /// Bytes of blobs received.
     pub blob_in: u64,
     /// Bytes of blobs sent.
@@ -153,6 +159,8 @@ impl Status {
             refused: BTreeMap::new(),
             convicted: Vec::new(),
             log: LogState::default(),
+            double_votes: Vec::new(),
+            key_gone: None,
             blob_in: 0,
             blob_out: 0,
             total_in: 0,
@@ -175,6 +183,11 @@ impl Status {
             }
             Event::Convicted { member, .. } => self.convicted.push(label(chain, member)),
             Event::Manifest { version } => self.manifest_version = *version,
+            Event::NewKey { .. } => self.key_gone = None,
+            Event::KeyGone { version } => self.key_gone = Some(*version),
+            Event::DoubleVote { version, governors } => {
+                self.double_votes.extend(governors.iter().map(|key| (*version, key.to_string())));
+            }
             Event::Expelled => self.state = State::Expelled,
             Event::Admitted { .. } | Event::NewIncarnation { .. } | Event::RoundFailed { .. } => {}
         }

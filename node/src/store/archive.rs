@@ -81,6 +81,9 @@ impl Store {
             files.insert(Name::Evidence(hash).to_string(), Source::Memory(bytes));
         }
         files.extend(self.log_files()?.into_iter().map(|(name, bytes)| (name, Source::Memory(bytes))));
+        for (hash, bytes) in self.conflicts()? {
+            files.insert(Name::Conflict(hash).to_string(), Source::Memory(bytes));
+        }
         for hash in self.blobs()? {
             files.insert(Name::Blob(hash).to_string(), Source::Blob(hash));
         }

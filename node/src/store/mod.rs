@@ -8,6 +8,7 @@ mod answer;
 mod archive;
 mod atomic;
 mod blob;
+mod conflicts;
 mod error;
 mod index;
 pub mod ledger;

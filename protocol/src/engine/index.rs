@@ -123,6 +123,44 @@ impl Index {
         feed.offer(checked, |id| entries.get(id).and_then(|entry| check_stored(entry.bytes.clone(), chain).ok()))
     }
 
+    /// Takes the records of `member` out that no longer stand; what stands beside them takes its place again.
+    pub(super) fn drop_fallen(&mut self, member: &MemberId, chain: &Chain) {
+        let stands = |entry: &Entry| check_stored(entry.bytes.clone(), chain).ok();
+        let own = self.entries.values().filter(|entry| entry.parent.member == *member);
+        let Some(from) = own.filter(|entry| stands(entry).is_none()).map(|entry| entry.parent.incarnation).min() else {
+            return;
+        };
+        let gone = |parent: &Parent| parent.member == *member && parent.incarnation >= from;
+        let ids: Vec<RecordId> = self.entries.iter().filter(|(_, one)| gone(&one.parent)).map(|(id, _)| *id).collect();
+        let mut taken: Vec<(RecordId, Entry)> =
+            ids.into_iter().filter_map(|id| Some((id, self.entries.remove(&id)?))).collect();
+        taken.sort_by_key(|(_, entry)| (entry.parent.incarnation, entry.parent.seq));
+        self.feeds.retain(|(other, incarnation), _| other != member || *incarnation < from);
+        for updates in self.rounds.values_mut() {
+            updates.retain(|known| known.member != *member || known.incarnation < from);
+        }
+        let rest = self.rounds.values().flatten().filter(|known| known.member == *member);
+        match rest.max_by_key(|known| known.place()).cloned() {
+            Some(known) => drop(self.newest.insert(*member, known)),
+            None => drop(self.newest.remove(member)),
+        }
+        if self.closed.get(member).is_some_and(|closed| *closed >= from) {
+            self.closed.remove(member);
+        }
+        for (id, entry) in taken {
+            match stands(&entry) {
+                Some(checked) if matches!(self.offer(&checked, chain), Ok(Linked::Appended)) => self.insert(&checked),
+                _ => drop(self.strays.insert(id, entry.parent)),
+            }
+        }
+    }
+
+    /// The manifest version of the newest record of a feed; `None` for an empty one.
+    pub(super) fn version_of(&self, member: &MemberId, incarnation: Incarnation) -> Option<u64> {
+        let feed = self.feeds.get(&(*member, incarnation))?;
+        feed.head().map(|_| feed.manifest_version())
+    }
+
     /// Remembers an appended record.
     pub(super) fn insert(&mut self, checked: &Checked) {
         let record = checked.record();

@@ -9,6 +9,7 @@ mod gather;
 mod index;
 mod input;
 mod judge;
+mod keys;
 mod lag;
 mod missing;
 mod output;
@@ -51,6 +52,8 @@ pub struct Config {
     pub me: MemberId,
     /// Signs our records.
     pub key: AuthorKey,
+    /// Keys that the manifest may give us next, such as the one that we committed to.
+    pub spare: Vec<AuthorKey>,
     /// How long to wait at the start for peers' heads before acting alone; twelve times as long for the first answer after
     /// an own publication.
     pub start_wait_ms: u64,
@@ -120,6 +123,10 @@ pub struct Engine {
     /// `None` until the first peer comes up.
     presence_due: Option<Millis>,
     expelled: bool,
+    /// The newest manifest gives us a key that we do not have.
+    keyless: bool,
+    /// Manifests that contradict ours and were kept.
+    conflicts: BTreeSet<BlobHash>,
     /// Records of others that were taken in so far: admitted, or held.
     news: u64,
     /// The newest cosigned checkpoint of our log.
@@ -156,6 +163,8 @@ impl Engine {
             lengths: BTreeMap::new(),
             presence_due: None,
             expelled: false,
+            keyless: false,
+            conflicts: BTreeSet::new(),
             news: 0,
             seen: None,
         }
@@ -198,6 +207,12 @@ impl Engine {
     #[must_use]
     pub fn chain(&self) -> &Chain {
         &self.chain
+    }
+
+    /// The key that signs for us by the newest manifest.
+    #[must_use]
+    pub fn signer(&self) -> &AuthorKey {
+        &self.config.key
     }
 
     /// Our own newest record.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::Ticket;
 use crate::{
     base::{BlobHash, Incarnation, MemberId, MergeHash, RecordId, Round, Seq, TransportId},
+    code::PublicKey,
     feed::{Body, SkipReason},
     manifest::Steps,
     wire::Have,
@@ -29,6 +30,11 @@ pub enum Output {
     },
     /// Store an accepted manifest version, and let the network gate follow [`super::Engine::chain`].
     StoreManifest {
+        /** whole bytes */
+        bytes: Bytes,
+    },
+    /// Keep a manifest that convicts governors of a double vote.
+    StoreConflict {
         /** whole bytes */
         bytes: Bytes,
     },
@@ -213,7 +219,7 @@ pub enum Event {
         /** which */
         version: u64,
     },
-    /// Our own feed was ahead of our disk: a restored backup. We go on in a new incarnation.
+    /// Our own feed was ahead of our disk (a restored backup), or our key is a new one. We go on in a new incarnation.
     NewIncarnation {
         /** which */
         incarnation: Incarnation,
@@ -224,6 +230,23 @@ pub enum Event {
         why: String,
         /** in so many milliseconds */
         retry_ms: u64,
+    },
+    /// The newest manifest gives us another key, which is ours: we sign with it from now on.
+    NewKey {
+        /** by which version */
+        version: u64,
+    },
+    /// The newest manifest gives us a key that we do not have: we sign nothing any more.
+    KeyGone {
+        /** by which version */
+        version: u64,
+    },
+    /// Governors voted for two manifests of one version.
+    DoubleVote {
+        /** which */
+        version: u64,
+        /** who */
+        governors: Vec<PublicKey>,
     },
     /// We are no longer a member of the network.
     Expelled,

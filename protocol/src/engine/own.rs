@@ -4,10 +4,14 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{Engine, Event, Output, Stage, index::Known, round::Report};
+use super::{
+    Engine, Event, Output, Stage,
+    index::{Index, Known},
+    round::Report,
+};
 use crate::{
     base::{Incarnation, Lamport, Millis, RecordId, Seq, TransportId, UnixSeconds, limit},
-    feed::{Body, Checked, Close, EvidenceSpec, Linked, Record, Release, Spec, sign},
+    feed::{Body, Checked, Close, EvidenceSpec, Linked, Record, Release, Spec, check_stored, sign},
 };
 
 /// Records of an unknown manifest version that are kept for it.
@@ -53,6 +57,8 @@ pub(super) struct Own {
     /// The newest of our own records that somebody else had and we had not.
     outside: Option<(Incarnation, Seq, RecordId, Lamport)>,
     halted: bool,
+    /// The newest incarnation of our earlier keys that holds records which no longer stand.
+    fallen: Incarnation,
     unversioned: VecDeque<(Bytes, TransportId)>,
 }
 
@@ -134,6 +140,21 @@ impl Own {
     pub(super) fn halt(&mut self) {
         self.halted = true;
         self.side.clear();
+    }
+
+    /// What we published last may lie behind a handover: then nothing goes on from it.
+    pub(super) fn forget_fallen(&mut self, index: &Index) {
+        self.last.take_if(|own| !index.contains(&own.record));
+        self.before.take_if(|own| !index.contains(&own.record));
+    }
+
+    pub(super) fn fallen(&self) -> Incarnation {
+        self.fallen
+    }
+
+    /// There is a record of ours in this incarnation that no longer stands.
+    pub(super) fn note_fallen(&mut self, incarnation: Incarnation) {
+        self.fallen = self.fallen.max(incarnation);
     }
 
     pub(super) fn resume(&mut self) {
@@ -284,6 +305,15 @@ impl Engine {
             return;
         }
         let Some(Writing { checked, report }) = self.own.writing.take() else { return };
+        // A handover may have come since it was signed.
+        if check_stored(checked.bytes().clone(), &self.chain).is_err() {
+            self.own.note_fallen(checked.record().incarnation);
+            self.index.insert_stray(&checked);
+            if self.own.is_acting() {
+                self.begin_gather();
+            }
+            return;
+        }
         match self.index.offer(&checked, &self.chain) {
             Ok(Linked::Appended) => {}
             Ok(Linked::Fork(evidence)) => return self.convict(&evidence),

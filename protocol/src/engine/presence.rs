@@ -15,6 +15,9 @@ const CONNECTIONS: usize = 32;
 impl Engine {
     /// Tells everybody our head and manifest version.
     pub(super) fn announce_presence(&mut self) {
+        if self.keyless {
+            return;
+        }
         let head = self.head().map(|head| (head.incarnation, head.seq, head.id));
         let manifest_version = self.chain.current().version;
         self.presence_due = Some(self.now.after(self.config.presence_ms));

@@ -239,9 +239,11 @@ impl Engine {
         }
     }
 
-    /// Missing records that nobody could give: what waits for them is dropped or, where an equivocation or a cut explains it, forgiven.
+    /// Missing records that nobody could give: what waits for them is dropped or, where an equivocation, a cut or a handover explains it,
+    /// forgiven.
     pub(super) fn give_up_missing(&mut self) {
-        let excuse = self.trust.anyone_convicted() || !self.chain.current().cuts.is_empty();
+        let settled = !self.chain.current().cuts.is_empty() || self.chain.has_handovers();
+        let excuse = self.trust.anyone_convicted() || settled;
         for missing in self.peers.give_up(self.now, excuse) {
             for held in self.pending.take_waiting(&missing) {
                 let is_parent = held.checked.record().prev != Some(missing);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Config, Engine, Stage, Stored, index::Known, own::Own};
 use crate::{
     base::{Incarnation, Millis, UnixSeconds},
-    feed::{Checked, Evidence, Linked, Spec, check_stored},
+    feed::{Checked, Evidence, Linked, Refusal, Spec, check_stored},
     manifest::Chain,
 };
 
@@ -22,16 +22,21 @@ impl Engine {
                 Err(refusal) => return Err(format!("a stored evidence bundle: {} ({})", refusal, refusal.code())),
             }
         }
-        engine.restore_records(stored.records)?;
+        let fallen = engine.restore_records(stored.records)?;
         for hash in stored.payloads {
             engine.fetches.set_ready(hash);
         }
-        engine.restore_own();
+        engine.restore_own(fallen);
         engine.restore_standings();
         // What the store knows is no news.
         engine.out.clear();
         if !engine.is_member() {
             return Err("this node's author key is no member of the network's newest manifest".to_owned());
+        }
+        engine.review_keys();
+        if engine.keyless {
+            let version = engine.chain.current().version;
+            return Err(format!("manifest version {version} gives this member a key that this home does not have"));
         }
         if engine.own.is_acting() {
             engine.stage = Stage::Starting { since: now };
@@ -43,12 +48,19 @@ impl Engine {
         Ok(engine)
     }
 
-    fn restore_records(&mut self, records: Vec<bytes::Bytes>) -> Result<(), String> {
+    /// Gives our newest incarnation with records behind a handover.
+    fn restore_records(&mut self, records: Vec<bytes::Bytes>) -> Result<Incarnation, String> {
         let me = self.config.me;
         let mut checked: Vec<Checked> = Vec::with_capacity(records.len());
+        let mut fallen = Incarnation(0);
         for bytes in records {
             match check_stored(bytes, &self.chain) {
                 Ok(record) => checked.push(record),
+                Err(Refusal::HandedOver { member, incarnation, .. }) => {
+                    if member == me {
+                        fallen = fallen.max(incarnation);
+                    }
+                }
                 // A manifest version since then may have cut it off.
                 Err(refusal) if refusal.needs_version().is_none() => {}
                 Err(refusal) => return Err(format!("a stored record: {} ({})", refusal, refusal.code())),
@@ -77,10 +89,10 @@ impl Engine {
                 Ok(Linked::Fork(_) | Linked::Gap { .. }) | Err(_) => self.index.insert_stray(one),
             }
         }
-        Ok(())
+        Ok(fallen)
     }
 
-    fn restore_own(&mut self) {
+    fn restore_own(&mut self, fallen: Incarnation) {
         let me = self.config.me;
         let mut updates: Vec<&Known> =
             self.index.updates_below(crate::base::Round(u64::MAX)).filter(|known| known.member == me).collect();
@@ -92,6 +104,7 @@ impl Engine {
         let wall = self.head_time().unwrap_or_default();
         let convicted = self.trust.is_convicted(&me);
         self.own = Own::restored(incarnation, updates, wall);
+        self.own.note_fallen(fallen);
         if convicted {
             self.halt();
         }

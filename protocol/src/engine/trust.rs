@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Engine, Event, Output, Reason, own::Side};
 use crate::{
-    base::{BlobHash, Incarnation, MemberId, RecordId, Seq, TransportId},
+    base::{BlobHash, Incarnation, MemberId, RecordId, TransportId},
     code::blob_hash,
     feed::{Body, Evidence, EvidenceSpec, Head},
+    manifest::Chain,
 };
 
 /// Who is out, and since when.
 #[derive(Debug, Default)]
 pub(super) struct Trust {
-    convicted: BTreeMap<MemberId, (Incarnation, Seq)>,
+    convicted: BTreeMap<MemberId, Evidence>,
     excluded: BTreeSet<(MemberId, Incarnation)>,
     /// The bundles held about each convicted member.
     bundles: BTreeMap<MemberId, BTreeSet<BlobHash>>,
@@ -45,6 +46,12 @@ impl Trust {
         !self.convicted.is_empty()
     }
 
+    /// A handover says which history stands, so it was a key that failed, and the member has another one. A cut says so, too,
+    /// but takes the member out.
+    pub(super) fn clear_settled(&mut self, chain: &Chain) {
+        self.convicted.retain(|member, evidence| chain.current().cut(member).is_some() || !evidence.is_settled(chain));
+    }
+
     /// A new incarnation makes good a broken rule, not an equivocation.
     pub(super) fn forgive(&mut self, member: &MemberId, incarnation: Incarnation) {
         self.excluded.retain(|(other, broken)| other != member || *broken >= incarnation);
@@ -60,7 +67,10 @@ impl Engine {
         if self.trust.is_convicted(&member) {
             return;
         }
-        self.trust.convicted.insert(member, (incarnation, seq));
+        if evidence.is_settled(&self.chain) && self.chain.current().cut(&member).is_none() {
+            return;
+        }
+        self.trust.convicted.insert(member, evidence.clone());
         let body = self.keep_bundle(evidence);
         self.emit(Output::Event(Event::Convicted { member, incarnation, seq }));
         if member == self.config.me {

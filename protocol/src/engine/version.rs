@@ -17,6 +17,7 @@ impl Engine {
             Ok(()) => {}
             Err(ManifestError::Held { .. }) => return,
             Err(ManifestError::Ahead { got, .. }) => return self.peers.lacks_version(got, from, now),
+            Err(ManifestError::Conflict { .. }) if self.keep_conflict(&bytes) => return,
             Err(error) => {
                 let reason = Reason { code: error.code(), text: error.to_string() };
                 return self.refuse_manifest(from, reason);
@@ -27,7 +28,9 @@ impl Engine {
         self.note_length();
         self.emit(Output::StoreManifest { bytes });
         self.emit(Output::Event(Event::Manifest { version }));
+        self.follow_handovers();
         self.review_membership();
+        self.review_keys();
         // Others pull what somebody announces.
         self.announce_presence();
         self.pending.retry_all();
@@ -62,10 +65,17 @@ impl Engine {
             self.emit(Output::Event(Event::Expelled));
         } else if member && self.expelled {
             self.expelled = false;
-            if !self.trust.is_convicted(&self.config.me) && !self.index.is_closed(&self.config.me) {
-                self.own.resume();
-                self.begin_gather();
-            }
+            self.go_on();
+        }
+    }
+
+    /// Publishes again, unless something else speaks against it.
+    pub(super) fn go_on(&mut self) {
+        let me = self.config.me;
+        let barred = self.expelled || self.keyless || self.trust.is_convicted(&me) || self.index.is_closed(&me);
+        if !barred && !self.own.is_acting() {
+            self.own.resume();
+            self.begin_gather();
         }
     }
 

@@ -69,6 +69,7 @@ impl World {
             }
             Output::Store { bytes, .. } => self.put(node, &bytes),
             Output::StoreManifest { bytes } => self.nodes[node].disk.manifests.push(bytes),
+            Output::StoreConflict { .. } => {}
             Output::StoreEvidence { bytes } => {
                 let disk = &mut self.nodes[node].disk;
                 disk.blobs.insert(blob_hash(&bytes), bytes.clone());

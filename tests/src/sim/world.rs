@@ -298,6 +298,7 @@ impl World {
         Config {
             me: self.nodes[node].id,
             key: self.nodes[node].key.clone(),
+            spare: Vec::new(),
             start_wait_ms: 5_000,
             gather_max_ms: 10_000,
             gather_min_ms: 50,

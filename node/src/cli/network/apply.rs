@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use chorale::config::Home;
-use chorale_protocol::{base::limit::MANIFEST_BYTES, manifest::SignedManifest};
+use chorale_protocol::{
+    base::limit::MANIFEST_BYTES,
+    manifest::{DoubleVote, SignedManifest},
+};
 use serde_json::json;
 
 use super::file;
@@ -28,6 +31,17 @@ impl Args {
         ensure!(version > 0, "this is a genesis; a home takes it up with: chorale network join");
         let mut chain = file::stored_chain(&home)?;
         let held = chain.current().version;
+        if let Ok(double) = DoubleVote::check(&signed.to_bytes(), &chain) {
+            inbox::drop(&home, &format!("conflict-{version:06}.manifest"), &signed.to_bytes())?;
+            let governors: Vec<String> = double.governors.iter().map(ToString::to_string).collect();
+            let text = format!(
+                "version {version} contradicts the one that this home holds, and these governors voted for both: {}\n\
+                 the node keeps it as evidence; it changes nothing else",
+                governors.join(", ")
+            );
+            out.result(&json!({ "version": version, "handed": true, "double_vote": governors }), text);
+            return Ok(());
+        }
         ensure!(version > held, "this home holds version {held} already, the file is version {version}");
         // Those between may wait in the inbox of a node that does not run.
         for between in held + 1..version {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use chorale::config::{Config, Home, keys};
 use chorale_protocol::{
-    base::{TransportId, limit},
+    base::{MemberId, TransportId, limit},
     manifest::{AdapterSpec, Chain, Member, Policy, Role},
 };
 use serde_json::json;
@@ -80,10 +80,12 @@ pub(crate) fn install(home: &Home, config: &Config, files: &[Bytes], skip_model:
 
 /// The home's own entry; its keys must be the manifest's.
 pub(crate) fn own_entry(home: &Home, chain: &Chain) -> Result<Member> {
-    let key = keys::author(&home.author_key())?.public();
+    let signers = home.signers()?;
+    let key = signers.first().context("no author key")?.public();
     let peer = keys::transport(&home.transport_key())?.public().to_peer_id();
     let id = card::member_id(key);
-    let Some(member) = chain.current().members.iter().find(|member| member.author_key == key) else {
+    let ours = |member: &&Member| signers.iter().any(|key| key.public() == member.author_key);
+    let Some(member) = chain.current().members.iter().find(ours) else {
         bail!(
             "member {id} (this home) is not in the network; send its governors: chorale card --home {}",
             home.root().display()
@@ -95,6 +97,33 @@ pub(crate) fn own_entry(home: &Home, chain: &Chain) -> Result<Member> {
         member.label
     );
     Ok(member.clone())
+}
+
+/// The member that this home is: the one that any version gives one of its keys; else the one that its key would found.
+pub(crate) fn own_id(home: &Home, chain: &Chain) -> Result<MemberId> {
+    let signers = home.signers()?;
+    let versions = (0..=chain.current().version).rev().filter_map(|version| chain.at(version));
+    let mut members = versions.flat_map(|(manifest, _)| &manifest.members);
+    let named = members.find(|member| signers.iter().any(|key| key.public() == member.author_key));
+    let founded = || -> Result<MemberId> { Ok(card::member_id(signers.first().context("no author key")?.public())) };
+    named.map_or_else(founded, |member| Ok(member.id))
+}
+
+/// Makes the home's next key its current one if the newest version names it. Fails if that names a key of this member that
+/// the home does not have: nothing can be signed then.
+pub(crate) fn take_up_key(home: &Home, chain: &Chain) -> Result<bool> {
+    let id = own_id(home, chain)?;
+    let Some(entry) = chain.member(&id) else { return Ok(false) };
+    let changed = home.take_up_key(&entry.author_key)?;
+    let has = home.signers()?.iter().any(|key| key.public() == entry.author_key);
+    ensure!(
+        has,
+        "manifest version {} gives {} the author key {}, which this home does not have: restore it, or ask the governors",
+        chain.current().version,
+        entry.label,
+        entry.author_key
+    );
+    Ok(changed)
 }
 
 /// Compares what this home would train with what the network's policy says, and names every difference.

@@ -6,6 +6,7 @@ mod file;
 mod join;
 mod policy;
 mod propose;
+mod rekey;
 mod show;
 mod sign;
 
@@ -13,7 +14,7 @@ use anyhow::Result;
 
 pub(crate) use create::{Plan, unsigned};
 pub(crate) use file::{replace, stored_chain};
-pub(crate) use join::{install, own_entry, same_policy};
+pub(crate) use join::{install, own_entry, own_id, same_policy, take_up_key};
 pub(crate) use policy::{Shape, shape};
 pub(crate) use sign::add_vote;
 

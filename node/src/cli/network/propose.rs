@@ -10,7 +10,7 @@ use chorale_protocol::{
 };
 use serde_json::json;
 
-use super::{file, policy::scaled};
+use super::{file, policy::scaled, rekey};
 use crate::cli::{card::Card, out::Out};
 
 /// Write the next version of this home's manifest, unsigned: governors then sign, combine and apply it
@@ -25,16 +25,27 @@ pub(crate) struct Args {
     /// Cards of new observers (see network create)
     #[arg(long, num_args = 1..)]
     add_observer: Vec<PathBuf>,
-    /// Members (label or id) that leave: they and their vote are no more, what they published stands
+    /// Members (label or id) that leave: they and their vote are no more; what of theirs this home holds stands, or what --cut
+    /// says
     #[arg(long, num_args = 1..)]
     remove: Vec<String>,
     /// Cut a member's feed: MEMBER:INCARNATION (nothing of it stands) or MEMBER:INCARNATION:SEQ:RECORD (up to that record)
     #[arg(long, num_args = 1..)]
     cut: Vec<String>,
+    /// Members' own wishes for their next keys (see key rotate)
+    #[arg(long, num_args = 1..)]
+    rotate: Vec<PathBuf>,
+    /// Give a member that lost its keys those of a new home: MEMBER=CARD. Auditors will say that it had not committed to them
+    #[arg(long, num_args = 1..)]
+    rebind: Vec<String>,
+    /// Up to where records under a changed key stand, as in --cut; if absent, as far as the member says or this home knows
+    #[arg(long, num_args = 1..)]
+    handover: Vec<String>,
     /// Whether new members get a vote on changes
     #[arg(long)]
     govern: bool,
-    /// How many governors a change takes; if absent as now, or more than half of the governors if these change
+    /// How many governors a change takes; if absent as now, or more than half of the governors if their number
+    /// changes
     #[arg(long)]
     threshold: Option<u64>,
     /// A new last round; 0: none
@@ -78,15 +89,18 @@ impl Args {
         next.network = Some(chain.network());
         next.version += 1;
         next.prev = Some(chain.current_hash());
+        next.handovers.clear();
+        let cuts = self.cut.iter().map(|text| parse_cut("--cut", chain.current(), text)).collect::<Result<Vec<_>>>()?;
+        for cut in cuts {
+            next.cuts.retain(|other| other.member != cut.member);
+            next.cuts.push(cut);
+        }
+        self.rekey(chain, &mut next)?;
         for who in &self.remove {
             let id = find(chain.current(), who)?;
+            self.settle(&mut next, id)?;
             next.governors.retain(|key| next.members.iter().any(|m| m.author_key == *key && m.id != id));
             next.members.retain(|member| member.id != id);
-        }
-        for text in &self.cut {
-            let cut = parse_cut(chain.current(), text)?;
-            next.cuts.retain(|other| (other.member, other.incarnation) != (cut.member, cut.incarnation));
-            next.cuts.push(cut);
         }
         let added = [(&self.add_member, Role::Member), (&self.add_observer, Role::Observer)];
         for (path, role) in added.into_iter().flat_map(|(paths, role)| paths.iter().map(move |path| (path, role))) {
@@ -99,8 +113,9 @@ impl Args {
         }
         next.governors.sort();
         next.members.sort_by_key(|member| member.id);
-        next.cuts.sort_by_key(|cut| (cut.member, cut.incarnation));
-        if next.governors != chain.current().governors {
+        next.cuts.sort_by_key(|cut| cut.member);
+        next.handovers.sort_by_key(|handover| handover.member);
+        if next.governors.len() != chain.current().governors.len() {
             next.threshold = next.governors.len() as u64 / 2 + 1;
         }
         next.threshold = self.threshold.unwrap_or(next.threshold);
@@ -114,6 +129,40 @@ impl Args {
             policy.reach = scaled("--reach", reach, 4e9)?;
         }
         Ok(next)
+    }
+
+    /// Who leaves has a cut: where it was said, or where this home's knowledge of it ends.
+    fn settle(&self, next: &mut Manifest, member: MemberId) -> Result<()> {
+        let published = next.member(&member).is_some_and(|entry| entry.role == Role::Member);
+        if published && next.cuts.iter().all(|cut| cut.member != member) {
+            let head = rekey::head(&self.home, &member)
+                .context("where the records of who leaves end: say it with --cut, or stop this home's node")?;
+            let (incarnation, last) = head.map_or((Incarnation(0), None), |(at, seq, id)| (at, Some((seq, id))));
+            next.cuts.push(Cut { member, incarnation, last });
+        }
+        Ok(())
+    }
+
+    /// New keys, each with its handover.
+    fn rekey(&self, chain: &Chain, next: &mut Manifest) -> Result<()> {
+        let said = self.handover.iter().map(|text| parse_cut("--handover", chain.current(), text));
+        let mut said = said.collect::<Result<Vec<_>>>()?;
+        let mut changes = Vec::new();
+        for path in &self.rotate {
+            changes.push(rekey::rotation(path, chain)?);
+        }
+        for text in &self.rebind {
+            let (who, card) =
+                text.split_once('=').with_context(|| format!("--rebind: got {text:?}, wanted MEMBER=CARD"))?;
+            changes.push(rekey::rebinding(find(chain.current(), who)?, card.as_ref())?);
+        }
+        for change in changes {
+            let place = said.iter().position(|cut| cut.member == change.member).map(|at| said.remove(at));
+            rekey::apply(change, place, &self.home, next)?;
+        }
+        let spare: Vec<String> = said.iter().map(|cut| cut.member.to_string()).collect();
+        ensure!(spare.is_empty(), "--handover of a member whose key does not change: {}", spare.join(", "));
+        Ok(())
     }
 }
 
@@ -131,9 +180,9 @@ fn labels(manifest: &Manifest) -> String {
     manifest.members.iter().map(|m| m.label.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn parse_cut(manifest: &Manifest, text: &str) -> Result<Cut> {
+fn parse_cut(flag: &str, manifest: &Manifest, text: &str) -> Result<Cut> {
     let parts: Vec<&str> = text.split(':').collect();
-    let want = || format!("--cut: got {text:?}, wanted MEMBER:INCARNATION or MEMBER:INCARNATION:SEQ:RECORD");
+    let want = || format!("{flag}: got {text:?}, wanted MEMBER:INCARNATION or MEMBER:INCARNATION:SEQ:RECORD");
     let number = |part: &str| part.parse::<u64>().with_context(want);
     let (who, incarnation, last) = match parts.as_slice() {
         [who, incarnation] => (who, incarnation, None),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use chorale_protocol::{
-    base::limit,
+    base::{RecordId, Seq, limit},
     manifest::{Codec, LoraRule, Manifest, Policy, Role, SignedManifest},
 };
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ fn values(policy: &Policy) -> u64 {
 
 /// A manifest as JSON.
 fn describe(signed: &SignedManifest) -> Value {
-    let Manifest { version, threshold, members, cuts, policy, .. } = &signed.manifest;
+    let Manifest { version, threshold, members, cuts, policy, handovers, .. } = &signed.manifest;
     let votes = file::votes(signed);
     json!({
         "network": file::network_of(signed).to_string(),
@@ -102,11 +102,16 @@ fn describe(signed: &SignedManifest) -> Value {
         "governors": votes.iter().map(|v| json!({ "key": v.governor.to_string(), "label": v.label, "signed": v.voted })).collect::<Vec<_>>(),
         "members": members.iter().map(|m| json!({
             "id": m.id.to_string(), "label": m.label, "role": role(m.role), "author_key": m.author_key.to_string(),
+            "next": m.next.map(|next| next.to_string()),
             "peer_ids": m.transport.iter().map(|t| peer(&t.0)).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
         "cuts": cuts.iter().map(|c| json!({
             "member": c.member.to_string(), "incarnation": c.incarnation.0,
             "seq": c.last.map(|(seq, _)| seq.0), "record": c.last.map(|(_, id)| id.to_string()),
+        })).collect::<Vec<_>>(),
+        "handovers": handovers.iter().map(|h| json!({
+            "member": h.member.to_string(), "incarnation": h.incarnation.0,
+            "seq": h.last.map(|(seq, _)| seq.0), "record": h.last.map(|(_, id)| id.to_string()),
         })).collect::<Vec<_>>(),
         "policy": {
             "base_model": hex::encode(policy.base_model),
@@ -127,7 +132,7 @@ fn peer(bytes: &[u8]) -> String {
 /// A manifest for people. Labels are checked to be plain when they are parsed.
 fn table(signed: &SignedManifest) -> String {
     use std::fmt::Write as _;
-    let Manifest { version, threshold, members, cuts, policy, governors, .. } = &signed.manifest;
+    let Manifest { version, threshold, members, cuts, policy, governors, handovers, .. } = &signed.manifest;
     let votes = file::votes(signed);
     let mut out = String::new();
     let signed_by = votes.iter().filter(|v| v.voted).count();
@@ -169,8 +174,19 @@ fn table(signed: &SignedManifest) -> String {
             votes.iter().find(|v| v.governor == member.author_key).map_or("-", |v| if v.voted { "yes" } else { "no" });
         let _ = writeln!(out, "{:<20} {:<9} {:<8} {}", member.label, role(member.role), vote, member.id);
     }
+    let upto = |last: Option<(Seq, RecordId)>| {
+        last.map_or_else(|| "nothing".to_owned(), |(seq, id)| format!("up to {seq} ({})", id.short()))
+    };
+    for one in handovers {
+        let (who, upto) = (one.member.short(), upto(one.last));
+        let _ = writeln!(
+            out,
+            "new key: {who}; of its earlier keys' records in incarnation {}: {upto} stands",
+            one.incarnation
+        );
+    }
     for cut in cuts {
-        let upto = cut.last.map_or_else(|| "nothing".to_owned(), |(seq, id)| format!("up to {seq} ({})", id.short()));
+        let upto = upto(cut.last);
         let _ = writeln!(out, "cut: {} incarnation {}: {upto} stands", cut.member.short(), cut.incarnation);
     }
     out.trim_end().to_owned()

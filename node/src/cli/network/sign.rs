@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use chorale::config::{Home, keys};
+use chorale::config::Home;
 use chorale_protocol::{
     code::{AuthorKey, PublicKey},
     manifest::SignedManifest,
@@ -13,7 +13,8 @@ use serde_json::json;
 use super::file;
 use crate::cli::out::Out;
 
-/// Add this governor's vote to a manifest file (in place)
+/// Add this governor's vote to a manifest file (in place). A vote is for good: who votes for two manifests of one version is
+/// named by every audit
 #[derive(Debug, clap::Args)]
 pub(crate) struct SignArgs {
     /// The governor's home folder
@@ -37,7 +38,6 @@ pub(crate) struct CombineArgs {
 impl SignArgs {
     pub(crate) fn run(self, out: &Out) -> Result<()> {
         let home = Home::open(&self.home)?;
-        let key = keys::author(&home.author_key())?;
         let mut signed = file::read_manifest(&self.file)?;
         // A later version takes votes of the governors before it too.
         let before = if signed.manifest.version > 0 {
@@ -45,7 +45,17 @@ impl SignArgs {
         } else {
             Vec::new()
         };
-        add_vote(&mut signed, &before, &key)?;
+        // A version that gives this member another key may want the votes of both.
+        let signers = home.signers()?;
+        let governs =
+            |key: &&AuthorKey| signed.manifest.governors.iter().chain(&before).any(|one| *one == key.public());
+        let voting: Vec<&AuthorKey> = signers.iter().filter(governs).collect();
+        if voting.is_empty() {
+            add_vote(&mut signed, &before, signers.first().context("no author key")?)?;
+        }
+        for key in voting {
+            add_vote(&mut signed, &before, key)?;
+        }
         file::replace(&self.file, &signed.to_bytes())?;
         report(out, &self.file, &signed);
         Ok(())

@@ -2,6 +2,7 @@
 
 mod floods;
 mod insider;
+mod keys;
 mod life;
 mod records;
 mod rounds;
@@ -37,6 +38,7 @@ fn config() -> Config {
     Config {
         me: fixture::member(0).id,
         key: fixture::author(0),
+        spare: vec![fixture::author(70)],
         start_wait_ms: 5_000,
         gather_max_ms: 10_000,
         gather_min_ms: 100,
