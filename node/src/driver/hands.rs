@@ -221,7 +221,7 @@ impl Hands {
 
     /// Tells the notary who is there now.
     pub(super) fn assemble(&self, engine: &Engine) {
-        let circle = Circle::new(self.notary.me, engine.chain(), &self.peers, self.linger.is_finished());
+        let circle = Circle::new(self.notary.me, engine, &self.peers, self.linger.is_finished());
         self.notary.circle.send_replace(Some(Arc::new(circle)));
     }
 

@@ -172,7 +172,7 @@ pub async fn start(setup: Setup) -> Result<Running, DriverError> {
     home::fit(setup.trainer.as_ref(), policy, &shape)?;
     let shelf = Arc::new(Shelf::new(store.clone(), clock));
     let (circle, members) = watch::channel(None);
-    let witness = Witness::new(store.clone(), setup.author.clone(), clock, members);
+    let witness = Witness::new(store.clone(), clock, members);
     let config = net::Config {
         identity: setup.identity.clone(),
         network: chain.network(),
@@ -330,7 +330,7 @@ impl Node {
 
     fn build(self, me: MemberId, faces: Faces) -> Result<(Hands, Ears, Threads), DriverError> {
         let Self { setup, clock, store, chain, shape, net, circle, events, commands, stop } = self;
-        let (adapter, key) = (setup.trainer.adapter().clone(), setup.author.clone());
+        let adapter = setup.trainer.adapter().clone();
         let larder = Arc::new(Larder::default());
         let (disk, written, thread) =
             disk::start(store.clone(), Arc::clone(&larder)).map_err(|_| DriverError::Ended("the disk's thread"))?;
@@ -348,7 +348,7 @@ impl Node {
             network: chain.network(),
             member: me,
             peer: TransportId(setup.identity.public().to_peer_id().to_bytes()),
-            key: setup.author.clone(),
+            key: setup.author,
             counter: clock.unix_ms(),
         };
         let (post, _) = post::start(net.clone(), herald);
@@ -357,7 +357,6 @@ impl Node {
         let notary = Notary {
             store: store.clone(),
             net: net.clone(),
-            key,
             clock,
             circle: circle.subscribe(),
             engine: done.clone(),

@@ -7,14 +7,17 @@ use std::{
 
 use chorale_protocol::{
     base::{MemberId, TransportId},
+    code::AuthorKey,
+    engine::Engine,
     log::{Keyring, Origin},
-    manifest::Chain,
 };
 
 /// Who is who, who is there, and how many must cosign.
 #[derive(Debug, Clone)]
 pub(in crate::driver) struct Circle {
     pub(super) me: MemberId,
+    /// Our author key, if it is the one that the newest version names.
+    pub(super) key: Option<AuthorKey>,
     pub(super) keyring: Arc<Keyring>,
     /// Cosigners that the newest policy asks for.
     pub(super) quorum: usize,
@@ -25,11 +28,19 @@ pub(in crate::driver) struct Circle {
 }
 
 impl Circle {
-    pub(in crate::driver) fn new(me: MemberId, chain: &Chain, peers: &BTreeSet<TransportId>, finishing: bool) -> Self {
+    pub(in crate::driver) fn new(
+        me: MemberId,
+        engine: &Engine,
+        peers: &BTreeSet<TransportId>,
+        finishing: bool,
+    ) -> Self {
+        let chain = engine.chain();
+        let named = chain.member(&me).map(|member| member.author_key);
+        let key = Some(engine.signer().clone()).filter(|key| Some(key.public()) == named);
         let quorum = usize::try_from(chain.current().policy.witnesses.unwrap_or_default()).unwrap_or(usize::MAX);
         let member = |peer: &TransportId| chain.by_transport(peer).map(|member| (member.id, peer.clone()));
         let peers = peers.iter().filter_map(member).filter(|(id, _)| *id != me).collect();
-        Self { me, keyring: Arc::new(Keyring::new(chain)), quorum, peers, finishing }
+        Self { me, key, keyring: Arc::new(Keyring::new(chain)), quorum, peers, finishing }
     }
 
     /// The name of our log and of our keys.

@@ -8,7 +8,7 @@ use std::{
 
 use chorale_protocol::{
     base::MemberId,
-    code::{AuthorKey, blob_hash},
+    code::blob_hash,
     engine::Input,
     log::{Checkpoint, Note, NoteError, Request, SIGNATURES, Tree, TreeHash, sign, verify},
 };
@@ -60,7 +60,6 @@ struct Signed {
 pub(in crate::driver) struct Notary {
     pub(in crate::driver) store: Store,
     pub(in crate::driver) net: Net,
-    pub(in crate::driver) key: AuthorKey,
     pub(in crate::driver) clock: Clock,
     pub(in crate::driver) circle: watch::Receiver<Option<Arc<Circle>>>,
     /// Told which note our next record may name.
@@ -116,7 +115,7 @@ async fn finish(circle: &mut watch::Receiver<Option<Arc<Circle>>>) {
 impl Work {
     async fn turn(&mut self) -> Result<(), NotaryError> {
         let Some(circle) = self.notary.circle.borrow().clone() else { return Ok(()) };
-        if self.frozen() || circle.peers.is_empty() {
+        if self.frozen() || circle.peers.is_empty() || circle.key.is_none() {
             return Ok(());
         }
         self.grow().await?;
@@ -162,7 +161,10 @@ impl Work {
                 let checkpoint = Checkpoint::parse(note.text())?;
                 (note, checkpoint)
             }
-            None => (sign(&empty, &self.notary.key), empty),
+            None => {
+                let Some(key) = &circle.key else { return Ok(()) };
+                (sign(&empty, key), empty)
+            }
         };
         if self.tree.root(checkpoint.size) != Ok(checkpoint.root) {
             self.freeze(checkpoint.size);
@@ -181,7 +183,8 @@ impl Work {
         }
         let Ok(root) = self.tree.root(size) else { return Ok(()) };
         let checkpoint = Checkpoint { origin: circle.origin(), size, root };
-        let note = sign(&checkpoint, &self.notary.key);
+        let Some(key) = &circle.key else { return Ok(()) };
+        let note = sign(&checkpoint, key);
         let bytes = note.to_bytes();
         self.on_disk(move |store| store.put_signed_note(&bytes)).await?;
         self.notary.state.send_modify(|state| state.signed = size);

@@ -22,7 +22,6 @@ use crate::{
 /// Judges one question at a time: what is held is read, compared and replaced in one step.
 pub(in crate::driver) struct Witness {
     store: Store,
-    key: AuthorKey,
     clock: Clock,
     circle: watch::Receiver<Option<Arc<Circle>>>,
     turn: Arc<Mutex<()>>,
@@ -33,6 +32,8 @@ pub(in crate::driver) struct Witness {
 enum Mute {
     #[error("this node is no participant yet")]
     Early,
+    #[error("the newest manifest version names another key than this node has")]
+    Keyless,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the checkpoint held of {0} is damaged: {1}")]
@@ -40,31 +41,27 @@ enum Mute {
 }
 
 impl Witness {
-    pub(in crate::driver) fn new(
-        store: Store,
-        key: AuthorKey,
-        clock: Clock,
-        circle: watch::Receiver<Option<Arc<Circle>>>,
-    ) -> Self {
-        Self { store, key, clock, circle, turn: Arc::default() }
+    pub(in crate::driver) fn new(store: Store, clock: Clock, circle: watch::Receiver<Option<Arc<Circle>>>) -> Self {
+        Self { store, clock, circle, turn: Arc::default() }
     }
 }
 
 impl WitnessDesk for Witness {
     fn answer(&self, from: TransportId, question: Vec<u8>) -> Witnessing {
         let circle = self.circle.borrow().clone();
-        let (store, key, turn) = (self.store.clone(), self.key.clone(), Arc::clone(&self.turn));
+        let (store, turn) = (self.store.clone(), Arc::clone(&self.turn));
         let now = self.clock.wall().0;
         Box::pin(async move {
             let answered = task::spawn_blocking(move || {
                 let circle = circle.ok_or(Mute::Early)?;
+                let key = circle.key.as_ref().ok_or(Mute::Keyless)?;
                 let _one = turn.lock().unwrap_or_else(PoisonError::into_inner);
                 if question == HELD {
                     return held(&store, &circle, &from);
                 }
                 Ok(match consider(&store, &circle, &question)? {
                     Ok((request, owner)) => {
-                        Answer::Cosigned(cosign(&store, &circle, &key, now, (&request, &owner))?).to_bytes()
+                        Answer::Cosigned(cosign(&store, &circle, key, now, (&request, &owner))?).to_bytes()
                     }
                     Err(refusal) => {
                         tracing::debug!(?from, %refusal, "a checkpoint was not cosigned");
