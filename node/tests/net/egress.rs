@@ -30,6 +30,7 @@ impl Egress for Book {
         self.lines.lock().unwrap().push(match what {
             Leaving::Gossip { record, .. } => format!("gossip {}", String::from_utf8_lossy(record)),
             Leaving::Answer { frames, .. } => format!("answer {}", frames.len()),
+            Leaving::Note { note, .. } => format!("note {}", String::from_utf8_lossy(note)),
             Leaving::Blob { hash, bytes, .. } => format!("blob {hash} {bytes}"),
         });
         Ok(())
@@ -73,4 +74,34 @@ async fn what_cannot_be_listed_does_not_leave() {
     first.net.announce(Bytes::from_static(b"listed")).await.unwrap();
     assert_eq!(second.record().await.0, "listed", "the first that came");
     second.fetch(&first, body).await.unwrap();
+}
+
+/// Answers every question with itself.
+struct Echo;
+
+impl chorale::net::WitnessDesk for Echo {
+    fn answer(&self, _: chorale_protocol::base::TransportId, question: Vec<u8>) -> chorale::net::Witnessing {
+        Box::pin(async move { Ok(question) })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_witness_answers_what_it_can_list_and_no_question_that_is_too_long() {
+    let book = Arc::new(Book::default());
+    let (a, b) = (key(), key());
+    let witness =
+        Options { egress: Some(Arc::clone(&book) as _), witness: Some(Arc::new(Echo)), ..Options::new(&a, &[&b]) };
+    let mut witness = witness.start().await;
+    let mut asker = Options::new(&b, &[&a]).to(&witness).start().await;
+    witness.up(&asker.id).await;
+    asker.up(&witness.id).await;
+    assert_eq!(asker.net.witness(witness.id.clone(), b"a checkpoint").await.unwrap(), b"a checkpoint");
+    assert_eq!(book.lines.lock().unwrap().clone(), ["note a checkpoint"]);
+    let long = vec![0; chorale_protocol::log::REQUEST_BYTES + 1];
+    let refused = asker.net.witness(witness.id.clone(), &long).await.unwrap_err();
+    assert!(matches!(refused, chorale::net::NetError::TooLong { .. }), "{refused}");
+    book.full.store(true, Ordering::SeqCst);
+    asker.net.witness(witness.id.clone(), b"another").await.unwrap_err();
+    // The asker has no witness of its own.
+    witness.net.witness(asker.id.clone(), b"and you?").await.unwrap_err();
 }
