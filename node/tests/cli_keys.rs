@@ -137,8 +137,15 @@ fn read(root: &Path) -> (MemoryArchive, Chain) {
 }
 
 fn audit(archive: &MemoryArchive, chain: &Chain) -> Report {
-    let options =
-        Options { network: chain.network(), anchors: Vec::new(), allow_unanchored: true, recompute: true, threads: 2 };
+    let options = Options {
+        network: chain.network(),
+        anchors: Vec::new(),
+        allow_unanchored: true,
+        recompute: true,
+        witnesses: 0,
+        heads_only: false,
+        threads: 2,
+    };
     replay(archive, &options, &|_, _| {}).unwrap()
 }
 

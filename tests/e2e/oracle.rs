@@ -43,6 +43,7 @@ pub(crate) fn agree(python: &Path, args: &[&str]) {
 fn both_verifiers_agree_on_every_vector_and_on_forged_archives() {
     let Some((python, auditor)) = programs() else { return };
     agree(&python, &["verify.py", "vectors", "../../protocol/vectors"]);
+    agree(&python, &["golden.py", "../../protocol/vectors/archives"]);
     agree(&python, &["forge.py", auditor.to_str().unwrap(), "--count", "300", "--seed", "1"]);
 }
 

@@ -99,7 +99,7 @@ async fn a_witness_answers_what_it_can_list_and_no_question_that_is_too_long() {
     assert_eq!(book.lines.lock().unwrap().clone(), ["note a checkpoint"]);
     let long = vec![0; chorale_protocol::log::REQUEST_BYTES + 1];
     let refused = asker.net.witness(witness.id.clone(), &long).await.unwrap_err();
-    assert!(matches!(refused, chorale::net::NetError::TooLong { .. }), "{refused}");
+    assert!(matches!(refused, NetError::TooLong { .. }), "{refused}");
     book.full.store(true, Ordering::SeqCst);
     asker.net.witness(witness.id.clone(), b"another").await.unwrap_err();
     // The asker has no witness of its own.

@@ -9,6 +9,7 @@ mod document;
 mod every;
 mod export;
 mod forks;
+mod golden;
 mod hostile;
 #[path = "../audit/ledger.rs"]
 mod ledger;

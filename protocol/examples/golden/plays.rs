@@ -1,0 +1,190 @@
+//! What happened in each network.
+
+use bytes::Bytes;
+use chorale_protocol::{
+    audit::{MemoryArchive, layout::Name},
+    base::{Incarnation, RecordId, Seq},
+    code::blob_hash,
+    feed::{Close, Evidence, EvidenceSpec, Release, Spec},
+    fixture,
+    manifest::{Cut, Policy},
+};
+
+use crate::{Case, Golden, ledger::Ledger, world::World};
+
+const SEED: u64 = 1;
+/// When checkpoints were cosigned, in seconds since 1970: around the claimed times of the fixtures.
+const BEFORE: u64 = 1_700_000_050;
+const AFTER: u64 = 1_700_000_200;
+
+/// Every golden archive.
+pub(crate) fn all() -> Vec<Golden> {
+    vec![clean(), forked(), revoked(), everything(), voted_twice(), pruned(), tampered(), truncated(), empty()]
+}
+
+fn texts(ids: &[RecordId]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
+}
+
+/// With these anchors.
+fn anchored(anchors: &[RecordId], exit: u8, codes: &[&'static str]) -> Case {
+    Case { anchors: texts(anchors), allow_unanchored: false, exit, codes: codes.to_vec() }
+}
+
+/// Without an anchor: the codes found beside the one that says so.
+fn unanchored(allowed: bool, exit: u8, codes: &[&'static str]) -> Case {
+    let mut codes = [&["ANC-001"], codes].concat();
+    codes.sort_unstable();
+    Case { anchors: Vec::new(), allow_unanchored: allowed, exit, codes }
+}
+
+fn golden(name: &'static str, world: &World, archive: MemoryArchive, cases: Vec<Case>) -> Golden {
+    Golden { name, network: world.chain.network().to_string(), archive, cases }
+}
+
+/// Three honest members, whose records two others each witnessed; a release; momentum checkpoints.
+fn witnessed(policy: Policy) -> World {
+    let mut world = World::play(3, 1, Policy { witnesses: Some(2), ..policy }, SEED);
+    let mut ledger = Ledger::of(0, &world);
+    let first = ledger.publish(&world, &[(1, BEFORE), (2, BEFORE + 5)]);
+    for who in [0, 1, 2, 0, 1, 2] {
+        let seen = Some(blob_hash(&first));
+        let record = world.step_with(who, |draft| draft.record.seen = seen);
+        ledger.accept(&record);
+    }
+    let newest = world.published[1].last().unwrap().checked.clone();
+    let Spec::Update(update) = &newest.record().spec else { panic!("no update") };
+    let label = "v1".to_owned();
+    ledger.accept(&world.write(0, &[&newest], Spec::Release(Release { round: update.round, label }), None));
+    ledger.publish(&world, &[(1, AFTER + 10), (2, AFTER + 30)]);
+    ledger.put(&mut world);
+    world
+}
+
+fn clean() -> Golden {
+    let world = witnessed(Policy { checkpoint_every: 2, ..fixture::policy() });
+    let heads = world.heads();
+    let cases = vec![
+        anchored(&heads, 0, &[]),
+        unanchored(true, 0, &[]),
+        unanchored(false, 3, &[]),
+        anchored(&[RecordId([7; 32])], 1, &["ANC-002"]),
+    ];
+    golden("clean", &world, world.archive(), cases)
+}
+
+/// Member 2 signs two histories; member 0 proves it.
+fn fork(world: &mut World) -> Cut {
+    let last = world.step(2);
+    let twin = world.fork(2, &last);
+    let bundle = Evidence::of(&last, &twin).unwrap();
+    world.keep(&twin);
+    world.builder.evidence(bundle.to_bytes());
+    let (member, incarnation, seq) = bundle.accused();
+    let spec = Spec::Evidence(EvidenceSpec { accused: member, incarnation, seq });
+    world.write(0, &[], spec, Some(fixture::body(&bundle.to_bytes())));
+    Cut { member, incarnation, last: last.record().prev.map(|prev| (Seq(seq.0 - 1), prev)) }
+}
+
+fn forked() -> Golden {
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    fork(&mut world);
+    world.step(1);
+    let heads = world.heads();
+    golden("forked", &world, world.archive(), vec![anchored(&heads[..2], 1, &["FORK-001"])])
+}
+
+/// A member's last record is taken back; the others go on.
+fn revoked() -> Golden {
+    let mut world = World::play(3, 3, fixture::policy(), SEED);
+    let member = world.authors[1].id;
+    let stands = world.published[1][1].checked.clone();
+    let cut = Cut { member, incarnation: Incarnation(0), last: Some((stands.record().seq, stands.id())) };
+    world.amend(|manifest| manifest.cuts = vec![cut]);
+    world.step(0);
+    world.step(2);
+    let heads = world.heads();
+    golden("revoked", &world, world.archive(), vec![anchored(&heads, 0, &["CUT-001"])])
+}
+
+/// A file of every kind, and all of it in order: logs, a settled fork, a key that was handed over and a thief who has the old one,
+/// a governor that voted twice and governs no more, a blob that nobody names.
+fn everything() -> Golden {
+    let mut world = World::play(3, 1, Policy { witnesses: Some(1), ..fixture::policy() }, SEED);
+    world.commit(1, Some(70));
+    let (mut thief, before) = (world.authors[1].clone(), world.chain.clone());
+    world.rotate(1, 70);
+    world.step(1);
+    let stolen = thief.draft(&before, &[], Spec::Close(Close::Left));
+    world.keep(&thief.write(stolen));
+    let cut = fork(&mut world);
+    let mut other = fixture::next(&world.chain);
+    other.policy.draw = 1;
+    world.amend(|manifest| manifest.cuts = vec![cut]);
+    world.builder.conflict(fixture::signed(other, &[0]));
+    let mut next = fixture::next(&world.chain);
+    next.governors = vec![fixture::governor(1).public()];
+    world.chain.extend(fixture::signed(next, &[0, 1])).unwrap();
+    world.builder.manifests(world.chain.signed());
+    world.step(0);
+    world.builder.blob(Bytes::from_static(b"nobody names this"));
+    let mut ledger = Ledger::of(0, &world);
+    ledger.publish(&world, &[(2, AFTER)]);
+    ledger.put(&mut world);
+    let heads = [world.heads()[0]];
+    let codes = ["ARC-002", "CUT-001", "CUT-001", "FORK-002", "GOV-003", "INC-001", "KEY-002"];
+    golden("everything", &world, world.archive(), vec![anchored(&heads, 0, &codes), unanchored(true, 0, &codes)])
+}
+
+fn voted_twice() -> Golden {
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    let mut other = fixture::next(&world.chain);
+    other.policy.draw = 1;
+    world.amend(|manifest| manifest.policy.draw = 2);
+    world.builder.conflict(fixture::signed(other, &[0]));
+    let heads = world.heads();
+    golden("voted-twice", &world, world.archive(), vec![anchored(&heads, 1, &["GOV-001"])])
+}
+
+/// The blobs of the first rounds are gone, as the policy says; merges go on from checkpoints.
+fn pruned() -> Golden {
+    let world = World::play(3, 4, Policy { checkpoint_every: 4, keep_rounds: 2, ..fixture::policy() }, SEED);
+    let mut archive = world.archive();
+    for published in world.published.iter().flatten().filter(|published| published.voice.round.0 < 2) {
+        archive.remove(&Name::Blob(published.checked.record().body.unwrap().hash).to_string());
+    }
+    let heads = world.heads();
+    // One payload is of round 1; a merge of each member needs it, its author's and the others' first.
+    let codes = ["BLB-002", "MRG-003", "MRG-003", "MRG-003"];
+    golden("pruned", &world, archive, vec![anchored(&heads, 3, &codes)])
+}
+
+/// One bit of the signature on a member's newest record: its payload is then nobody's, and who merged it lacks a parent.
+fn tampered() -> Golden {
+    let world = World::play(3, 2, fixture::policy(), SEED);
+    let mut archive = world.archive();
+    let name = Name::Feed(world.authors[1].id, Incarnation(0)).to_string();
+    let mut bytes = archive.remove(&name).unwrap().to_vec();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    archive.insert(name, bytes.into());
+    let first = world.published[0][0].checked.id();
+    golden("tampered", &world, archive, vec![anchored(&[first], 1, &["ARC-002", "DAG-001", "MRG-003", "SIG-003"])])
+}
+
+/// The newest record of a feed that nobody builds on was left out.
+fn truncated() -> Golden {
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    let kept = world.heads();
+    let archive = world.archive();
+    let cut_off = world.step(1).id();
+    let cases = vec![anchored(&kept, 0, &[]), unanchored(true, 0, &[]), anchored(&[cut_off], 1, &["ANC-002"])];
+    golden("truncated", &world, archive, cases)
+}
+
+fn empty() -> Golden {
+    let world = World::play(2, 1, fixture::policy(), SEED);
+    let case = unanchored(true, 3, &["ARC-003", "NET-002"]);
+    let codes = case.codes.into_iter().filter(|code| *code != "ANC-001").collect();
+    golden("empty", &world, MemoryArchive::default(), vec![Case { codes, ..case }])
+}

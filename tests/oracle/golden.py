@@ -1,0 +1,35 @@
+"""Holds the golden archives against what must be found in them: `golden.py FOLDER`."""
+import json
+import pathlib
+import sys
+
+import verify
+
+
+def disagreements(folder):
+    """Each case whose exit code or findings are others than those that are kept, in words; and how many cases there are."""
+    cases = json.loads((folder / "golden.json").read_text())["cases"]
+    wrong = []
+    for case in cases:
+        anchors = map(bytes.fromhex, case["anchors"])
+        network, allow = bytes.fromhex(case["network"]), case["allow_unanchored"]
+        _, code, audit = verify.verify(str(folder / case["archive"]), network, anchors, allow)
+        codes = sorted(finding["code"] for finding in audit.notes.findings)
+        if (code, codes) != (case["exit"], case["codes"]):
+            wrong.append(f"{case['archive']}: exit {code}, {codes}; kept: {case['exit']}, {case['codes']}")
+    return wrong, len(cases)
+
+
+def main():
+    if len(sys.argv) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    wrong, count = disagreements(pathlib.Path(sys.argv[1]))
+    for line in wrong:
+        print(line)
+    print(f"{count} golden cases, {len(wrong)} disagree")
+    return 1 if wrong or not count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
