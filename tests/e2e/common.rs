@@ -91,7 +91,8 @@ impl Fleet {
     /// Writes the archive of a member that is not running, and audits it.
     pub(crate) fn audit(&self, index: usize) -> (PathBuf, Report) {
         let store = self.store(index);
-        let target = self.path(&format!("archive{index}"));
+        let names = (0..).map(|number| self.path(&format!("archive{index}-{number}")));
+        let target = names.into_iter().find(|path| !path.exists()).unwrap();
         let summary = store.archive(&target).unwrap();
         let archive = read(&target);
         let options = audit::Options {

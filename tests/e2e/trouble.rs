@@ -65,7 +65,7 @@ fn must_exit(wanted: i32, auditor: &Path, archive: &Path, chain: &Chain) {
 #[test]
 fn an_audit_names_the_equivocator_the_revoked_and_the_restored_and_blames_nobody_else() {
     let options = Options { step_ms: 20, ..Options::default() };
-    let (fleet, mut members) = Fleet::start(Shape { seed: 41, members: 5, ..Shape::default() }, &options);
+    let (fleet, mut members) = Fleet::start(Shape { seed: 41, members: 5, values: 512, ..Shape::default() }, &options);
     let alone = Options { start_wait_ms: Some(0), ..options.clone() };
     let together = Options { bootstrap: vec![fleet.address.clone()], ..options.clone() };
     for member in &mut members {
@@ -161,7 +161,7 @@ fn both_verifiers_say_so(chain: &Chain, unsettled: &Path, settled: &Path) {
     must_exit(0, &auditor, settled, chain);
     let (auditor, network) = (auditor.to_str().unwrap(), chain.network().to_string());
     for archive in [unsettled, settled] {
-        let args = ["differential.py", auditor, archive.to_str().unwrap(), &network, "--count", "20"];
+        let args = ["differential.py", auditor, archive.to_str().unwrap(), &network, "--count", "10"];
         agree(&python, &[&args[..], &["--seed", "1", "--allow-unanchored"]].concat());
     }
 }
