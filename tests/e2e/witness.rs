@@ -25,7 +25,7 @@ fn every_record_is_witnessed_by_the_time_the_network_is_done() {
 #[test]
 fn a_member_that_is_killed_at_any_moment_goes_on_in_its_log() {
     let shape = Shape { seed: 53, members: 3, witnesses: 2, ..Shape::default() };
-    let options = Options { step_ms: 5, checkpoint_ms: Some(20), ..Options::default() };
+    let options = Options { step_ms: 5, checkpoint_ms: Some(100), ..Options::default() };
     let (fleet, mut members) = Fleet::start(shape, &options);
     for member in &mut members {
         member.round("full round", |round| round.contributors.len() == 3);

@@ -114,15 +114,7 @@ impl Blobs {
     }
 
     pub(super) fn delete(&self, hash: &BlobHash) -> Result<(), StoreError> {
-        for path in [self.path(hash), self.partial(hash)] {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StoreError::io(&path, "delete")(error));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        [self.path(hash), self.partial(hash)].iter().try_for_each(|path| remove(path))
     }
 
     /// The hashes of all complete blobs, ascending.
@@ -167,7 +159,8 @@ impl Blobs {
         }
         partials.sort_by_cached_key(|path| std::cmp::Reverse(modified(path)));
         for path in partials.iter().skip(keep) {
-            fs::remove_file(path).map_err(StoreError::io(path, "delete"))?;
+            // A fetch may have completed it meanwhile.
+            remove(path)?;
         }
         Ok(())
     }
@@ -180,6 +173,14 @@ impl Blobs {
             }
         }
         Ok(())
+    }
+}
+
+/// Deletes a file that may be gone already.
+fn remove(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io(path, "delete")(error)),
+        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use chorale_protocol::{
-    base::MemberId,
+    base::{MemberId, Millis},
     code::blob_hash,
     engine::Input,
     log::{Checkpoint, Note, NoteError, Request, SIGNATURES, Tree, TreeHash, sign, verify},
@@ -36,6 +36,9 @@ const FIRST: Duration = Duration::from_millis(500);
 /// Times that a witness may correct us about what it holds.
 const PASSES: usize = 3;
 
+/// How long cosigners are waited for before a newer checkpoint takes the place of one that too few cosigned.
+const GIVE_UP_MS: u64 = 10_000;
+
 /// Why a turn ended early.
 #[derive(Debug, thiserror::Error)]
 enum NotaryError {
@@ -54,6 +57,7 @@ struct Signed {
     cosigners: BTreeSet<MemberId>,
     /// Enough cosigned, and it is on disk.
     kept: bool,
+    since: Millis,
 }
 
 /// The task's state.
@@ -170,14 +174,19 @@ impl Work {
             self.freeze(checkpoint.size);
         }
         let kept = notes.last().is_some_and(|(size, _)| *size == checkpoint.size);
-        self.signed = Some(Signed { note, checkpoint, cosigners: BTreeSet::new(), kept });
+        self.signed =
+            Some(Signed { note, checkpoint, cosigners: BTreeSet::new(), kept, since: self.notary.clock.now() });
         Ok(())
     }
 
     /// Signs what has been added, once enough witnesses have said that they hold no more than we do.
     async fn sign_newest(&mut self, circle: &Circle) -> Result<(), NotaryError> {
         let size = self.tree.len();
-        let grown = self.signed.as_ref().is_some_and(|signed| signed.checkpoint.size < size);
+        let now = self.notary.clock.now();
+        // A checkpoint is not given up for a newer one as long as those who have not cosigned it may still do so.
+        let done =
+            |signed: &Signed| signed.kept || signed.checkpoint.size == 0 || now.since(signed.since) >= GIVE_UP_MS;
+        let grown = self.signed.as_ref().is_some_and(|signed| signed.checkpoint.size < size && done(signed));
         if !grown || self.frozen() || self.held.len() < circle.quorum.max(1) {
             return Ok(());
         }
@@ -188,7 +197,7 @@ impl Work {
         let bytes = note.to_bytes();
         self.on_disk(move |store| store.put_signed_note(&bytes)).await?;
         self.notary.state.send_modify(|state| state.signed = size);
-        self.signed = Some(Signed { note, checkpoint, cosigners: BTreeSet::new(), kept: false });
+        self.signed = Some(Signed { note, checkpoint, cosigners: BTreeSet::new(), kept: false, since: now });
         Ok(())
     }
 

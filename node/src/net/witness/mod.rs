@@ -22,7 +22,7 @@ use super::stream::Limits;
 /// The protocol's name.
 pub(super) const PROTOCOL: StreamProtocol = StreamProtocol::new("/chorale/1/witness");
 /// A member asks once an interval, and again after a conflict.
-pub(super) const LIMITS: Limits = Limits { at_once: 2, per_second: 4.0, burst: 32.0 };
+pub(super) const LIMITS: Limits = Limits { at_once: 2, per_second: 8.0, burst: 64.0 };
 /// The question for the checkpoint held.
 pub const HELD: &[u8] = b"held\n";
 /// No question is longer.
