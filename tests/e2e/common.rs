@@ -70,10 +70,21 @@ impl Fleet {
         target
     }
 
-    /// Puts a backup in the place of its home.
+    /// Puts a backup in the place of its home, which is kept aside.
     pub(crate) fn restore(&self, index: usize, backup: &Path) {
-        fs::remove_dir_all(self.home(index)).unwrap();
+        fs::rename(self.home(index), self.path(&format!("lost{index}"))).unwrap();
         copy(backup, &self.home(index));
+    }
+
+    /// Adds to an archive the blobs that any home holds: a publication that nobody merged may be in its author's alone.
+    fn complete(&self, archive: &Path) {
+        for home in fs::read_dir(self.folder.path()).unwrap() {
+            let Ok(folders) = fs::read_dir(home.unwrap().path().join("store/blobs")) else { continue };
+            for blob in folders.flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap()) {
+                let blob = blob.unwrap();
+                fs::copy(blob.path(), archive.join("blobs").join(blob.file_name())).unwrap();
+            }
+        }
     }
 
     /// The store of a member that is not running.
@@ -90,10 +101,18 @@ impl Fleet {
 
     /// Writes the archive of a member that is not running, and audits it.
     pub(crate) fn audit(&self, index: usize) -> (PathBuf, Report) {
+        self.audit_with(index, false)
+    }
+
+    /// As [`Self::audit`]; `whole`: with the blobs of all homes.
+    pub(crate) fn audit_with(&self, index: usize, whole: bool) -> (PathBuf, Report) {
         let store = self.store(index);
         let names = (0..).map(|number| self.path(&format!("archive{index}-{number}")));
         let target = names.into_iter().find(|path| !path.exists()).unwrap();
         let summary = store.archive(&target).unwrap();
+        if whole {
+            self.complete(&target);
+        }
         let archive = read(&target);
         let options = audit::Options {
             network: self.network.chain().network(),
