@@ -1,10 +1,11 @@
 //! A member's key changes hands: as its operator and the governors do it, while the network runs.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "what fails here fails a test")]
 
+mod testnet;
+
 use std::{
-    io::{BufRead as _, BufReader},
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output},
     time::{Duration, Instant},
 };
 
@@ -17,6 +18,7 @@ use chorale_protocol::{
     manifest::Chain,
 };
 use serde_json::Value;
+use testnet::up;
 
 fn chorale(args: &[&str], dir: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_chorale")).args(args).current_dir(dir).output().unwrap()
@@ -76,28 +78,6 @@ fn new_net(rounds: &str) -> tempfile::TempDir {
         dir.path(),
     );
     dir
-}
-
-/// Stops the network's processes whatever happens to the test.
-struct Up(Child);
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn up(dir: &Path) -> (Up, impl Iterator<Item = Value>) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_chorale"))
-        .args(["testnet", "up", "--dir", "net", "--json"])
-        .current_dir(dir)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    (Up(child), lines.map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()))
 }
 
 /// Reads events until each of these has come, in any order.

@@ -1,14 +1,16 @@
 //! A local network from one command: made, run to the end, looked at, archived; supervised while it runs.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "what fails here fails a test")]
 
+mod testnet;
+
 use std::{
-    io::{BufRead as _, BufReader},
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
+use testnet::up;
 
 fn chorale(args: &[&str], dir: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_chorale")).args(args).current_dir(dir).output().unwrap()
@@ -18,28 +20,6 @@ fn json(args: &[&str], dir: &Path) -> Value {
     let output = chorale(&[args, &["--json"]].concat(), dir);
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// Stops the network's processes whatever happens to the test.
-struct Up(Child);
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn up(dir: &Path) -> (Up, impl Iterator<Item = Value>) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_chorale"))
-        .args(["testnet", "up", "--dir", "net", "--json"])
-        .current_dir(dir)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    (Up(child), lines.map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()))
 }
 
 #[test]

@@ -105,15 +105,20 @@ class Audit:
         for version, code in chain.events:
             self.notes.add(code, {"file": name_of((1, version))})
 
-    def bundles(self):
-        for key in self.source.of(4):
+    def accusations(self, kind, limit):
+        """The files of a kind that are named by their hash, and have it."""
+        for key in self.source.of(kind):
             place = {"file": name_of(key)}
-            data = self.source.read(key, EVIDENCE_BYTES, self.notes)
+            data = self.source.read(key, limit, self.notes)
             if data is None:
                 continue
             if blake3(data).digest() != key[1]:
                 self.notes.add("EVD-002", place)
                 continue
+            yield key, place, data
+
+    def bundles(self):
+        for key, place, data in self.accusations(4, EVIDENCE_BYTES):
             try:
                 accused, first, second = records.evidence(data, self.chain)
             except Refused:
@@ -129,14 +134,7 @@ class Audit:
 
     def conflicts(self):
         """Manifests against those of the chain: who voted for both."""
-        for key in self.source.of(5):
-            place = {"file": name_of(key)}
-            data = self.source.read(key, MANIFEST_BYTES, self.notes)
-            if data is None:
-                continue
-            if blake3(data).digest() != key[1]:
-                self.notes.add("EVD-002", place)
-                continue
+        for _, place, data in self.accusations(5, MANIFEST_BYTES):
             try:
                 for governor in self.chain.double_vote(data):
                     self.notes.add("GOV-001" if governor in self.chain.newest.governors else "GOV-003", place)

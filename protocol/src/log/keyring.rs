@@ -66,6 +66,12 @@ impl Keyring {
         })
     }
 
+    /// Whether a signature line is by a key of the log's owner.
+    pub(super) fn is_owners(&self, line: &NoteSignature, origin: &Origin) -> bool {
+        let own = |key| key_id(&line.name, Algorithm::Ed25519, key) == line.id;
+        line.name == origin.to_string() && self.keys(origin).any(own)
+    }
+
     /// The keys of an origin, ascending.
     pub(super) fn keys(&self, origin: &Origin) -> impl Iterator<Item = &PublicKey> {
         self.of(origin).into_iter().flat_map(|owner| &owner.keys)

@@ -94,6 +94,19 @@ impl Accepted {
         (size, root)
     }
 
+    /// What the witness keeps and archives hold: the request's checkpoint with its owner's signature and this cosignature. Lines of
+    /// other keys are left out: they would let anybody make the note long, or one that an audit cannot check.
+    ///
+    /// # Errors
+    /// Another request than the one that was judged.
+    pub fn note(&self, request: &Request, keyring: &Keyring, cosignature: NoteSignature) -> Result<Note, NoteError> {
+        let origin = self.verified.checkpoint.origin;
+        let owner = request.note.signatures().iter().find(|line| keyring.is_owners(line, &origin));
+        let mut note = Note::new(request.note.text().to_owned(), owner.ok_or(NoteError::Unsigned)?.clone());
+        note.add(cosignature)?;
+        Ok(note)
+    }
+
     /// The cosignature, to be made when the new head is durable. `time_s` is in seconds since 1970.
     #[must_use]
     pub fn cosign(&self, witness: &Origin, key: &AuthorKey, time_s: u64) -> NoteSignature {

@@ -3,7 +3,8 @@
 use chorale_protocol::{
     fixture,
     log::{
-        Accepted, Answer, Keyring, PROOF_LINES, REQUEST_BYTES, Request, Tree, TreeHash, WitnessRefusal, judge, verify,
+        Accepted, Answer, Keyring, NoteSignature, PROOF_LINES, REQUEST_BYTES, Request, Tree, TreeHash, WitnessRefusal,
+        judge, verify,
     },
     manifest::Chain,
 };
@@ -42,6 +43,23 @@ fn a_log_that_grows_is_cosigned_step_by_step() {
         let cosigners = verify(&note.to_bytes(), &keyring).unwrap().cosigners;
         assert_eq!(cosigners, [(fixture::member(1).id, 99)], "{size} leaves");
     }
+}
+
+/// Whoever asks chooses the other lines: they shall make nobody's archive long, or one that cannot be checked.
+#[test]
+fn what_a_witness_keeps_has_the_owners_signature_and_its_own_alone() {
+    let ((chain, keyring), tree) = (world(), tree(5));
+    let mut request = request(&chain, &tree, 0, 5);
+    for number in 0..90 {
+        let line = format!("\u{2014} foreign{number} {}", "A".repeat(100));
+        request.note.add(NoteSignature::parse(&line).unwrap()).unwrap();
+    }
+    let request = Request::parse(&request.to_bytes()).unwrap();
+    let accepted = judged(&keyring, None, &request).unwrap();
+    let signature = accepted.cosign(&origin(&chain, 1), &fixture::author(1), 99);
+    let kept = accepted.note(&request, &keyring, signature).unwrap();
+    assert_eq!(kept.signatures().len(), 2);
+    assert_eq!(verify(&kept.to_bytes(), &keyring).unwrap().cosigners, [(fixture::member(1).id, 99)]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 use chorale_protocol::{
     base::{MemberId, TransportId},
     code::AuthorKey,
-    log::{Answer, Checkpoint, Note, NoteError, NoteSignature, Request, WitnessRefusal, judge},
+    log::{Accepted, Answer, Checkpoint, Note, NoteError, NoteSignature, Request, WitnessRefusal, judge},
 };
 use tokio::{sync::watch, task};
 
@@ -60,8 +60,8 @@ impl WitnessDesk for Witness {
                     return held(&store, &circle, &from);
                 }
                 Ok(match consider(&store, &circle, &question)? {
-                    Ok((request, owner)) => {
-                        Answer::Cosigned(cosign(&store, &circle, key, now, (&request, &owner))?).to_bytes()
+                    Ok((request, accepted)) => {
+                        Answer::Cosigned(cosign(&store, &circle, key, now, (&request, &accepted))?).to_bytes()
                     }
                     Err(refusal) => {
                         tracing::debug!(?from, %refusal, "a checkpoint was not cosigned");
@@ -80,12 +80,12 @@ fn held(store: &Store, circle: &Circle, from: &TransportId) -> Result<Vec<u8>, M
     Ok(store.held_note(&owner)?.map_or_else(Vec::new, |note| note.to_vec()))
 }
 
-/// The request and whose log it is, if we may cosign it.
+/// The request and what it was judged to be, if we may cosign it.
 fn consider(
     store: &Store,
     circle: &Circle,
     question: &[u8],
-) -> Result<Result<(Request, MemberId), WitnessRefusal>, Mute> {
+) -> Result<Result<(Request, Accepted), WitnessRefusal>, Mute> {
     let request = match Request::parse(question) {
         Ok(request) => request,
         Err(refusal) => return Ok(Err(refusal)),
@@ -99,7 +99,7 @@ fn consider(
     }
     let judged = judge(&circle.me, head.map(|head| (head.size, head.root)), &request, &circle.keyring);
     Ok(match judged {
-        Ok(accepted) => Ok((request, accepted.verified.member)),
+        Ok(accepted) => Ok((request, accepted)),
         Err(refusal) => {
             if let (WitnessRefusal::Split { .. }, Some(owner), Some(held)) = (&refusal, owner, bytes) {
                 tracing::error!(member = %owner, %refusal, "a member signed two histories of its log; both are kept");
@@ -116,14 +116,11 @@ fn cosign(
     circle: &Circle,
     key: &AuthorKey,
     now: u64,
-    (request, owner): (&Request, &MemberId),
+    (request, accepted): (&Request, &Accepted),
 ) -> Result<NoteSignature, Mute> {
-    let damaged = |why| Mute::Held(*owner, why);
-    let checkpoint = Checkpoint::parse(request.note.text()).map_err(damaged)?;
-    let signature = chorale_protocol::log::cosign(&checkpoint, &circle.origin(), key, now);
-    let mut note = request.note.clone();
-    // A full note, or one that we cosigned before, is kept as it came.
-    let _ = note.add(signature.clone());
-    store.hold_note(owner, &note.to_bytes())?;
+    let owner = accepted.verified.member;
+    let signature = accepted.cosign(&circle.origin(), key, now);
+    let note = accepted.note(request, &circle.keyring, signature.clone()).map_err(|why| Mute::Held(owner, why))?;
+    store.hold_note(&owner, &note.to_bytes())?;
     Ok(signature)
 }

@@ -7,7 +7,6 @@ use chorale_protocol::{
     base::{TransportId, limit},
     wire::SyncRequest,
 };
-use futures::AsyncRead;
 use libp2p::Stream;
 use tokio::sync::mpsc;
 
@@ -20,8 +19,6 @@ use crate::net::{
 /// A stream that ended before any answer is asked for again so often: the peer was at its bounds.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(40);
-/// What is reserved for bytes that were only promised.
-const PIECE: usize = 64 << 10;
 
 /// Asks `peer`; frames go to `frames` as they come.
 pub(in crate::net) async fn ask(
@@ -106,7 +103,7 @@ impl Answer<'_> {
         if body > most {
             return Err(self.malformed("a frame longer than its kind may be"));
         }
-        let bytes = gather(&mut self.clock, &mut self.stream, body).await;
+        let bytes = self.clock.gather(&mut self.stream, body).await;
         let bytes = Bytes::from(bytes.map_err(|slow| self.client.blame(self.peer, slow))?);
         Ok(if tag == [0] { Frame::Manifest(bytes) } else { Frame::Record(bytes) })
     }
@@ -119,19 +116,4 @@ impl Answer<'_> {
     fn malformed(&self, why: &'static str) -> NetError {
         NetError::Malformed { peer: self.peer.clone(), why }
     }
-}
-
-/// Reads `length` bytes; memory grows with what came, not with what was promised.
-pub(in crate::net) async fn gather(
-    clock: &mut Steady,
-    stream: &mut (impl AsyncRead + Unpin),
-    length: usize,
-) -> Result<Vec<u8>, Slow> {
-    let mut bytes = Vec::new();
-    while bytes.len() < length {
-        let had = bytes.len();
-        bytes.resize(had + PIECE.min(length - had), 0);
-        clock.fill(stream, &mut bytes[had..]).await.1?;
-    }
-    Ok(bytes)
 }

@@ -8,7 +8,7 @@ mod serve;
 
 use libp2p::StreamProtocol;
 
-pub(super) use ask::{ask, gather};
+pub(super) use ask::ask;
 pub(super) use serve::serve;
 
 use super::stream::Limits;

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::PROTOCOL;
 use crate::net::{
     Leaving,
-    stream::{Server, Slow},
+    stream::{NoQuestion, Server, Slow},
 };
 
 /// How long our own store may take.
@@ -36,8 +36,8 @@ pub(in crate::net) fn serve(
 
 #[derive(Debug, thiserror::Error)]
 enum Why {
-    #[error("the question has {0} bytes, at most {max} are allowed", max = SyncRequest::BYTES)]
-    TooLong(usize),
+    #[error(transparent)]
+    Question(#[from] NoQuestion),
     #[error("the question is out of form: {0}")]
     Form(String),
     #[error("our store: {0}")]
@@ -47,13 +47,7 @@ enum Why {
 }
 
 async fn answer(server: &Server, peer: PeerId, mut stream: Stream) -> Result<(), Why> {
-    let mut head = [0; 4];
-    server.pace.exact(&mut stream, &mut head).await?;
-    let length = usize::try_from(u32::from_le_bytes(head)).unwrap_or(usize::MAX);
-    if length > SyncRequest::BYTES {
-        return Err(Why::TooLong(length));
-    }
-    let question = super::ask::gather(&mut server.pace.steady(), &mut stream, length).await?;
+    let question = server.pace.question(&mut stream, SyncRequest::BYTES).await?;
     let question = SyncRequest::parse(&question).map_err(|error| Why::Form(error.to_string()))?;
     let frames = timeout(STORE, server.feeds.answer(question))
         .await

@@ -8,5 +8,5 @@ mod server;
 
 pub(super) use budget::{Budget, Limits};
 pub(super) use client::Client;
-pub(super) use paced::{Pace, Slow, Steady};
+pub(super) use paced::{NoQuestion, Pace, Slow, Steady};
 pub(super) use server::{Serve, Server};

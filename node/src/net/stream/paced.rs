@@ -8,6 +8,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 /// What must pass within one stall time. One byte at a time would hold a place for ever.
 const STEP: usize = 64 << 10;
 
+/// What is reserved for bytes that were only promised.
+const PIECE: usize = 64 << 10;
+
 /// Why a stream ended too early.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::net) enum Slow {
@@ -17,6 +20,22 @@ pub(in crate::net) enum Slow {
     /// It broke.
     #[error("{0}")]
     Io(#[from] io::Error),
+}
+
+/// Why there is no question to answer.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::net) enum NoQuestion {
+    /// More than its protocol allows.
+    #[error("the question has {got} bytes, at most {most} are allowed")]
+    TooLong {
+        /** bytes that were promised */
+        got: usize,
+        /** bytes that are allowed */
+        most: usize,
+    },
+    /// It did not come.
+    #[error(transparent)]
+    Slow(#[from] Slow),
 }
 
 /// The stall time.
@@ -32,6 +51,21 @@ impl Pace {
     /// Fills `buf`.
     pub(in crate::net) async fn exact(self, stream: &mut (impl AsyncRead + Unpin), buf: &mut [u8]) -> Result<(), Slow> {
         self.steady().fill(stream, buf).await.1
+    }
+
+    /// Reads a question: u32-LE length, `most` at most, and as many bytes.
+    pub(in crate::net) async fn question(
+        self,
+        stream: &mut (impl AsyncRead + Unpin),
+        most: usize,
+    ) -> Result<Vec<u8>, NoQuestion> {
+        let mut head = [0; 4];
+        self.exact(stream, &mut head).await?;
+        let got = usize::try_from(u32::from_le_bytes(head)).unwrap_or(usize::MAX);
+        if got > most {
+            return Err(NoQuestion::TooLong { got, most });
+        }
+        Ok(self.steady().gather(stream, got).await?)
     }
 
     /// Writes all of `bytes`.
@@ -89,6 +123,21 @@ impl Steady {
             }
         }
         (filled, Ok(()))
+    }
+
+    /// Reads `length` bytes; memory grows with what came, not with what was promised.
+    pub(in crate::net) async fn gather(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        length: usize,
+    ) -> Result<Vec<u8>, Slow> {
+        let mut bytes = Vec::new();
+        while bytes.len() < length {
+            let had = bytes.len();
+            bytes.resize(had + PIECE.min(length - had), 0);
+            self.fill(stream, &mut bytes[had..]).await.1?;
+        }
+        Ok(bytes)
     }
 
     /// Time that we took ourselves is not the peer's.

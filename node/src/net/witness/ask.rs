@@ -5,7 +5,6 @@ use chorale_protocol::base::TransportId;
 use super::{ANSWER_BYTES, PROTOCOL, QUESTION_BYTES};
 use crate::net::{
     NetError,
-    feed::gather,
     stream::{Client, Slow},
 };
 
@@ -27,5 +26,5 @@ pub(in crate::net) async fn ask(client: &Client, peer: &TransportId, question: &
     if length > ANSWER_BYTES {
         return Err(NetError::Malformed { peer: peer.clone(), why: "an answer longer than a note may be" });
     }
-    gather(&mut clock, &mut stream, length).await.map_err(blame)
+    clock.gather(&mut stream, length).await.map_err(blame)
 }

@@ -9,9 +9,8 @@ use tokio::time::timeout;
 use super::{ANSWER_BYTES, PROTOCOL, QUESTION_BYTES};
 use crate::net::{
     Leaving,
-    feed::gather,
     peer_id::transport_id,
-    stream::{Server, Slow},
+    stream::{NoQuestion, Server, Slow},
 };
 
 /// How long our own desk may take.
@@ -37,8 +36,8 @@ pub(in crate::net) fn serve(
 
 #[derive(Debug, thiserror::Error)]
 enum Why {
-    #[error("the question has {0} bytes, at most {QUESTION_BYTES} are allowed")]
-    TooLong(usize),
+    #[error(transparent)]
+    Question(#[from] NoQuestion),
     #[error("nobody here witnesses")]
     Nobody,
     #[error("our desk: {0}")]
@@ -49,13 +48,7 @@ enum Why {
 
 async fn answer(server: &Server, peer: PeerId, mut stream: Stream) -> Result<(), Why> {
     let desk = server.witness.as_ref().ok_or(Why::Nobody)?;
-    let mut head = [0; 4];
-    server.pace.exact(&mut stream, &mut head).await?;
-    let length = usize::try_from(u32::from_le_bytes(head)).unwrap_or(usize::MAX);
-    if length > QUESTION_BYTES {
-        return Err(Why::TooLong(length));
-    }
-    let question = gather(&mut server.pace.steady(), &mut stream, length).await?;
+    let question = server.pace.question(&mut stream, QUESTION_BYTES).await?;
     let answered = timeout(DESK, desk.answer(transport_id(&peer), question)).await;
     let bytes = answered.map_err(|_| Why::Desk("took too long".into()))?.map_err(|e| Why::Desk(e.to_string()))?;
     let length = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= ANSWER_BYTES);
