@@ -57,6 +57,17 @@ impl Store {
         if path.exists() { Ok(()) } else { self.put_note(&path, note) }
     }
 
+    /// The newest of them, and its size; the others, a year's perhaps, are not read.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn newest_cosigned_note(&self) -> Result<Option<(u64, Bytes)>, StoreError> {
+        let folder = self.log().join("notes");
+        let newest = names(&folder)?.into_iter().filter_map(|name| name.parse().ok()).max();
+        let Some(size) = newest else { return Ok(None) };
+        Ok(read(&folder.join(format!("{size:020}")))?.map(|note| (size, note)))
+    }
+
     /// Our cosigned checkpoints, ascending by size.
     ///
     /// # Errors
@@ -168,20 +179,28 @@ fn read(path: &Path) -> Result<Option<Bytes>, StoreError> {
     fs::read(path).map(|bytes| Some(bytes.into())).map_err(StoreError::io(path, "read"))
 }
 
-/// The files of a folder by name, ascending; none if it is not there.
-fn list(folder: &Path) -> Result<Vec<(String, Bytes)>, StoreError> {
+/// The names in a folder, ascending; none if it is not there.
+fn names(folder: &Path) -> Result<Vec<String>, StoreError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(StoreError::io(folder, "list")(error)),
     };
-    let mut all = Vec::new();
+    let mut names = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(StoreError::io(folder, "list"))?;
-        if let (Ok(name), Some(note)) = (entry.file_name().into_string(), read(&entry.path())?) {
+        names.extend(entry.map_err(StoreError::io(folder, "list"))?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The files of a folder by name, ascending; none if it is not there.
+fn list(folder: &Path) -> Result<Vec<(String, Bytes)>, StoreError> {
+    let mut all = Vec::new();
+    for name in names(folder)? {
+        if let Some(note) = read(&folder.join(&name))? {
             all.push((name, note));
         }
     }
-    all.sort();
     Ok(all)
 }

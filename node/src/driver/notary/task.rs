@@ -152,8 +152,8 @@ impl Work {
 
     /// Goes on from the last checkpoint that we signed; without one, from nothing.
     async fn take_up(&mut self, circle: &Circle) -> Result<(), NotaryError> {
-        let (signed, notes) = self.on_disk(|store| Ok((store.signed_note()?, store.cosigned_notes()?))).await?;
-        if let Some((size, note)) = notes.last() {
+        let (signed, newest) = self.on_disk(|store| Ok((store.signed_note()?, store.newest_cosigned_note()?))).await?;
+        if let Some((size, note)) = &newest {
             let size = *size;
             self.notary.state.send_modify(|state| state.witnessed = size);
             let _ = self.notary.engine.send(Input::Seen { note: blob_hash(note) }).await;
@@ -173,7 +173,7 @@ impl Work {
         if self.tree.root(checkpoint.size) != Ok(checkpoint.root) {
             self.freeze(checkpoint.size);
         }
-        let kept = notes.last().is_some_and(|(size, _)| *size == checkpoint.size);
+        let kept = newest.is_some_and(|(size, _)| size == checkpoint.size);
         self.signed =
             Some(Signed { note, checkpoint, cosigners: BTreeSet::new(), kept, since: self.notary.clock.now() });
         Ok(())
