@@ -10,6 +10,7 @@ use chorale_protocol::{
     base::{BlobHash, MemberId, TransportId},
     engine::{Engine, Event, FetchError, Input, Output, RoundPlan},
     feed::check_stored,
+    log::Keyring,
     manifest::{AdapterSpec, SignedManifest},
     wire::SyncRequest,
 };
@@ -57,6 +58,8 @@ pub(super) struct Hands {
 /// What the notary is told, and what it tells.
 pub(super) struct Notarial {
     pub(super) me: MemberId,
+    /// Of the newest version.
+    pub(super) keyring: Arc<Keyring>,
     pub(super) circle: watch::Sender<Option<Arc<Circle>>>,
     pub(super) state: watch::Receiver<LogState>,
 }
@@ -221,7 +224,8 @@ impl Hands {
 
     /// Tells the notary who is there now.
     pub(super) fn assemble(&self, engine: &Engine) {
-        let circle = Circle::new(self.notary.me, engine, &self.peers, self.linger.is_finished());
+        let Notarial { me, keyring, .. } = &self.notary;
+        let circle = Circle::new(*me, engine, Arc::clone(keyring), &self.peers, self.linger.is_finished());
         self.notary.circle.send_replace(Some(Arc::new(circle)));
     }
 
@@ -280,6 +284,7 @@ impl Hands {
         self.faces.status.rounds = policy.rounds;
         self.linger.rounds = policy.rounds;
         self.faces.status.peers(engine.chain(), self.peers.iter());
+        self.notary.keyring = Arc::new(Keyring::new(engine.chain()));
         self.assemble(engine);
         Ok(())
     }

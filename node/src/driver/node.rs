@@ -13,6 +13,7 @@ use chorale_protocol::{
     base::{MemberId, TransportId},
     code::AuthorKey,
     engine::{self, Engine, Input},
+    log::Keyring,
     manifest::Chain,
 };
 use libp2p::{Multiaddr, identity::Keypair};
@@ -380,7 +381,7 @@ impl Node {
             refusals: Refusals::default(),
             linger: Linger::new(chain.current().policy.rounds, setup.timing.linger_ms, setup.stay),
             pending: VecDeque::new(),
-            notary: Notarial { me, circle, state: log },
+            notary: Notarial { me, keyring: Arc::new(Keyring::new(&chain)), circle, state: log },
             faces,
         };
         let ears = Ears { stop, written, ended, done: arrivals, events, commands };

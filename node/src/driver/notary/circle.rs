@@ -28,9 +28,11 @@ pub(in crate::driver) struct Circle {
 }
 
 impl Circle {
+    /// `keyring`: of the engine's chain.
     pub(in crate::driver) fn new(
         me: MemberId,
         engine: &Engine,
+        keyring: Arc<Keyring>,
         peers: &BTreeSet<TransportId>,
         finishing: bool,
     ) -> Self {
@@ -40,7 +42,7 @@ impl Circle {
         let quorum = usize::try_from(chain.current().policy.witnesses.unwrap_or_default()).unwrap_or(usize::MAX);
         let member = |peer: &TransportId| chain.by_transport(peer).map(|member| (member.id, peer.clone()));
         let peers = peers.iter().filter_map(member).filter(|(id, _)| *id != me).collect();
-        Self { me, key, keyring: Arc::new(Keyring::new(chain)), quorum, peers, finishing }
+        Self { me, key, keyring, quorum, peers, finishing }
     }
 
     /// The name of our log and of our keys.

@@ -88,7 +88,12 @@ impl Notary {
         let every = self.every;
         let mut work = Work { notary: self, tree: Tree::default(), signed: None, held: BTreeMap::new() };
         loop {
-            if let Err(error) = work.turn().await {
+            // A turn may wait for a silent peer; whatever it has signed is on disk, so that it may be broken off anywhere.
+            let turned = tokio::select! {
+                () = stop.cancelled() => return,
+                turned = work.turn() => turned,
+            };
+            if let Err(error) = turned {
                 tracing::warn!(%error, "no checkpoint was made");
             }
             let finishing = wake.borrow().as_ref().is_some_and(|circle| circle.finishing);
