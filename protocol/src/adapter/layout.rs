@@ -148,7 +148,12 @@ impl Layout {
     /// value in turn takes the next four bytes u, u32 little-endian, and is ⌊(u − 2^31) · bound / 2^31⌋.
     #[must_use]
     pub fn start(&self, seed: u64) -> Vec<i64> {
-        start::values(self, seed)
+        self.start_in(seed, Vec::new())
+    }
+
+    /// As [`start`](Self::start), in `memory`, whatever that holds.
+    pub(crate) fn start_in(&self, seed: u64, memory: Vec<i64>) -> Vec<i64> {
+        start::values(self, seed, memory)
     }
 
     /// Bytes of a payload; no more than 2^31 and a little.

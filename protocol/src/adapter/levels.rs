@@ -1,6 +1,6 @@
 //! Wider registers change no bit of a payload, a distance or a view.
 
-use super::{Layout, Payload, distance, encode::encode, simd::Level, view::ViewHasher};
+use super::{Checking, Layout, Payload, distance, encode::encode, simd::Level, view::ViewHasher};
 use crate::manifest::{AdapterSpec, Codec, Factor, TensorSpec};
 
 fn layout() -> Layout {
@@ -72,6 +72,35 @@ fn every_level_refuses_the_same_block() {
         assert!(["PAY-002", "PAY-003"].contains(&expected.code()), "{expected}");
         for level in levels {
             assert_eq!(of(level), expected, "{level:?}, byte {place}");
+        }
+    }
+}
+
+#[test]
+fn a_payload_that_comes_in_pieces_is_judged_as_one_that_comes_whole() {
+    let layout = layout();
+    for codec in [Codec::Bfp16, Codec::Bfp8] {
+        let good = encode(&layout, codec, &values(&layout, 3), Level::widest()).unwrap();
+        let in_pieces = |bytes: &[u8], piece: usize| {
+            let mut checking = Checking::new(&layout, codec);
+            for end in (0..bytes.len()).step_by(piece).skip(1).chain([bytes.len()]) {
+                checking.take(&bytes[..end]);
+            }
+            checking.finish(bytes.to_vec().into()).map(|payload| payload.bytes().clone())
+        };
+        let whole =
+            |bytes: &[u8]| Payload::check(&layout, codec, bytes.to_vec().into()).map(|payload| payload.bytes().clone());
+        for piece in [1, 77, 4096, good.len()] {
+            assert_eq!(in_pieces(&good, piece).as_ref(), Ok(&good));
+            assert_eq!(in_pieces(&good[1..], piece), whole(&good[1..]));
+            for places in [[0, 1], [good.len() / 2, good.len() - 1], [140, 10_000]] {
+                let mut bytes = good.to_vec();
+                for place in places {
+                    bytes[place] = 0x80;
+                }
+                assert_eq!(in_pieces(&bytes, piece), whole(&bytes), "{codec:?}, {places:?}, pieces of {piece}");
+                assert_eq!(in_pieces(&bytes, piece).is_err(), codec == Codec::Bfp8 || places[0] == 0, "{places:?}");
+            }
         }
     }
 }

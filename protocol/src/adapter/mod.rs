@@ -18,7 +18,7 @@ mod view;
 
 pub(crate) use distance::{in_tile, most_in_tile};
 pub(crate) use layout::Tile;
-pub(crate) use payload::Part;
+pub(crate) use payload::{Checking, Part};
 pub(crate) use view::{MAGIC, ViewHasher, whole};
 
 pub use distance::within_bound;

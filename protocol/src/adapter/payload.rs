@@ -1,5 +1,7 @@
 //! A payload whose bytes are the one encoding of its values.
 
+use std::iter::Peekable;
+
 use bytes::Bytes;
 
 use super::{
@@ -39,22 +41,11 @@ impl Payload {
     }
 
     pub(super) fn check_at(layout: &Layout, codec: Codec, bytes: Bytes, level: Level) -> Result<Self, PayloadError> {
-        let (got, want) = (bytes.len() as u64, layout.payload_len(codec));
-        if got != want {
-            return Err(PayloadError::Length { got, want });
+        let mut checking = Checking { level, ..Checking::new(layout, codec) };
+        if bytes.len() as u64 == checking.want {
+            checking.take(&bytes);
         }
-        let payload = Self { codec, bytes };
-        for tile in layout.tiles(codec) {
-            if let Some((block, fault)) = level.run(Check { form: Form::of(codec), part: payload.part(&tile) }) {
-                let (tensor, block) = (layout.name(tile.slot), tile.block + block);
-                return Err(match fault {
-                    Fault::Exponent(got) => PayloadError::Exponent { tensor, block, got, top: Form::of(codec).top },
-                    Fault::Mantissa => PayloadError::Mantissa { tensor, block },
-                    Fault::NotCanonical(exponent) => PayloadError::NotCanonical { tensor, block, exponent },
-                });
-            }
-        }
-        Ok(payload)
+        checking.finish(bytes)
     }
 
     /// The bytes.
@@ -107,6 +98,54 @@ impl Payload {
             }
         }
         values
+    }
+}
+
+/// A check of a payload while its bytes come.
+pub(crate) struct Checking<'a> {
+    layout: &'a Layout,
+    codec: Codec,
+    level: Level,
+    /// Bytes that the layout takes.
+    want: u64,
+    /// Those not yet checked.
+    tiles: Peekable<Box<dyn Iterator<Item = Tile> + 'a>>,
+    /// Of the first block that breaks a rule.
+    error: Option<PayloadError>,
+}
+
+impl<'a> Checking<'a> {
+    pub(crate) fn new(layout: &'a Layout, codec: Codec) -> Self {
+        let tiles: Box<dyn Iterator<Item = Tile>> = Box::new(layout.tiles(codec));
+        let want = layout.payload_len(codec);
+        Self { layout, codec, level: Level::widest(), want, tiles: tiles.peekable(), error: None }
+    }
+
+    /// Checks the tiles that are whole in `so_far`, the payload's bytes from its beginning on.
+    pub(crate) fn take(&mut self, so_far: &[u8]) {
+        // A tensor's exponents stand before its mantissas, and its tiles in order.
+        while let Some(tile) = self.tiles.next_if(|tile| self.error.is_none() && tile.mantissas.end <= so_far.len()) {
+            let (form, part) = (Form::of(self.codec), Part::of(so_far, &tile));
+            let Some((block, fault)) = self.level.run(Check { form, part }) else { continue };
+            let (tensor, block) = (self.layout.name(tile.slot), tile.block + block);
+            self.error = Some(match fault {
+                Fault::Exponent(got) => PayloadError::Exponent { tensor, block, got, top: form.top },
+                Fault::Mantissa => PayloadError::Mantissa { tensor, block },
+                Fault::NotCanonical(exponent) => PayloadError::NotCanonical { tensor, block, exponent },
+            });
+        }
+    }
+
+    /// The payload of all `bytes`, which [`take`](Self::take) has been shown whole, be it by and by.
+    ///
+    /// # Errors
+    /// Another length than the layout's, or the first block that breaks a rule.
+    pub(crate) fn finish(self, bytes: Bytes) -> Result<Payload, PayloadError> {
+        let (got, want) = (bytes.len() as u64, self.want);
+        if got != want {
+            return Err(PayloadError::Length { got, want });
+        }
+        self.error.map_or(Ok(Payload { codec: self.codec, bytes }), Err)
     }
 }
 

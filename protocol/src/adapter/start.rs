@@ -6,12 +6,14 @@ use crate::{code::Context, manifest::Factor};
 /// Values drawn from the stream at a time.
 const DRAWN: usize = 1024;
 
-/// See [`Layout::start`].
-pub(super) fn values(layout: &Layout, seed: u64) -> Vec<i64> {
-    let mut values = vec![0; layout.len()];
-    for slot in layout.slots().iter().filter(|slot| slot.factor == Factor::A) {
-        if let Some(values) = values.get_mut(slot.values.clone()) {
-            draw(slot, seed, values);
+/// See [`Layout::start_in`].
+pub(super) fn values(layout: &Layout, seed: u64, mut values: Vec<i64>) -> Vec<i64> {
+    values.resize(layout.len(), 0);
+    for slot in layout.slots() {
+        let Some(values) = values.get_mut(slot.values.clone()) else { continue };
+        match slot.factor {
+            Factor::A => draw(slot, seed, values),
+            Factor::B => values.fill(0),
         }
     }
     values

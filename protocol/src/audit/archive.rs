@@ -22,6 +22,17 @@ pub trait Archive: Sync {
     /// The medium; absent; longer than `limit`.
     fn read(&self, name: &str, limit: u64) -> io::Result<Bytes>;
 
+    /// As [`read`](Self::read), and `look` is shown all that has come so far, each time more of it: the new bytes are then still in
+    /// the processor's caches. At the end it has seen everything.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn read_along(&self, name: &str, limit: u64, look: &mut dyn FnMut(&[u8])) -> io::Result<Bytes> {
+        let bytes = self.read(name, limit)?;
+        look(&bytes);
+        Ok(bytes)
+    }
+
     /// `length` bytes of a file from byte `offset` on.
     ///
     /// # Errors

@@ -4,13 +4,10 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::{finding::Notes, layout::Name, source::Source};
+use super::{layout::Name, source::Source};
 use crate::{
-    adapter::{Layout, Payload},
-    base::limit,
-    code::blob_hash,
+    base::{BlobHash, limit},
     feed::Body,
-    manifest::Codec,
 };
 
 /// Why a blob cannot be used.
@@ -24,32 +21,31 @@ pub(super) enum Lack {
 
 /// The bytes of `name`, if they are those that the author signed.
 pub(super) fn read(source: &Source<'_>, name: Name, body: Body) -> io::Result<Result<Bytes, Lack>> {
+    read_along(source, name, body, &mut |_| {})
+}
+
+/// As [`read`]; `look` is shown what has come so far whenever some of it has, before its hash is known to be right.
+pub(super) fn read_along(
+    source: &Source<'_>,
+    name: Name,
+    body: Body,
+    look: &mut dyn FnMut(&[u8]),
+) -> io::Result<Result<Bytes, Lack>> {
     let Some(length) = source.length(name) else { return Ok(Err(Lack::Missing)) };
     if length != body.length || length > limit::BLOB_BYTES {
         let text = format!("{name} has {length} bytes, its author signed {}", body.length);
         return Ok(Err(Lack::Wrong("BLB-004", text)));
     }
-    // A length within the bound gives no finding.
-    let Some(bytes) = source.read(name, limit::BLOB_BYTES, &mut Notes::default())? else {
-        return Ok(Err(Lack::Missing));
-    };
-    let got = blob_hash(&bytes);
+    let mut hasher = blake3::Hasher::new();
+    let mut hashed = 0;
+    let bytes = source.read_along(name, limit::BLOB_BYTES, &mut |so_far| {
+        hasher.update(so_far.get(hashed..).unwrap_or_default());
+        hashed = so_far.len();
+        look(so_far);
+    })?;
+    let got = BlobHash(*hasher.finalize().as_bytes());
     if got != body.hash {
         return Ok(Err(Lack::Wrong("BLB-003", format!("the bytes of {name} have the hash {got}"))));
     }
     Ok(Ok(bytes))
-}
-
-/// The payload that an update names.
-pub(super) fn payload(
-    source: &Source<'_>,
-    layout: &Layout,
-    body: Body,
-    codec: Codec,
-) -> io::Result<Result<Payload, Lack>> {
-    let bytes = match read(source, Name::Blob(body.hash), body)? {
-        Ok(bytes) => bytes,
-        Err(lack) => return Ok(Err(lack)),
-    };
-    Ok(Payload::check(layout, codec, bytes).map_err(|error| Lack::Wrong(error.code(), error.to_string())))
 }

@@ -32,7 +32,7 @@ pub(super) fn check(
         };
         tally.ok += 1;
         let accused = evidence.accused();
-        forks.note(&evidence, &Place::file(Name::Evidence(hash).to_string()), rules.chain());
+        forks.note(&evidence, &Place::file(Name::Evidence(hash)), rules.chain());
         convicted.insert(hash, accused);
     }
     Ok(convicted)
@@ -46,7 +46,7 @@ pub(super) fn read(
     notes: &mut Notes,
 ) -> io::Result<Option<Evidence>> {
     let name = Name::Evidence(hash);
-    let place = Place::file(name.to_string());
+    let place = Place::file(name);
     let Some(bytes) = source.read(name, limit::EVIDENCE_BYTES as u64, notes)? else { return Ok(None) };
     let got = blob_hash(&bytes);
     if got != hash {

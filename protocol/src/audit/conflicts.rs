@@ -23,7 +23,7 @@ pub(super) fn check(source: &Source<'_>, rules: &Rules, tally: &mut Tally, notes
             continue;
         };
         tally.ok += 1;
-        let place = Place::file(Name::Conflict(hash).to_string());
+        let place = Place::file(Name::Conflict(hash));
         for key in &double.governors {
             let code = if rules.chain().current().governors.contains(key) { "GOV-001" } else { "GOV-003" };
             let (version, held, other) = (double.version, double.held, double.other);
@@ -41,7 +41,7 @@ pub(super) fn read(
     notes: &mut Notes,
 ) -> io::Result<Option<DoubleVote>> {
     let name = Name::Conflict(hash);
-    let place = Place::file(name.to_string());
+    let place = Place::file(name);
     let Some(bytes) = source.read(name, limit::MANIFEST_BYTES as u64, notes)? else { return Ok(None) };
     let got = blob_hash(&bytes);
     if got != hash {

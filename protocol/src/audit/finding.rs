@@ -1,8 +1,8 @@
 //! What an audit found, with a stable code.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{cmp::Reverse, collections::BTreeMap, fmt};
 
-use super::codes;
+use super::{codes, layout::Name};
 use crate::base::{Incarnation, MemberId, RecordId, Seq};
 
 /// What a finding does to the verdict.
@@ -37,10 +37,32 @@ pub struct Finding {
     pub text: String,
 }
 
+/// The file that something was found in. Its name is written out only for a finding that stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Where {
+    /// The archive as a whole.
+    #[default]
+    Archive,
+    /// A file of the layout.
+    File(Name),
+    /// A file whose name says nothing.
+    Foreign(String),
+}
+
+impl fmt::Display for Where {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Archive => Ok(()),
+            Self::File(name) => name.fmt(f),
+            Self::Foreign(name) => f.write_str(name),
+        }
+    }
+}
+
 /// Where something was found.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Place {
-    pub(super) file: String,
+    pub(super) file: Where,
     pub(super) offset: Option<u64>,
     pub(super) feed: Option<(MemberId, Incarnation)>,
     pub(super) seq: Option<Seq>,
@@ -49,8 +71,8 @@ pub(super) struct Place {
 
 impl Place {
     /// A file as a whole.
-    pub(super) fn file(name: impl Into<String>) -> Self {
-        Self { file: name.into(), ..Self::default() }
+    pub(super) fn file(name: Name) -> Self {
+        Self { file: Where::File(name), ..Self::default() }
     }
 }
 
@@ -59,8 +81,8 @@ impl Place {
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     findings: Vec<Finding>,
-    counted: BTreeMap<(&'static str, String), u64>,
-    runs: BTreeMap<(&'static str, String), Run>,
+    counted: BTreeMap<(&'static str, Where), u64>,
+    runs: BTreeMap<(&'static str, Where), Run>,
 }
 
 #[derive(Debug)]
@@ -88,14 +110,14 @@ impl Notes {
         }
     }
 
-    /// Adds one record to the run of records for which the same is to be said.
-    pub(super) fn run(&mut self, code: &'static str, place: &Place, text: impl Into<String>) {
+    /// Adds one record to the run of records for which the same is to be said, in the words of the first.
+    pub(super) fn run(&mut self, code: &'static str, place: &Place, text: impl fmt::Display) {
         let key = (code, place.file.clone());
         let run = self.runs.entry(key).or_insert_with(|| Run {
             first: place.clone(),
             last: None,
             count: 0,
-            text: text.into(),
+            text: text.to_string(),
         });
         run.count += 1;
         run.last = run.last.max(place.seq);
@@ -111,7 +133,7 @@ impl Notes {
         for ((code, file), count) in self.counted {
             if count > Self::EACH {
                 let text = format!("{} more findings of this code in this file", count - Self::EACH);
-                self.findings.push(finding(codes::severity(code), code, &Place::file(file), text));
+                self.findings.push(finding(codes::severity(code), code, &Place { file, ..Place::default() }, text));
             }
         }
         for ((code, _), run) in self.runs {
@@ -135,5 +157,5 @@ fn order(finding: &Finding) -> (Reverse<Severity>, &str, Option<u64>, &str) {
 
 fn finding(severity: Severity, code: &'static str, place: &Place, text: String) -> Finding {
     let Place { file, offset, feed, seq, record } = place.clone();
-    Finding { severity, code, file, offset, feed, seq, record, text }
+    Finding { severity, code, file: file.to_string(), offset, feed, seq, record, text }
 }

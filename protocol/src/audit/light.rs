@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use super::{finding::Place, layout::Name};
+use super::{
+    finding::{Place, Where},
+    layout::Name,
+};
 use crate::{
     admit::Parent,
     base::{BlobHash, Incarnation, Lamport, MemberId, RecordId, Round, Seq, UnixSeconds, limit},
@@ -52,7 +55,7 @@ pub(super) struct Light {
 impl Light {
     pub(super) fn place(&self) -> Place {
         Place {
-            file: Name::Feed(self.member, self.incarnation).to_string(),
+            file: Where::File(Name::Feed(self.member, self.incarnation)),
             offset: Some(self.offset),
             feed: Some((self.member, self.incarnation)),
             seq: Some(self.seq),
@@ -195,8 +198,48 @@ impl Lights {
 pub(super) struct Index {
     /// By member and incarnation.
     feeds: Vec<Lights>,
-    /// Ascending: the beginning of an id, and where the record is in `feeds`. 16 bytes a record.
-    by_id: Vec<(u64, u32, u32)>,
+    by_id: ById,
+}
+
+/// Where the records are, by id: 18 to 20 bytes a record.
+///
+/// Ids are hashes, so their first bits spread them evenly over the buckets; who grinds for ids that begin alike makes one
+/// bucket long, which is searched by halves.
+struct ById {
+    /// Ascending: the beginning of an id, and where the record is in `feeds`.
+    entries: Vec<(u64, u32, u32)>,
+    /// Where in `entries` each bucket begins, and where the last one ends.
+    starts: Vec<usize>,
+    /// By how much a beginning is shifted to give its bucket.
+    shift: u32,
+}
+
+impl ById {
+    fn new(mut entries: Vec<(u64, u32, u32)>) -> Self {
+        entries.sort_unstable();
+        // Two to four records a bucket.
+        let bits = (entries.len() / 2).max(2).ilog2();
+        let shift = u64::BITS - bits;
+        let mut starts = Vec::with_capacity((1 << bits) + 1);
+        let mut at = 0;
+        for bucket in 0..=1_u64 << bits {
+            while entries.get(at).is_some_and(|(begin, ..)| begin >> shift < bucket) {
+                at += 1;
+            }
+            starts.push(at);
+        }
+        Self { entries, starts, shift }
+    }
+
+    /// Where records are whose ids begin so.
+    fn find(&self, begin: u64) -> impl Iterator<Item = (u32, u32)> {
+        let bucket = usize::try_from(begin >> self.shift).unwrap_or(usize::MAX);
+        let end = |at: Option<usize>| at.and_then(|at| self.starts.get(at)).copied().unwrap_or_default();
+        let entries = self.entries.get(end(Some(bucket))..end(bucket.checked_add(1))).unwrap_or_default();
+        let first = entries.partition_point(|(other, ..)| *other < begin);
+        let same = entries.get(first..).unwrap_or_default().iter().take_while(move |(other, ..)| *other == begin);
+        same.map(|(_, feed, at)| (*feed, *at))
+    }
 }
 
 impl Index {
@@ -207,8 +250,7 @@ impl Index {
             lights.records.sort_by_key(|packed| (packed.seq, packed.offset));
             by_id.extend((0..).zip(&lights.records).map(|(at, packed)| (begin(&packed.id), feed, at)));
         }
-        by_id.sort_unstable();
-        Self { feeds, by_id }
+        Self { feeds, by_id: ById::new(by_id) }
     }
 
     /// By member, incarnation and place.
@@ -217,12 +259,9 @@ impl Index {
     }
 
     pub(super) fn by_id(&self, id: &RecordId) -> Option<Light> {
-        let begin = begin(id);
-        let first = self.by_id.partition_point(|(other, ..)| *other < begin);
-        let same = self.by_id.get(first..)?.iter().take_while(|(other, ..)| *other == begin);
-        let mut found = same.filter_map(|(_, feed, at)| {
-            let lights = self.feeds.get(usize::try_from(*feed).ok()?)?;
-            Some((lights, lights.records.get(usize::try_from(*at).ok()?)?))
+        let mut found = self.by_id.find(begin(id)).filter_map(|(feed, at)| {
+            let lights = self.feeds.get(usize::try_from(feed).ok()?)?;
+            Some((lights, lights.records.get(usize::try_from(at).ok()?)?))
         });
         found.find(|(_, packed)| packed.id == *id).map(|(lights, packed)| lights.light(packed))
     }

@@ -133,7 +133,7 @@ impl LogBook {
         let newest = &newest.verified.checkpoint;
         for note in &self.notes {
             let head = &note.verified.checkpoint;
-            let place = Place::file(note.file.as_str());
+            let place = place(self.member, LogFile::Note(head.size));
             let wanted = match &self.tree {
                 Some(tree) => tree.root(head.size).ok(),
                 None => (head.size == newest.size).then_some(newest.root),
@@ -152,7 +152,7 @@ impl LogBook {
 }
 
 fn place(member: MemberId, file: LogFile) -> Place {
-    Place::file(Name::Log(member, file).to_string())
+    Place::file(Name::Log(member, file))
 }
 
 /// A note, if it is one of this log and, where its file names a size, of that.
@@ -185,7 +185,7 @@ fn note(
         let who = if line.name.parse::<Origin>().is_ok() { "a key that no manifest version gives" } else { "the key" };
         notes.add("LOG-006", &place, format!("a signature of {who} {}", line.name));
     }
-    Ok(Some(LogNote { file: place.file, bytes, verified }))
+    Ok(Some(LogNote { file: place.file.to_string(), bytes, verified }))
 }
 
 /// The files of a log in an archive, by name: the newest note, the other cosigned notes, each a note that verifies, and the tiles

@@ -31,7 +31,7 @@ pub(super) fn check(
         // One tree at a time: each is as long as all feeds together.
         let book = LogBook::read(source, &keyring, member, notes)?;
         if let Some((count, first)) = witnessed.add(&book) {
-            let place = Place::file(Name::Log(member, LogFile::Checkpoint).to_string());
+            let place = Place::file(Name::Log(member, LogFile::Checkpoint));
             notes.add(
                 "LOG-004",
                 &place,
@@ -53,12 +53,12 @@ pub(super) fn check(
             tally.ok += 1;
         } else if asked > 0 {
             tally.missing += 1;
-            let text = format!("UNWITNESSED: no checkpoint that {asked} others cosigned covers it");
+            let text = format_args!("UNWITNESSED: no checkpoint that {asked} others cosigned covers it");
             notes.run("WIT-001", &light.place(), text);
         }
         if interval.excludes(light.claimed_time) {
             intervals.outside += 1;
-            let text = format!("it claims the time {}, outside of its interval", light.claimed_time);
+            let text = format_args!("it claims the time {}, outside of its interval", light.claimed_time);
             notes.run("TIME-001", &light.place(), text);
         }
     }

@@ -26,6 +26,8 @@ mod log_check;
 mod log_name;
 mod log_split;
 mod memory;
+mod payloads;
+mod pool;
 mod remerge;
 mod replay;
 mod report;

@@ -1,9 +1,9 @@
 //! One merge, done again from the published payloads, and what its author published on top of it.
 
-use std::{cell::Cell, io};
+use std::{fmt, io};
 
 use super::{
-    blob::{self, Lack},
+    blob::Lack,
     drawn,
     light::{Light, Stand},
     walk::Audit,
@@ -30,8 +30,6 @@ pub(super) struct Case<'a> {
     /// The draw.
     pub(super) order: &'a [MemberId],
     pub(super) manifest: &'a Manifest,
-    /// Memory of an earlier merge.
-    pub(super) spare: &'a Cell<Vec<i64>>,
     /// The author's last publication, if it is at hand.
     pub(super) own: Option<(RecordId, &'a Payload)>,
 }
@@ -43,17 +41,44 @@ pub(super) struct Outcome {
     pub(super) merged: bool,
     /// Codes and texts.
     pub(super) failures: Vec<(&'static str, String)>,
-    /// Codes and texts of what could not be checked.
-    pub(super) incomplete: Vec<(&'static str, String)>,
+    /// What could not be checked.
+    pub(super) incomplete: Vec<(&'static str, Unchecked)>,
     /// The momentum state after the merge.
     pub(super) state: Option<State>,
     /// ‖P − M‖² of what was published on top of it, in units of 2⁻⁶⁴.
     pub(super) moved2: Option<u128>,
 }
 
+/// Why a merge, or a part of it, could not be checked. Put into words only for a finding that stands: where payloads are pruned,
+/// nearly every record has one.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unchecked {
+    /// Which parents is not known.
+    Parent,
+    Momentum,
+    /// Of a member's publication for a round.
+    Payload(MemberId, Round),
+    /// Of a member left out as too distant.
+    Distant(MemberId),
+    /// Which publications of members left out were meant.
+    Choice,
+}
+
+impl fmt::Display for Unchecked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parent => f.write_str("a parent is not in the archive"),
+            Self::Momentum => f.write_str("the momentum state before it is not known"),
+            Self::Payload(member, round) => write!(f, "the payload of {member} for round {round} is not usable"),
+            Self::Distant(member) => write!(f, "no publication of {member}, left out as too distant, is at hand"),
+            Self::Choice => f.write_str("which publications were left out as too distant could not be found out"),
+        }
+    }
+}
+
 impl Outcome {
-    pub(super) fn lacking(code: &'static str, text: impl Into<String>) -> Self {
-        Self { incomplete: vec![(code, text.into())], ..Self::default() }
+    pub(super) fn lacking(code: &'static str, why: Unchecked) -> Self {
+        Self { incomplete: vec![(code, why)], ..Self::default() }
     }
 
     fn wrong(code: &'static str, text: impl Into<String>) -> Self {
@@ -77,7 +102,7 @@ pub(super) fn remerge(
     let state = match own_parent {
         Some(own) if momentum => match state.filter(|(id, _)| *id == own.id) {
             Some((_, state)) => Some(state),
-            None => return Ok(Outcome::lacking("MRG-003", "the momentum state before it is not known")),
+            None => return Ok(Outcome::lacking("MRG-003", Unchecked::Momentum)),
         },
         _ => None,
     };
@@ -85,8 +110,7 @@ pub(super) fn remerge(
     let mut own = None;
     for parent in case.parents {
         let Some(voice) = voice(case, parent)? else {
-            let text = format!("the payload of {} for round {} is not usable", parent.member, round(parent));
-            return Ok(Outcome::lacking("MRG-003", text));
+            return Ok(Outcome::lacking("MRG-003", Unchecked::Payload(parent.member, round(parent))));
         };
         if parent.member == case.light.member {
             own = Some(voice);
@@ -109,7 +133,7 @@ pub(super) fn remerge(
     }
     match merged.momentum {
         Some(v) => outcome.state = Some(State { x: merged.values, v }),
-        None => case.spare.set(merged.values),
+        None => case.audit.pool.give(merged.values),
     }
     Ok(outcome)
 }
@@ -130,7 +154,7 @@ fn with_own(case: &Case<'_>, own: &Voice, mut others: Vec<Voice>, state: Option<
                 others.push(voice);
             }
             None if candidates.more => {
-                outcome.incomplete.push(("MRG-008", format!("no publication of {member} is at hand to measure")));
+                outcome.incomplete.push(("MRG-008", Unchecked::Distant(member)));
             }
             None => {
                 let text = format!("every publication of {member} that may be meant is within reach");
@@ -159,8 +183,7 @@ fn afresh(case: &Case<'_>, others: Vec<Voice>) -> io::Result<Attempt> {
         let candidates = Candidates::of(case, *member, newest)?;
         more |= candidates.more;
         if candidates.voices.is_empty() {
-            let text = format!("no publication of {member}, left out as too distant, is at hand");
-            return Ok((None, Outcome::lacking("MRG-003", text)));
+            return Ok((None, Outcome::lacking("MRG-003", Unchecked::Distant(*member))));
         }
         sets.push(candidates.voices);
     }
@@ -181,8 +204,7 @@ fn afresh(case: &Case<'_>, others: Vec<Voice>) -> io::Result<Attempt> {
         }
     }
     if more || combinations > TRIES {
-        let text = "which publications were left out as too distant could not be found out";
-        return Ok((None, Outcome::lacking("MRG-008", text)));
+        return Ok((None, Outcome::lacking("MRG-008", Unchecked::Choice)));
     }
     match first {
         Some(merged) => {
@@ -205,6 +227,7 @@ fn combination(sets: &[Vec<Voice>], mut number: usize) -> Vec<Voice> {
 }
 
 fn run(case: &Case<'_>, own: Option<&Voice>, mut others: Vec<Voice>, state: Option<State>) -> Result<Merged, String> {
+    let spare = if state.is_none() { case.audit.pool.take() } else { Vec::new() };
     others.sort_by_key(|voice| case.order.iter().position(|member| *member == voice.member));
     perform(Plan {
         network: case.audit.network,
@@ -213,7 +236,7 @@ fn run(case: &Case<'_>, own: Option<&Voice>, mut others: Vec<Voice>, state: Opti
         own,
         others: &others,
         state,
-        spare: case.spare.take(),
+        spare,
         threads: case.audit.threads,
     })
     .map_err(|error| error.to_string())
@@ -305,7 +328,7 @@ fn voice(case: &Case<'_>, light: &Light) -> io::Result<Option<Voice>> {
         (Some(payload), _) => Ok(payload),
         (None, Some(body)) => {
             let codec = light.codec.unwrap_or(Codec::Bfp16);
-            blob::payload(case.audit.source, case.audit.rules.layout(), body, codec)?
+            case.audit.payloads.read(case.audit.source, case.audit.rules.layout(), body, codec)?
         }
         (None, None) => Err(Lack::Missing),
     };

@@ -16,6 +16,8 @@ use super::{
     light::{Index, Lights, Stand},
     link::Scan,
     log_check,
+    payloads::Payloads,
+    pool::Pool,
     report::{Counts, Intervals, MemberReport, Report},
     rules::Rules,
     scan::{self, Keep, Reading, scan_each},
@@ -95,6 +97,8 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
         source: &source,
         rules: &rules,
         index: &index,
+        payloads: &Payloads::new(options.recompute),
+        pool: &Pool::default(),
         network: options.network,
         recompute: options.recompute,
         threads: (options.threads / members.len().max(1)).max(1),
@@ -183,7 +187,7 @@ fn unreferenced(source: &Source<'_>, index: &Index, notes: &mut Notes) {
         unnamed.remove(&hash);
     }
     for hash in unnamed {
-        notes.add("ARC-002", &Place::file(Name::Blob(hash).to_string()), "no record here names this blob");
+        notes.add("ARC-002", &Place::file(Name::Blob(hash)), "no record here names this blob");
     }
 }
 

@@ -33,7 +33,7 @@ impl Rules {
         tally: &mut Tally,
         notes: &mut Notes,
     ) -> io::Result<Option<Self>> {
-        let place = Place::file(Name::Genesis.to_string());
+        let place = Place::file(Name::Genesis);
         let Some(bytes) = source.read(Name::Genesis, limit::MANIFEST_BYTES as u64, notes)? else {
             notes.add("NET-002", &place, "there is no genesis in this archive");
             tally.missing += 1;
@@ -118,7 +118,7 @@ fn key_events(chain: &Chain, version: u64, place: &Place, notes: &mut Notes) {
 fn extend(source: &Source<'_>, mut chain: Chain, tally: &mut Tally, notes: &mut Notes) -> io::Result<Chain> {
     let mut broken = false;
     for (want, version) in (1..).zip(source.manifests()) {
-        let place = Place::file(Name::Manifest(version).to_string());
+        let place = Place::file(Name::Manifest(version));
         if version != want || broken {
             notes.add(
                 "ARC-005",

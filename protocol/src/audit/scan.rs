@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    finding::{Notes, Place},
+    finding::{Notes, Place, Where},
     frames::{Cutter, Piece},
     layout::{FEED_FILE_BYTES, Name},
     light::{Extra, Packed},
@@ -69,7 +69,7 @@ impl Gathered {
     /// The file as a place of findings.
     pub(super) fn place(&self) -> Place {
         let name = Name::Feed(self.feed.0, self.feed.1);
-        Place { file: name.to_string(), feed: Some(self.feed), ..Place::default() }
+        Place { file: Where::File(name), feed: Some(self.feed), ..Place::default() }
     }
 }
 
@@ -211,11 +211,11 @@ impl File {
 fn check(reading: &Reading<'_>, part: Part, seen: &(dyn Fn(u64) + Sync)) -> Batch {
     let mut batch = Batch { number: part.number, ..Batch::default() };
     let (member, incarnation) = part.feed;
-    let name = Name::Feed(member, incarnation).to_string();
+    let name = Name::Feed(member, incarnation);
     let mut bytes = 0;
     for piece in part.pieces {
         let place =
-            |offset| Place { file: name.clone(), offset: Some(offset), feed: Some(part.feed), ..Place::default() };
+            |offset| Place { file: Where::File(name), offset: Some(offset), feed: Some(part.feed), ..Place::default() };
         match piece {
             Piece::Frame { offset, envelope } => {
                 bytes += envelope.len() as u64 + 4;

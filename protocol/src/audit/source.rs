@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{
     Archive, Severity,
-    finding::{Notes, Place},
+    finding::{Notes, Place, Where},
     layout::{FOLDERS, LogFile, Name},
 };
 use crate::base::{BlobHash, Incarnation, MemberId};
@@ -32,8 +32,9 @@ impl<'a> Source<'a> {
                 None => {
                     // Within the layout's folders it may be what is missing elsewhere.
                     let inside = FOLDERS.iter().any(|folder| text.starts_with(folder));
+                    let place = Place { file: Where::Foreign(text), ..Place::default() };
                     let severity = if inside { Severity::Incomplete } else { Severity::Warning };
-                    notes.add_as(severity, "ARC-001", &Place::file(text), "this name is not of the archive layout");
+                    notes.add_as(severity, "ARC-001", &place, "this name is not of the archive layout");
                 }
             }
         }
@@ -49,7 +50,7 @@ impl<'a> Source<'a> {
         let length = self.length(name)?;
         if length > limit {
             let found = format!("{length} bytes, at most {limit} are allowed");
-            notes.add("ARC-004", &Place::file(name.to_string()), found);
+            notes.add("ARC-004", &Place::file(name), found);
             return None;
         }
         Some(length)
@@ -59,6 +60,11 @@ impl<'a> Source<'a> {
     pub(super) fn read(&self, name: Name, limit: u64, notes: &mut Notes) -> io::Result<Option<Bytes>> {
         let Some(_) = self.bounded(name, limit, notes) else { return Ok(None) };
         self.archive.read(&name.to_string(), limit).map(Some)
+    }
+
+    /// A file's bytes, of at most `limit`; see [`Archive::read_along`].
+    pub(super) fn read_along(&self, name: Name, limit: u64, look: &mut dyn FnMut(&[u8])) -> io::Result<Bytes> {
+        self.archive.read_along(&name.to_string(), limit, look)
     }
 
     /// A part of a file.

@@ -1,7 +1,6 @@
 //! One member's records, one after the other: what they build on, whom they merged, what they published.
 
 use std::{
-    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     io,
 };
@@ -13,7 +12,9 @@ use super::{
     finding::Notes,
     layout::Name,
     light::{Index, Light, Stand},
-    remerge::{Case, Outcome, remerge},
+    payloads::Payloads,
+    pool::Pool,
+    remerge::{Case, Outcome, Unchecked, remerge},
     report::Counts,
     rules::Rules,
     source::Source,
@@ -34,6 +35,8 @@ pub(super) struct Audit<'a> {
     pub(super) source: &'a Source<'a>,
     pub(super) rules: &'a Rules,
     pub(super) index: &'a Index,
+    pub(super) payloads: &'a Payloads,
+    pub(super) pool: &'a Pool,
     pub(super) network: NetworkId,
     pub(super) recompute: bool,
     /// Threads within one merge.
@@ -57,15 +60,7 @@ pub(super) struct Walk {
 
 /// Walks through a member's records. `seen` is told of bytes as they are done.
 pub(super) fn walk(audit: &Audit<'_>, member: &MemberId, seen: &dyn Fn(u64)) -> io::Result<Walk> {
-    let mut walker = Walker {
-        audit,
-        window: None,
-        last: None,
-        payload: None,
-        spare: Cell::default(),
-        state: None,
-        walk: Walk::default(),
-    };
+    let mut walker = Walker { audit, window: None, last: None, payload: None, state: None, walk: Walk::default() };
     for light in audit.index.of(member) {
         walker.record(&light)?;
         seen(light.length as u64 + 4);
@@ -80,8 +75,6 @@ struct Walker<'a> {
     last: Option<Light>,
     /// Its payload, if that is there.
     payload: Option<Payload>,
-    /// Memory that the next merge takes.
-    spare: Cell<Vec<i64>>,
     /// The momentum state after the merge of a record.
     state: Option<(RecordId, State)>,
     walk: Walk,
@@ -98,15 +91,23 @@ impl<'a> Walker<'a> {
         }
         let record = self.decode(light)?;
         let Some((manifest, drawable)) = self.audit.rules.at(record.manifest_version) else { return Ok(()) };
-        let found: Vec<Option<Light>> = record.parents.iter().map(|id| self.audit.index.by_id(id)).collect();
-        let facts: Vec<_> = found.iter().map(|light| light.map(|light| light.parent())).collect();
-        let parents: Vec<Light> = found.into_iter().flatten().collect();
+        let mut facts = Vec::with_capacity(record.parents.len());
+        let mut parents: Vec<Light> = Vec::with_capacity(record.parents.len());
+        for id in &record.parents {
+            let parent = self.find(id);
+            facts.push(parent.map(|parent| parent.parent()));
+            parents.extend(parent);
+        }
         let sound = parents.len() == record.parents.len();
         if !sound {
             let lacking = record.parents.len() - parents.len();
-            self.walk.notes.run("DAG-001", &light.place(), format!("{lacking} of its parents are not in the archive"));
+            self.walk.notes.run(
+                "DAG-001",
+                &light.place(),
+                format_args!("{lacking} of its parents are not in the archive"),
+            );
         }
-        let prev = record.prev.and_then(|id| self.audit.index.by_id(&id)).map(|prev| prev.parent());
+        let prev = record.prev.and_then(|id| self.find(&id)).map(|prev| prev.parent());
         let length = self.audit.rules.payload_bytes();
         if let Err(error) = admit::check(&record, prev, &facts, &manifest.policy, length) {
             self.fail(light, error.code(), error.to_string());
@@ -124,6 +125,11 @@ impl<'a> Walker<'a> {
         }
         self.walk.own.add(&record, moved2);
         Ok(())
+    }
+
+    /// A record by id; mostly it is the author's last one.
+    fn find(&self, id: &RecordId) -> Option<Light> {
+        self.last.filter(|last| last.id == *id).or_else(|| self.audit.index.by_id(id))
     }
 
     /// Whom it merged, and whom it passed over.
@@ -167,7 +173,7 @@ impl<'a> Walker<'a> {
         let envelope = window.envelope(self.audit.source, light.offset, light.length)?;
         match read_again(&envelope, light.id, self.audit.rules.chain()) {
             Some(record) => Ok(record),
-            None => Err(io::Error::other(format!("{} changed while it was audited", light.place().file))),
+            None => Err(io::Error::other(format!("{name} changed while it was audited"))),
         }
     }
 
@@ -191,7 +197,7 @@ impl<'a> Walker<'a> {
         }
         let (Kind::Update, Some(body)) = (light.kind, light.body) else { return Ok(None) };
         let codec = light.codec.unwrap_or(Codec::Bfp16);
-        match blob::payload(audit.source, audit.rules.layout(), body, codec)? {
+        match audit.payloads.read(audit.source, audit.rules.layout(), body, codec)? {
             Ok(payload) => {
                 self.walk.counts.blobs.ok += 1;
                 Ok(Some(payload))
@@ -240,7 +246,7 @@ impl<'a> Walker<'a> {
             // Nothing that counts rests on it: no member need keep what such a record names.
             Lack::Missing if light.stand != Stand::Linked => {
                 let text = "a blob of a record that does not count is not in the archive";
-                self.walk.notes.run("BLB-005", &place, text.to_owned());
+                self.walk.notes.run("BLB-005", &place, text);
             }
             Lack::Missing => {
                 self.walk.counts.blobs.missing += 1;
@@ -249,7 +255,7 @@ impl<'a> Walker<'a> {
                     keep > 0 && light.round.is_some_and(|round| round.0.saturating_add(keep) < self.audit.newest.0);
                 let code = if pruned { "BLB-002" } else { "BLB-001" };
                 let round = light.round.unwrap_or_default();
-                self.walk.notes.run(code, &place, format!("a blob of round {round} is not in the archive"));
+                self.walk.notes.run(code, &place, format_args!("a blob of round {round} is not in the archive"));
             }
             Lack::Wrong(code, text) => {
                 self.walk.counts.blobs.failed += 1;
@@ -310,11 +316,11 @@ impl<'a> Walker<'a> {
         }
         let outcome = if complete {
             let own = self.last.map(|last| last.id).zip(self.payload.as_ref());
-            let case = Case { audit: self.audit, light, update, parents, order, manifest, spare: &self.spare, own };
+            let case = Case { audit: self.audit, light, update, parents, order, manifest, own };
             let state = self.state.take();
             remerge(&case, state, payload)?
         } else {
-            Outcome::lacking("MRG-003", "a parent is not in the archive")
+            Outcome::lacking("MRG-003", Unchecked::Parent)
         };
         let tally = &mut self.walk.counts.merges;
         match (outcome.merged, outcome.failed()) {
@@ -322,8 +328,8 @@ impl<'a> Walker<'a> {
             (true, false) => tally.ok += 1,
             (false, false) => tally.missing += 1,
         }
-        for (code, text) in outcome.incomplete {
-            self.walk.notes.run(code, &light.place(), text);
+        for (code, why) in outcome.incomplete {
+            self.walk.notes.run(code, &light.place(), why);
         }
         for (code, text) in outcome.failures {
             self.fail(light, code, text);

@@ -209,7 +209,7 @@ pub(super) fn perform_at(plan: Plan<'_>, level: Level) -> Result<Merged, MergeEr
     let mut hasher = ViewHasher::new(Context::Merge.hasher(), level);
     header(&mut hasher, network, round, policy.merge, &used);
     let memory = if used.is_empty() {
-        let values = layout.start(policy.adapter.seed);
+        let values = layout.start_in(policy.adapter.seed, plan.spare);
         hasher.view(&values);
         let v = if momentum == 0 { Vec::new() } else { vec![0; values.len()] };
         Memory { values, v, before: false }

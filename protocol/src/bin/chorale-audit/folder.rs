@@ -9,7 +9,10 @@ use std::{
 use bytes::Bytes;
 use chorale_protocol::audit::Archive;
 
-use crate::{spare::Spare, tarball::Tarball};
+use crate::{
+    spare::{PIECE, Spare},
+    tarball::Tarball,
+};
 
 /// Opens an archive: a folder, or a tar of one.
 pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Archive>> {
@@ -51,9 +54,22 @@ impl Archive for Folder {
     }
 
     fn read(&self, name: &str, limit: u64) -> io::Result<Bytes> {
+        self.read_along(name, limit, &mut |_| {})
+    }
+
+    fn read_along(&self, name: &str, limit: u64, look: &mut dyn FnMut(&[u8])) -> io::Result<Bytes> {
         let (file, length) = self.open(name)?;
         let mut bytes = self.spare.take(usize::try_from(length.min(limit)).unwrap_or_default());
-        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        let most = limit.saturating_add(1);
+        loop {
+            let piece = PIECE.min(most.saturating_sub(bytes.len() as u64));
+            let got = (&file).take(piece).read_to_end(&mut bytes)? as u64;
+            look(&bytes);
+            // It ends here, or goes beyond the limit.
+            if got < PIECE {
+                break;
+            }
+        }
         if bytes.len() as u64 > limit {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{name} grew while it was read")));
         }

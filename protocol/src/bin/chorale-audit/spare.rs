@@ -6,6 +6,8 @@ use bytes::Bytes;
 
 /// Files that are read into memory used again, in bytes.
 const LARGE: usize = 1 << 20;
+/// Bytes that are read before they are looked at: a processor's own cache holds them, and BLAKE3 works on whole subtrees.
+pub(crate) const PIECE: u64 = 256 << 10;
 /// Buffers that wait to be used again.
 const WAITING: usize = 8;
 

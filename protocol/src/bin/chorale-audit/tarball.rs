@@ -14,7 +14,7 @@ use bytes::Bytes;
 use chorale_protocol::audit::Archive;
 use tar::EntryType;
 
-use super::spare::Spare;
+use super::spare::{PIECE, Spare};
 
 /// Entries of a tar that is read.
 const ENTRIES: usize = 4_000_000;
@@ -156,11 +156,24 @@ impl<R: Read + Seek + Send> Archive for Tarball<R> {
     }
 
     fn read(&self, name: &str, limit: u64) -> io::Result<Bytes> {
-        let (_, length) = self.place(name)?;
+        self.read_along(name, limit, &mut |_| {})
+    }
+
+    fn read_along(&self, name: &str, limit: u64, look: &mut dyn FnMut(&[u8])) -> io::Result<Bytes> {
+        let (start, length) = self.place(name)?;
         if length > limit {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, name.to_owned()));
         }
-        self.read_at(name, 0, usize::try_from(length).map_err(io::Error::other)?)
+        let mut bytes = self.spare.take(usize::try_from(length).map_err(io::Error::other)?);
+        loop {
+            let (at, left) = (start + bytes.len() as u64, length.saturating_sub(bytes.len() as u64));
+            self.append(name, at, left.min(PIECE), &mut bytes)?;
+            // The file is not held meanwhile.
+            look(&bytes);
+            if bytes.len() as u64 >= length {
+                return Ok(self.spare.lend(bytes));
+            }
+        }
     }
 
     fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Bytes> {
@@ -169,13 +182,21 @@ impl<R: Read + Seek + Send> Archive for Tarball<R> {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, name.to_owned()));
         }
         let mut bytes = self.spare.take(length);
+        self.append(name, start + offset, length as u64, &mut bytes)?;
+        Ok(self.spare.lend(bytes))
+    }
+}
+
+impl<R: Read + Seek> Tarball<R> {
+    /// Appends `length` bytes of the tar from byte `at` on.
+    fn append(&self, name: &str, at: u64, length: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(start + offset))?;
-        (&mut *file).take(length as u64).read_to_end(&mut bytes)?;
-        if bytes.len() < length {
+        file.seek(SeekFrom::Start(at))?;
+        let got = (&mut *file).take(length).read_to_end(bytes)? as u64;
+        if got < length {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{name} changed while it was read")));
         }
-        Ok(self.spare.lend(bytes))
+        Ok(())
     }
 }
 
