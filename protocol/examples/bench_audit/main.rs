@@ -11,6 +11,8 @@
 #[path = "../../src/bin/chorale-audit/folder.rs"]
 mod folder;
 mod make;
+#[path = "../../src/bin/chorale-audit/mapped.rs"]
+mod mapped;
 mod measure;
 #[path = "../../src/bin/chorale-audit/spare.rs"]
 mod spare;

@@ -10,22 +10,42 @@ use bytes::Bytes;
 use chorale_protocol::audit::Archive;
 
 use crate::{
-    spare::{PIECE, Spare},
+    mapped,
+    spare::{LARGE, PIECE, Spare, look_along},
     tarball::Tarball,
 };
 
 /// Opens an archive: a folder, or a tar of one.
 pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Archive>> {
+    open_by(path, Access::Read)
+}
+
+/// As [`open`], with large files read in this way.
+pub(crate) fn open_by(path: &Path, access: Access) -> anyhow::Result<Box<dyn Archive>> {
     let context = |error: io::Error| anyhow::Error::new(error).context(format!("cannot read {}", path.display()));
     if fs::metadata(path).map_err(context)?.is_dir() {
-        return Ok(Box::new(Folder { root: path.to_owned(), spare: Spare::default() }));
+        return Ok(Box::new(Folder { root: path.to_owned(), spare: Spare::default(), access }));
     }
-    Ok(Box::new(Tarball::open(path).map_err(context)?))
+    let tarball = Tarball::open(path).map_err(context)?;
+    Ok(match access {
+        Access::Read => Box::new(tarball),
+        Access::Map => Box::new(tarball.mapped(File::open(path).and_then(|file| mapped::map(&file)).map_err(context)?)),
+    })
+}
+
+/// How large files come into memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// They are copied.
+    Read,
+    /// They are mapped: nobody may change them meanwhile.
+    Map,
 }
 
 struct Folder {
     root: PathBuf,
     spare: Spare,
+    access: Access,
 }
 
 /// The folders of the layout.
@@ -59,6 +79,11 @@ impl Archive for Folder {
 
     fn read_along(&self, name: &str, limit: u64, look: &mut dyn FnMut(&[u8])) -> io::Result<Bytes> {
         let (file, length) = self.open(name)?;
+        if self.access == Access::Map && (LARGE as u64..=limit).contains(&length) {
+            let bytes = mapped::map(&file)?;
+            look_along(&bytes, look);
+            return Ok(bytes);
+        }
         let mut bytes = self.spare.take(usize::try_from(length.min(limit)).unwrap_or_default());
         let most = limit.saturating_add(1);
         loop {
@@ -131,5 +156,46 @@ fn described(name: &str, kind: fs::FileType) -> String {
         kind if kind.is_dir() => format!("{name}/"),
         kind if kind.is_symlink() => format!("{name} (a link)"),
         _ => format!("{name} (no plain file)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_comes_the_same_read_or_mapped_from_a_folder_or_a_tar_and_is_shown_as_it_comes() {
+        let home = tempfile::tempdir().unwrap();
+        let (folder, tar) = (home.path().join("archive"), home.path().join("archive.tar"));
+        fs::create_dir_all(folder.join("blobs")).unwrap();
+        let bytes = |length: usize| (0..length).map(|at| (at % 251) as u8).collect::<Vec<_>>();
+        let lengths = [0, 1, PIECE as usize - 1, PIECE as usize, LARGE - 1, LARGE, 3 * LARGE + 5];
+        for length in lengths {
+            fs::write(folder.join(format!("blobs/{length}")), bytes(length)).unwrap();
+        }
+        let mut builder = tar::Builder::new(File::create(&tar).unwrap());
+        builder.append_dir_all(".", &folder).unwrap();
+        builder.finish().unwrap();
+        for path in [&folder, &tar] {
+            for access in [Access::Read, Access::Map] {
+                let archive = open_by(path, access).unwrap();
+                for length in lengths {
+                    let name = format!("blobs/{length}");
+                    let (mut seen, mut looks) = (Vec::new(), 0);
+                    let mut look = |so_far: &[u8]| {
+                        assert!(so_far.starts_with(&seen));
+                        (seen, looks) = (so_far.to_vec(), looks + 1);
+                    };
+                    let read = archive.read_along(&name, length as u64, &mut look).unwrap();
+                    assert!(read == bytes(length) && seen == read, "{access:?}, {length}");
+                    assert!(looks > length / (2 * PIECE as usize), "{length} bytes were shown {looks} times");
+                    assert_eq!(archive.read(&name, u64::MAX).unwrap(), read);
+                    if length > 0 {
+                        let refused = archive.read_along(&name, length as u64 - 1, &mut |_| {});
+                        assert!(refused.is_err(), "{access:?}, {length}: longer than allowed");
+                    }
+                }
+            }
+        }
     }
 }

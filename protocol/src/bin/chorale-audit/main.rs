@@ -22,6 +22,7 @@ mod key;
 mod lineage;
 mod list;
 mod manifest;
+mod mapped;
 mod pin;
 mod progress;
 mod report;

@@ -4,12 +4,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// Files that are read into memory used again, in bytes.
-const LARGE: usize = 1 << 20;
+/// Files from so many bytes on are read into memory used again, or mapped.
+pub(crate) const LARGE: usize = 1 << 20;
 /// Bytes that are read before they are looked at: a processor's own cache holds them, and BLAKE3 works on whole subtrees.
 pub(crate) const PIECE: u64 = 256 << 10;
 /// Buffers that wait to be used again.
 const WAITING: usize = 8;
+
+/// Shows bytes that are all there by and by, as if they were read.
+pub(crate) fn look_along(bytes: &[u8], look: &mut dyn FnMut(&[u8])) {
+    for end in (0..bytes.len()).step_by(PIECE as usize).skip(1).chain([bytes.len()]) {
+        look(bytes.get(..end).unwrap_or_default());
+    }
+}
 
 /// Buffers that nobody uses any more.
 #[derive(Default)]

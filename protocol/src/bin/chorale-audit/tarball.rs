@@ -14,7 +14,7 @@ use bytes::Bytes;
 use chorale_protocol::audit::Archive;
 use tar::EntryType;
 
-use super::spare::{PIECE, Spare};
+use super::spare::{LARGE, PIECE, Spare, look_along};
 
 /// Entries of a tar that is read.
 const ENTRIES: usize = 4_000_000;
@@ -27,6 +27,8 @@ pub(crate) struct Tarball<R = File> {
     file: Mutex<R>,
     spare: Spare,
     places: BTreeMap<String, (u64, u64)>,
+    /// All of it, if it is mapped.
+    whole: Option<Bytes>,
 }
 
 impl Tarball {
@@ -36,13 +38,18 @@ impl Tarball {
         let length = file.metadata()?.len();
         Self::of(file, length)
     }
+
+    /// Takes large files from `map`, all of the tar.
+    pub(crate) fn mapped(self, map: Bytes) -> Self {
+        Self { whole: Some(map), ..self }
+    }
 }
 
 impl<R: Read + Seek> Tarball<R> {
     /// Notes where everything is in so many bytes.
     pub(crate) fn of(mut file: R, length: u64) -> io::Result<Self> {
         let places = places(&mut BufReader::new(&mut file), length)?;
-        Ok(Self { file: Mutex::new(file), spare: Spare::default(), places })
+        Ok(Self { file: Mutex::new(file), spare: Spare::default(), places, whole: None })
     }
 }
 
@@ -163,6 +170,16 @@ impl<R: Read + Seek + Send> Archive for Tarball<R> {
         let (start, length) = self.place(name)?;
         if length > limit {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, name.to_owned()));
+        }
+        if let Some(whole) = self.whole.as_ref().filter(|_| length >= LARGE as u64) {
+            let end = start.checked_add(length).filter(|end| *end <= whole.len() as u64);
+            let ends = [Some(start), end].map(|at| at.and_then(|at| usize::try_from(at).ok()));
+            let [Some(start), Some(end)] = ends else {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, name.to_owned()));
+            };
+            let bytes = whole.slice(start..end);
+            look_along(&bytes, look);
+            return Ok(bytes);
         }
         let mut bytes = self.spare.take(usize::try_from(length).map_err(io::Error::other)?);
         loop {

@@ -11,7 +11,9 @@ use chorale_protocol::{
 use crate::{
     args::{Checks, Verify},
     exit::{Exit, OrExit, Trouble},
-    file, folder, human, json, pin, progress,
+    file,
+    folder::{self, Access},
+    human, json, pin, progress,
 };
 
 /// Bytes of a file of anchors.
@@ -28,7 +30,8 @@ pub(crate) fn verify(args: &Verify) -> Result<Exit, Trouble> {
 /// Replays an archive; gives it too.
 pub(crate) fn check(args: &Checks) -> Result<(Report, Box<dyn Archive>), Trouble> {
     let options = options(args)?;
-    let archive = folder::open(&args.archive).or_io()?;
+    let access = if args.mmap { Access::Map } else { Access::Read };
+    let archive = folder::open_by(&args.archive, access).or_io()?;
     let bar = progress::bar();
     let report = replay(&*archive, &options, &progress::seen(&bar));
     bar.finish_and_clear();

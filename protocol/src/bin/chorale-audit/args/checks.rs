@@ -34,6 +34,10 @@ pub(crate) struct Checks {
     /// The verdict is then incomplete at best.
     #[arg(long)]
     pub(crate) heads_only: bool,
+    /// Map large files into memory instead of reading them, which is faster. Nobody may change the archive meanwhile: if a file is
+    /// cut short under it, the system ends the program with a bus error.
+    #[arg(long)]
+    pub(crate) mmap: bool,
     /// Threads; by default one for each processor.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
