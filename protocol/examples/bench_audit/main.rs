@@ -14,6 +14,7 @@ mod make;
 #[path = "../../src/bin/chorale-audit/mapped.rs"]
 mod mapped;
 mod measure;
+mod merges;
 #[path = "../../src/bin/chorale-audit/spare.rs"]
 mod spare;
 #[path = "../../src/bin/chorale-audit/tarball.rs"]
@@ -22,6 +23,7 @@ mod tarball;
 use std::{path::PathBuf, thread};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use folder::Access;
 
 /// Any error, for `main`.
 type Fail = Box<dyn std::error::Error + Send + Sync>;
@@ -49,6 +51,9 @@ enum Command {
         /// Without recomputing merges.
         #[arg(long)]
         no_recompute: bool,
+        /// With large files mapped.
+        #[arg(long)]
+        mmap: bool,
     },
 }
 
@@ -88,8 +93,9 @@ fn main() -> Result<(), Fail> {
     let all = thread::available_parallelism().map_or(1, Into::into);
     match Args::parse().command {
         Some(Command::Make(args)) => make::make(&args, all),
-        Some(Command::Run { archive, threads, turns, no_recompute }) => {
-            measure::run(&archive, threads.unwrap_or(all), turns, !no_recompute)
+        Some(Command::Run { archive, threads, turns, no_recompute, mmap }) => {
+            let access = if mmap { Access::Map } else { Access::Read };
+            measure::run(&*folder::open_by(&archive, access)?, threads.unwrap_or(all), turns, !no_recompute)
         }
         None => {
             let home = tempfile::tempdir()?;
@@ -103,7 +109,7 @@ fn main() -> Result<(), Fail> {
                 seed: 1,
             };
             make::make(&args, all)?;
-            measure::run(&folder, all, 3, true)
+            measure::run(&*folder::open(&folder)?, all, 3, true)
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    path::Path,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::Instant,
@@ -22,7 +21,7 @@ use chorale_protocol::{
 };
 use ed25519_dalek::{Signature, VerifyingKey};
 
-use crate::{Fail, folder};
+use crate::{Fail, merges::Merges};
 
 /// Signatures that a thread takes at a time.
 const SHARE: usize = 1024;
@@ -40,8 +39,7 @@ struct Cost {
     busy: f64,
 }
 
-pub(crate) fn run(path: &Path, threads: usize, turns: usize, recompute: bool) -> Result<(), Fail> {
-    let archive = folder::open(path)?;
+pub(crate) fn run(archive: &dyn Archive, threads: usize, turns: usize, recompute: bool) -> Result<(), Fail> {
     let genesis = archive.read(&Name::Genesis.to_string(), limit::MANIFEST_BYTES as u64)?;
     let network = Chain::genesis(genesis.clone())?.network();
     let options = |heads_only| Options {
@@ -53,22 +51,26 @@ pub(crate) fn run(path: &Path, threads: usize, turns: usize, recompute: bool) ->
         threads,
         heads_only,
     };
-    let mut costs = [Cost::NONE; 3];
+    let mut costs = [Cost::NONE; 4];
     let mut records = 0;
-    let [strict, full, heads] = &mut costs;
+    let [strict, full, heads, merging] = &mut costs;
     println!("{threads} threads, {turns} turns, peak memory now {}", peak());
     for turn in 0..turns {
         // The verification first: what it takes in memory is then its own.
         for (cost, heads_only) in [(&mut *full, false), (&mut *heads, true)] {
-            let report = cost.add(|| replay(&*archive, &options(heads_only), &|_, _| {}))?;
+            let report = cost.add(|| replay(archive, &options(heads_only), &|_, _| {}))?;
             records = report.counts.records.ok;
             if turn == 0 {
                 let verdict = report.verdict().text();
                 println!("{records} records, verdict {verdict}, heads only {heads_only}, peak memory {}", peak());
             }
         }
-        let signed = signed(&*archive, genesis.clone())?;
+        let signed = signed(archive, genesis.clone())?;
         strict.add(|| verify(&signed, threads))?;
+    }
+    let merges = if recompute { Merges::of(archive, genesis)? } else { None };
+    if let Some(merges) = &merges {
+        (0..turns).try_for_each(|_| merging.add(|| merges.perform(threads)))?;
     }
     let rate = |cost: &Cost| records as f64 / cost.wall;
     let busy = |cost: &Cost| records as f64 / cost.busy;
@@ -77,12 +79,18 @@ pub(crate) fn run(path: &Path, threads: usize, turns: usize, recompute: bool) ->
     {
         println!("{name:<20} {:>9.0} records/s, {:>9.0} a second on a processor", rate(cost), busy(cost));
     }
-    let [strict, full, _] = &costs;
+    let [strict, full, _, merging] = &costs;
     println!(
         "full / verify_strict: {:.3} by the clock, {:.3} on processors",
         rate(full) / rate(strict),
         busy(full) / busy(strict)
     );
+    if let Some(merges) = merges {
+        let (wall, busy) = (merging.wall, merging.busy);
+        println!("{} merges alone, payloads in memory: {wall:.2} s, {busy:.2} s on processors", merges.len());
+        println!("full verification: {:.2} s, {:.2} s on processors", full.wall, full.busy);
+        println!("merges / full: {:.3} by the clock, {:.3} on processors", wall / full.wall, busy / full.busy);
+    }
     Ok(())
 }
 
