@@ -14,6 +14,7 @@ mod conflicts;
 mod contradictions;
 mod contribution;
 mod drawn;
+mod effort;
 mod finding;
 mod forks;
 mod frames;

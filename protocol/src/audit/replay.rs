@@ -4,13 +4,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
     io,
-    sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::{
     Archive, Contribution, Severity, bundles, conflicts,
     contradictions::Contradictions,
     contribution,
+    effort::Effort,
     finding::{Notes, Place},
     layout::{FEED_FILE_BYTES, Name},
     light::{Index, Lights, Stand},
@@ -50,7 +50,8 @@ pub struct Options {
     pub threads: usize,
 }
 
-/// Replays an archive. Never stops at the first finding. `progress` is told of work done and work in all.
+/// Replays an archive. Never stops at the first finding. `progress` is told of work done and work in all, in a unit of its own:
+/// what is left of it takes about the share of the time that it is of the whole. All of it changes once, when the records are known.
 ///
 /// Memory: a short form of every record (200 bytes), and for each thread a part of a feed file, the payloads of one merge and its
 /// result.
@@ -68,18 +69,13 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
         return Ok(report(options, None, (listing, false), (counts, witnessed), (Vec::new(), Vec::new()), notes));
     };
     let feeds = source.feeds();
-    let lengths = feeds.iter().filter_map(|feed| source.length(Name::Feed(feed.0, feed.1)));
-    let total = lengths.fold(0_u64, u64::saturating_add).saturating_mul(2);
-    let done = AtomicU64::new(0);
-    let seen = |bytes: u64| {
-        let before = done.fetch_add(bytes, Ordering::Relaxed);
-        progress(before.saturating_add(bytes).min(total), total);
-    };
+    let effort = Effort::new(progress, options, source.bytes_of_feeds(), source.bytes_of_blobs());
 
     let (heads_only, threads) = (options.heads_only, options.threads);
     let reading = Reading { source: &source, rules: &rules, keep: Keep::Short, heads_only, threads };
     let mut gathered = Gathered::default();
-    for (feed, scan) in feeds.iter().zip(scan_each(&reading, &feeds, &seen, |scan| scan)?) {
+    let scans = scan_each(&reading, &feeds, &|bytes| effort.scanned(bytes), |scan| scan)?;
+    for (feed, scan) in feeds.iter().zip(scans) {
         counts.add(&scan.counts);
         counts.feeds.add(scan::tally(&scan.counts.records));
         gathered.take(*feed, scan, &mut notes);
@@ -105,7 +101,11 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
         newest,
         convicted: &convicted,
     };
-    let walks = each(members.len(), options.threads, |at| walk(&audit, &members[at], &seen));
+    let (records, payloads) = index.all().fold((0_u64, 0_u64), |(records, payloads), light| {
+        (records.saturating_add(light.length as u64), payloads.saturating_add(audit.payload_bytes(&light)))
+    });
+    effort.expect(records, payloads);
+    let walks = each(members.len(), options.threads, |at| walk(&audit, &members[at], &effort));
     let walks = walks.into_iter().collect::<io::Result<Vec<Walk>>>()?;
 
     let mut reports = member_reports(&rules, &index, &heads, &members, &walks);

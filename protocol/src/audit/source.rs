@@ -77,6 +77,20 @@ impl<'a> Source<'a> {
         self.lengths.iter().map(|(name, length)| (*name, *length))
     }
 
+    /// Bytes of all feeds together.
+    pub(super) fn bytes_of_feeds(&self) -> u64 {
+        self.bytes(|name| matches!(name, Name::Feed(..)))
+    }
+
+    /// Bytes of all blobs together.
+    pub(super) fn bytes_of_blobs(&self) -> u64 {
+        self.bytes(|name| matches!(name, Name::Blob(_)))
+    }
+
+    fn bytes(&self, of: impl Fn(&Name) -> bool) -> u64 {
+        self.lengths.iter().filter(|(name, _)| of(name)).fold(0, |sum, (_, length)| sum.saturating_add(*length))
+    }
+
     pub(super) fn manifests(&self) -> impl Iterator<Item = u64> {
         self.lengths.keys().filter_map(|name| match name {
             Name::Manifest(version) => Some(*version),

@@ -9,6 +9,7 @@ use super::{
     blob::{self, Lack},
     contribution::{Choices, Contribution},
     drawn,
+    effort::Effort,
     finding::Notes,
     layout::Name,
     light::{Index, Light, Stand},
@@ -58,12 +59,20 @@ pub(super) struct Walk {
     pub(super) own: Contribution,
 }
 
-/// Walks through a member's records. `seen` is told of bytes as they are done.
-pub(super) fn walk(audit: &Audit<'_>, member: &MemberId, seen: &dyn Fn(u64)) -> io::Result<Walk> {
+impl Audit<'_> {
+    /// Bytes of the payload that a record names, if that is there.
+    pub(super) fn payload_bytes(&self, light: &Light) -> u64 {
+        let body = light.body.filter(|_| light.kind == Kind::Update);
+        body.and_then(|body| self.source.length(Name::Blob(body.hash))).unwrap_or_default()
+    }
+}
+
+/// Walks through a member's records.
+pub(super) fn walk(audit: &Audit<'_>, member: &MemberId, effort: &Effort<'_>) -> io::Result<Walk> {
     let mut walker = Walker { audit, window: None, last: None, payload: None, state: None, walk: Walk::default() };
     for light in audit.index.of(member) {
         walker.record(&light)?;
-        seen(light.length as u64 + 4);
+        effort.walked(light.length as u64, audit.payload_bytes(&light));
     }
     Ok(walker.walk)
 }

@@ -1,7 +1,9 @@
 //! Archives of honest networks.
 
+use std::sync::Mutex;
+
 use chorale_protocol::{
-    audit::{Archive, Options, Verdict, layout::Name},
+    audit::{Archive, MemoryArchive, Options, Verdict, layout::Name, replay},
     base::Incarnation,
     code::blob_hash,
     feed::{Close, Release, SkipReason, Spec},
@@ -164,4 +166,28 @@ fn the_digest_is_that_of_a_list_as_b3sum_prints_it() {
     let lines: String = files.into_iter().map(|(_, line)| line).collect();
     assert_eq!(world.audit().digest, blob_hash(lines.as_bytes()).0);
     assert_eq!(archive.files().unwrap().len(), 1 + 3 + 6);
+}
+
+#[test]
+fn the_work_told_grows_to_all_of_it_and_payloads_are_of_it() {
+    let world = World::play(3, 4, fixture::policy(), SEED);
+    let archive = world.archive();
+    let told = |archive: &MemoryArchive, options: Options| {
+        let told = Mutex::new(Vec::new());
+        replay(archive, &options, &|done, total| told.lock().unwrap().push((done, total))).unwrap();
+        told.into_inner().unwrap()
+    };
+    for heads_only in [false, true] {
+        let all = told(&archive, Options { threads: 1, heads_only, ..world.options() });
+        assert!(all.is_sorted_by_key(|(done, _)| *done) && all.iter().all(|(done, total)| done <= total));
+        let (done, total) = *all.last().unwrap();
+        assert_eq!(done, total, "at the end nothing is left");
+        // The payloads are gone: less is left after the records were scanned.
+        let mut pruned = archive.clone();
+        for (name, _) in archive.iter().filter(|(name, _)| name.starts_with("blobs/")) {
+            pruned.remove(name);
+        }
+        let fewer = told(&pruned, Options { threads: 1, heads_only, ..world.options() });
+        assert!(fewer.last().unwrap().1 < total, "{fewer:?} beside {total}");
+    }
 }
