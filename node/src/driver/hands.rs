@@ -134,6 +134,10 @@ impl Hands {
                 tracing::warn!(?peer, code, "banned");
                 self.mail(Letter::Ban(peer))
             }
+            Output::Pardon { peer } => {
+                tracing::info!(?peer, "pardoned");
+                self.mail(Letter::Pardon(peer))
+            }
             Output::Dial { peer, addresses } => self.mail(Letter::Dial(peer, addresses)),
             Output::Sync { peer, have, manifest_version } => {
                 let request = SyncRequest { network: engine.chain().network(), manifest_version, have };

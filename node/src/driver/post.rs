@@ -26,6 +26,7 @@ pub(super) enum Letter {
     Verdict(Ticket, Verdict),
     Penalise(TransportId),
     Ban(TransportId),
+    Pardon(TransportId),
     Allow(Vec<TransportId>),
     Dial(TransportId, Vec<Vec<u8>>),
     /// From now on this key signs.
@@ -79,6 +80,7 @@ async fn deliver(net: &Net, herald: &mut Herald, letter: Letter) -> Result<(), N
         Letter::Verdict(ticket, verdict) => net.verdict(ticket, verdict).await,
         Letter::Penalise(peer) => net.penalise(peer).await,
         Letter::Ban(peer) => net.ban(peer).await,
+        Letter::Pardon(peer) => net.pardon(peer).await,
         Letter::Allow(peers) => net.allow(peers).await,
         Letter::Dial(peer, addresses) => net.dial(peer, addresses).await,
         Letter::Key(key) => {

@@ -14,6 +14,7 @@ pub(super) enum Command {
     Penalise { peer: PeerId },
     Allow { peers: Vec<PeerId>, reply: oneshot::Sender<()> },
     Ban { peer: PeerId, reply: oneshot::Sender<()> },
+    Pardon { peer: PeerId, reply: oneshot::Sender<()> },
     Dial { peer: PeerId, addresses: Vec<Multiaddr> },
     Addresses { reply: oneshot::Sender<Vec<Multiaddr>> },
     Score { peer: PeerId, reply: oneshot::Sender<Option<f64>> },

@@ -57,6 +57,11 @@ impl Gate {
         }
     }
 
+    /// Takes a ban back.
+    pub(super) fn pardon(&mut self, peer: &PeerId) {
+        self.banned.remove(peer);
+    }
+
     pub(super) fn admits(&self, peer: &PeerId) -> bool {
         self.allowed.contains(peer) && !self.banned.contains(peer)
     }

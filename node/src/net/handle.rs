@@ -174,6 +174,15 @@ impl Net {
         self.ask(|reply| Command::Ban { peer, reply }).await
     }
 
+    /// Takes a ban back: the transport key may connect again, if it is allowed.
+    ///
+    /// # Errors
+    /// [`NetError::PeerId`], [`NetError::Stopped`].
+    pub async fn pardon(&self, peer: TransportId) -> Result<(), NetError> {
+        let peer = peer_id(&peer)?;
+        self.ask(|reply| Command::Pardon { peer, reply }).await
+    }
+
     /// Dials a participant at binary multiaddrs, if not connected, and again whenever the connection is lost, until it
     /// may no longer connect. Addresses that are none are skipped.
     ///

@@ -147,6 +147,10 @@ impl Task {
                 self.close_strangers();
                 let _ = reply.send(());
             }
+            Command::Pardon { peer, reply } => {
+                self.swarm.behaviour_mut().gate.pardon(&peer);
+                let _ = reply.send(());
+            }
             Command::Dial { peer, addresses } => {
                 if self.swarm.behaviour().gate.admits(&peer) {
                     self.dialer.learn(peer, addresses, true, Instant::now());

@@ -44,7 +44,7 @@ async fn who_is_no_longer_allowed_is_closed_and_who_is_again_may_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_ban_wins_over_allow() {
+async fn a_ban_wins_over_allow_until_it_is_taken_back() {
     let (me, bad) = (key(), key());
     let mut node = Options::new(&me, &[&bad]).start().await;
     let mine = me.public().to_peer_id();
@@ -59,6 +59,8 @@ async fn a_ban_wins_over_allow() {
     rogue.until(|seen| *seen == Seen::Down(mine)).await;
     assert!(node.net.peers().await.unwrap().is_empty());
     assert!(node.events.try_recv().is_err(), "the node hears nothing of who is banned");
+    node.net.pardon(rogue.id.clone()).await.unwrap();
+    rogue.join(&mut node).await;
 }
 
 #[tokio::test]

@@ -31,7 +31,11 @@ impl Engine {
                 standing.ready = None;
             }
         }
-        self.trust.clear_settled(&self.chain);
+        for member in self.trust.clear_settled(&self.chain) {
+            for peer in self.transports(&member) {
+                self.emit(Output::Pardon { peer });
+            }
+        }
     }
 
     /// Whether the newest version gives us another key: one of the spare ones is ours from now on, in a feed of its own. With

@@ -71,6 +71,11 @@ pub enum Output {
         /** why */
         code: &'static str,
     },
+    /// Take back the ban of this transport key: its member's key had failed, and it has another one.
+    Pardon {
+        /** whom */
+        peer: TransportId,
+    },
     /// A member announced addresses and is not connected: dial it.
     Dial {
         /** whom */

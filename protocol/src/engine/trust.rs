@@ -1,6 +1,9 @@
 //! Whom not to believe: members proved to have equivocated, and feeds that broke a rule.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
 
 use super::{Engine, Event, Output, Reason, own::Side};
 use crate::{
@@ -47,9 +50,14 @@ impl Trust {
     }
 
     /// A handover says which history stands, so it was a key that failed, and the member has another one. A cut says so, too,
-    /// but takes the member out.
-    pub(super) fn clear_settled(&mut self, chain: &Chain) {
-        self.convicted.retain(|member, evidence| chain.current().cut(member).is_some() || !evidence.is_settled(chain));
+    /// but takes the member out. Gives those whom it clears.
+    pub(super) fn clear_settled(&mut self, chain: &Chain) -> Vec<MemberId> {
+        let (settled, convicted) = mem::take(&mut self.convicted)
+            .into_iter()
+            .partition(|(member, evidence)| chain.current().cut(member).is_none() && evidence.is_settled(chain));
+        self.convicted = convicted;
+        let settled: BTreeMap<MemberId, Evidence> = settled;
+        settled.into_keys().collect()
     }
 
     /// A new incarnation makes good a broken rule, not an equivocation.

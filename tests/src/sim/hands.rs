@@ -109,7 +109,7 @@ impl World {
                 self.nodes[node].seen.push(Seen { at, event });
             }
             Output::Finished => self.nodes[node].finished = true,
-            Output::Penalise { .. } | Output::Ban { .. } | Output::Dial { .. } => {}
+            Output::Penalise { .. } | Output::Ban { .. } | Output::Pardon { .. } | Output::Dial { .. } => {}
         }
     }
 

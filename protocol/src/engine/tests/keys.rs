@@ -176,13 +176,15 @@ fn a_handover_clears_whom_a_stolen_key_convicted_and_a_cut_does_not() {
         let outputs = desk.gossip(&twin, 2);
         assert!(events(&outputs).iter().any(|event| matches!(event, Event::Convicted { .. })));
         let member: MemberId = fixture::member(1).id;
-        if cut {
+        let manifest = if cut {
             let mut next = fixture::next(&desk.chain);
             next.cuts = vec![Cut { member, incarnation: Incarnation(0), last: Some((Seq(0), first.id())) }];
-            desk.manifest(fixture::signed(next, &[0]));
+            fixture::signed(next, &[0])
         } else {
-            desk.manifest(rotation(&desk, 1, 71, &first));
-        }
+            rotation(&desk, 1, 71, &first)
+        };
+        let pardon = Output::Pardon { peer: fixture::transport(1) };
+        assert_eq!(desk.manifest(manifest).contains(&pardon), !cut);
         assert_eq!(desk.engine.trust.is_convicted(&member), cut);
         if !cut {
             desk.authors[1].hand_over(71);
