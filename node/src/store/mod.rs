@@ -175,7 +175,8 @@ impl Store {
         })
     }
 
-    /// Stores other members' records in one transaction, durable with our own next one. Returns those whose place was taken.
+    /// Stores other members' records in one transaction, durable with our own next one. Returns those that took the place of
+    /// another one, which the engine no longer holds: that is put aside, with what goes on from it.
     ///
     /// # Errors
     /// The disk.
