@@ -53,8 +53,8 @@ pub struct Options {
 /// Replays an archive. Never stops at the first finding. `progress` is told of work done and work in all, in a unit of its own:
 /// what is left of it takes about the share of the time that it is of the whole. All of it changes once, when the records are known.
 ///
-/// Memory: a short form of every record (200 bytes), and for each thread a part of a feed file, the payloads of one merge and its
-/// result.
+/// Memory: a short form of every record (some 200 bytes), payloads used lately (256 MiB at most), and for each thread a part of a
+/// feed file, the payloads of one merge and its result.
 ///
 /// # Errors
 /// The medium failed, or changed while it was read.
