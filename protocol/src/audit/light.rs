@@ -292,3 +292,33 @@ fn begin(id: &RecordId) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = id.0;
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_is_found_where_it_is_however_many_there_are_and_however_alike_they_begin() {
+        for count in [0_u32, 1, 2, 3, 4, 5, 63, 64, 65, 1000] {
+            // Spread, all in the last bucket, all in the first, and four of each beginning.
+            let spreads: [fn(u32) -> u64; 4] = [
+                |at| u64::from(at).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+                |at| u64::MAX - u64::from(at),
+                |at| u64::from(at),
+                |at| u64::from(at / 4) << 61,
+            ];
+            for (spread, begin) in spreads.into_iter().enumerate() {
+                let by_id = ById::new((0..count).map(|at| (begin(at), at, at + 1)).collect());
+                for at in 0..count {
+                    let found: Vec<_> = by_id.find(begin(at)).collect();
+                    let expected: Vec<_> =
+                        (0..count).filter(|other| begin(*other) == begin(at)).map(|at| (at, at + 1)).collect();
+                    assert_eq!(found, expected, "{count} ids, spread {spread}, number {at}");
+                }
+                for absent in [0x5555_5555_5555_5555, u64::MAX - 5000, 5000] {
+                    assert_eq!(by_id.find(absent).count(), 0, "{count} ids, spread {spread}");
+                }
+            }
+        }
+    }
+}
