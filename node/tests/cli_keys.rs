@@ -242,7 +242,8 @@ fn a_manifest_that_convicts_a_governor_is_kept_and_archived() {
     let dir = new_net("1");
     let dir = dir.path();
     let homes = ["net/node-0", "net/node-1"];
-    for (file, rounds) in [("v1", "2"), ("w1", "4")] {
+    // It trains until it is told to stop: what is handed in comes while the node runs, however long that takes.
+    for (file, rounds) in [("v1", "1000000"), ("w1", "4")] {
         json(&["network", "propose", "--home", "net/node-0", "--rounds", rounds, "--out", file], dir);
         sign_by(&homes, file, dir);
     }
