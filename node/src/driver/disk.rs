@@ -87,7 +87,7 @@ fn tell(outbox: &mpsc::Sender<Written>, result: Result<Option<RecordId>, StoreEr
 fn put(store: &Store, batch: &mut Vec<Entry>) -> Result<(), StoreError> {
     if !batch.is_empty() {
         for id in store.put_records(batch)? {
-            tracing::warn!(record = %id.short(), "it took the place of a record that does not stand any more");
+            tracing::warn!(record = %id.short(), "a record's place in the index is taken by another; left out");
         }
         batch.clear();
     }

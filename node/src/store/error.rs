@@ -64,7 +64,7 @@ pub enum StoreError {
         want: NetworkId,
     },
     /// A record would take the place of another one.
-    #[error("record {id} would take the place of another record in the same feed; ours keep their places")]
+    #[error("record {id} would take the place of another record in the same feed; the index keeps the first")]
     Occupied {
         /** the newcomer */
         id: RecordId,

@@ -14,8 +14,8 @@ use chorale_protocol::{
     wire::SyncRequest,
 };
 use redb::{
-    Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
-    TableDefinition, WriteTransaction,
+    Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
+    WriteTransaction,
 };
 
 use super::{StoreError, answer::Frames};
@@ -30,8 +30,6 @@ const HEADS: TableDefinition<'_, &[u8; 40], (u64, &[u8; 32])> = TableDefinition:
 const MANIFESTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("manifests");
 /// The leaves of our transparency log, in the order in which the records were stored.
 const LEAVES: TableDefinition<'_, u64, &[u8; 32]> = TableDefinition::new("leaves");
-/// Records that made room for another one in their place.
-const DISPLACED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("displaced");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
 /// The layout that this program writes.
@@ -74,7 +72,6 @@ impl Index {
             txn.open_table(IDS).map_err(|e| self.damaged(e))?;
             txn.open_table(HEADS).map_err(|e| self.damaged(e))?;
             txn.open_table(MANIFESTS).map_err(|e| self.damaged(e))?;
-            txn.open_table(DISPLACED).map_err(|e| self.damaged(e))?;
             let mut meta = txn.open_table(META).map_err(|e| self.damaged(e))?;
             let found = meta.get("layout").map_err(|e| self.damaged(e))?.map(|v| v.value().to_vec());
             match found.as_deref().map(<[u8; 8]>::try_from) {
@@ -95,10 +92,8 @@ impl Index {
     fn complete_leaves(&self, txn: &WriteTransaction) -> Result<(), StoreError> {
         let records = txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
         let mut leaves = txn.open_table(LEAVES).map_err(|e| self.damaged(e))?;
-        let displaced = txn.open_table(DISPLACED).map_err(|e| self.damaged(e))?;
         let mut next = leaves.len().map_err(|e| self.damaged(e))?;
-        let stored = records.len().map_err(|e| self.damaged(e))? + displaced.len().map_err(|e| self.damaged(e))?;
-        if next == stored {
+        if next == records.len().map_err(|e| self.damaged(e))? {
             return Ok(());
         }
         let mut held = BTreeSet::new();
@@ -117,29 +112,38 @@ impl Index {
 
     /// Stores records in one transaction. `own`: durable when this returns, with everything stored before.
     ///
-    /// Gives those whose place was taken by another record. One of our own is then left out. Others' take it: the engine stores
-    /// nothing in the place of a record that stands, so that the one there has lost it, to a handover of its author's key.
+    /// A record whose place is taken by another one is left out and reported.
     pub(super) fn put_records(&self, entries: &[Entry], own: bool) -> Result<Vec<RecordId>, StoreError> {
-        let mut contested = Vec::new();
+        let mut occupied = Vec::new();
         let txn = self.begin(if own { Durability::Immediate } else { Durability::None })?;
-        let mut tables = Tables::open(&txn).map_err(|e| self.damaged(e))?;
-        for Entry { head, bytes } in entries {
-            match tables.holds(head, bytes).map_err(|e| self.damaged(e))? {
-                Some(true) => continue,
-                Some(false) => {
-                    contested.push(head.id);
-                    if own {
-                        continue;
+        {
+            let mut records = txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
+            let mut ids = txn.open_table(IDS).map_err(|e| self.damaged(e))?;
+            let mut heads = txn.open_table(HEADS).map_err(|e| self.damaged(e))?;
+            let mut leaves = txn.open_table(LEAVES).map_err(|e| self.damaged(e))?;
+            let mut next = leaves.len().map_err(|e| self.damaged(e))?;
+            for Entry { head, bytes } in entries {
+                let place = place(head);
+                let taken = records.get(&place).map_err(|e| self.damaged(e))?.map(|v| v.value() != bytes.as_ref());
+                match taken {
+                    Some(true) => occupied.push(head.id),
+                    Some(false) => {}
+                    None => {
+                        records.insert(&place, bytes.as_ref()).map_err(|e| self.damaged(e))?;
+                        ids.insert(head.id.as_bytes(), &place).map_err(|e| self.damaged(e))?;
+                        leaves.insert(next, &TreeHash::leaf(bytes).0).map_err(|e| self.damaged(e))?;
+                        next += 1;
+                        let feed = feed(&head.member, head.incarnation);
+                        let older = heads.get(&feed).map_err(|e| self.damaged(e))?.map(|v| v.value().0);
+                        if older.is_none_or(|seq| seq < head.seq.0) {
+                            heads.insert(&feed, (head.seq.0, head.id.as_bytes())).map_err(|e| self.damaged(e))?;
+                        }
                     }
-                    tables.displace(head, &txn).map_err(|e| self.damaged(e))?;
                 }
-                None => {}
             }
-            tables.insert(head, bytes).map_err(|e| self.damaged(e))?;
         }
-        drop(tables);
         txn.commit().map_err(|e| self.damaged(e))?;
-        Ok(contested)
+        Ok(occupied)
     }
 
     pub(super) fn put_manifest(&self, version: u64, bytes: &[u8]) -> Result<(), StoreError> {
@@ -271,57 +275,6 @@ impl Index {
 
     fn damaged(&self, why: impl fmt::Display) -> StoreError {
         StoreError::Index { path: self.path.clone(), why: why.to_string() }
-    }
-}
-
-/// What a transaction writes records to.
-struct Tables<'txn> {
-    records: Table<'txn, &'static Place, &'static [u8]>,
-    ids: Table<'txn, &'static [u8; 32], &'static Place>,
-    heads: Table<'txn, &'static [u8; 40], (u64, &'static [u8; 32])>,
-    leaves: Table<'txn, u64, &'static [u8; 32]>,
-}
-
-impl<'txn> Tables<'txn> {
-    fn open(txn: &'txn WriteTransaction) -> Result<Self, redb::Error> {
-        Ok(Self {
-            records: txn.open_table(RECORDS)?,
-            ids: txn.open_table(IDS)?,
-            heads: txn.open_table(HEADS)?,
-            leaves: txn.open_table(LEAVES)?,
-        })
-    }
-
-    /// Whether it is these bytes that are in a place; `None` if none are.
-    fn holds(&self, head: &Head, bytes: &[u8]) -> Result<Option<bool>, redb::Error> {
-        Ok(self.records.get(&place(head))?.map(|held| held.value() == bytes))
-    }
-
-    /// Stores a record in its place, which is free.
-    fn insert(&mut self, head: &Head, bytes: &[u8]) -> Result<(), redb::Error> {
-        let (place, feed) = (place(head), feed(&head.member, head.incarnation));
-        self.records.insert(&place, bytes)?;
-        self.ids.insert(head.id.as_bytes(), &place)?;
-        self.leaves.insert(self.leaves.len()?, &TreeHash::leaf(bytes).0)?;
-        let older = self.heads.get(&feed)?.map(|held| held.value().0);
-        if older.is_none_or(|seq| seq < head.seq.0) {
-            self.heads.insert(&feed, (head.seq.0, head.id.as_bytes()))?;
-        }
-        Ok(())
-    }
-
-    /// Puts the record in this place aside, with those of its feed that go on from it.
-    fn displace(&mut self, head: &Head, txn: &WriteTransaction) -> Result<(), redb::Error> {
-        let mut displaced = txn.open_table(DISPLACED)?;
-        let (from, to) = (place(head), place(&Head { seq: Seq(u64::MAX), ..*head }));
-        for row in self.records.extract_from_if::<&Place, _>(&from..=&to, |_, _| true)? {
-            let (_, bytes) = row?;
-            displaced.insert(displaced.len()?, bytes.value())?;
-        }
-        self.ids.retain(|_, held| !(from..=to).contains(held))?;
-        // The feed ends before this place now; the newcomer is its head.
-        self.heads.remove(&feed(&head.member, head.incarnation))?;
-        Ok(())
     }
 }
 

@@ -175,8 +175,7 @@ impl Store {
         })
     }
 
-    /// Stores other members' records in one transaction, durable with our own next one. Returns those that took the place of
-    /// another one, which the engine no longer holds: that is put aside, with what goes on from it.
+    /// Stores other members' records in one transaction, durable with our own next one. Returns those whose place was taken.
     ///
     /// # Errors
     /// The disk.
