@@ -164,7 +164,7 @@ def merge(case, layout):
         if age >= len(case["ages"]):
             raise Broken("Window")
         weights[voice["record"]] = rne(Fraction(WEIGHT * case["ages"][age], 65536))
-    used = sorted((voice for voice in voices if voice["record"] in near), key=lambda voice: voice["record"])
+    used = sorted((voice for voice in voices if voice["record"] in near), key=lambda voice: voice["member"])
     round_ = 1 + max((voice["round"] for voice in used), default=0)
     total = sum(weights[voice["record"]] for voice in used)
     if used and not 1 <= total <= WEIGHT_SUM:

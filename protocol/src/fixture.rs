@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crate::{
     base::{BlobHash, Incarnation, Lamport, MemberId, MergeHash, RecordId, Round, Seq, TransportId, UnixSeconds},
     code::{AuthorKey, blob_hash},
-    feed::{Body, Checked, Record, Spec, Update, sign},
+    feed::{Body, Checked, Record, Reference, Spec, Update, sign},
     manifest::{
         AdapterSpec, Chain, Codec, Factor, LoraRule, Manifest, Member, MergeRule, Policy, Role, SignedManifest, Steps,
         TensorSpec,
@@ -171,8 +171,7 @@ impl Author {
         let before = parents.iter().map(|parent| parent.record().clock).chain(self.head.map(|head| head.3)).max();
         let here = self.head.filter(|head| head.0 == self.incarnation);
         let seq = here.map_or(Seq(0), |head| head.1.next());
-        let mut parents: Vec<RecordId> = parents.iter().map(|parent| parent.id()).collect();
-        parents.sort_unstable();
+        let parents = references(chain.current(), parents);
         let name = format!("fixture body {} {} {seq}", self.n, self.incarnation);
         Record {
             network: chain.network(),
@@ -209,6 +208,19 @@ impl Author {
         let spec = Spec::Update(update(chain, round, parents.len()));
         self.write(self.draft(chain, parents, spec))
     }
+}
+
+/// Records as a record under this version names them.
+///
+/// # Panics
+/// One is by nobody in its list.
+#[must_use]
+pub fn references(manifest: &Manifest, records: &[&Checked]) -> Vec<Reference> {
+    let place = |checked: &Checked| manifest.place_of(&checked.record().member).expect("a member");
+    let mut references: Vec<Reference> =
+        records.iter().map(|checked| Reference { member: place(checked), record: checked.id() }).collect();
+    references.sort_unstable_by_key(|reference| reference.member);
+    references
 }
 
 /// The spec of an update.

@@ -215,7 +215,8 @@ proptest! {
         if let Some(got) = &merged.momentum {
             prop_assert_eq!(got, &v);
         }
-        prop_assert!(merged.used.is_sorted());
+        let member = |record: &RecordId| voices.iter().find(|voice| voice.record == *record).map(|voice| voice.member);
+        prop_assert!(merged.used.is_sorted_by_key(|(record, _)| member(record)));
 
         let mut turned = others.to_vec();
         let turn = turn % turned.len().max(1);

@@ -8,8 +8,8 @@ use chorale_protocol::{
     base::{BlobHash, Incarnation, Lamport, MemberId, MergeHash, RecordId, Round, Seq, UnixSeconds},
     code::cbor::{self, Bounds},
     feed::{
-        Body, Close, Evidence, EvidenceSpec, Feed, Linked, Privacy, Record, Release, Skip, SkipReason, Spec, Update,
-        check, check_stored, sign,
+        Body, Close, Evidence, EvidenceSpec, Feed, Linked, Privacy, Record, Reference, Release, Skip, SkipReason, Spec,
+        Update, check, check_stored, sign,
     },
     fixture::{self, Author},
     manifest::{Chain, SignedManifest},
@@ -41,9 +41,12 @@ fn skipped() -> impl Strategy<Value = Vec<Skip>> {
         SkipReason::Refused,
         SkipReason::Banned,
     ];
-    let skip = move |(member, reason): (usize, usize)| Skip { member: member as u64, reason: reasons[reason] };
-    (proptest::sample::subsequence((0..5_usize).collect::<Vec<_>>(), 0..=5), vec(0..6_usize, 5))
-        .prop_map(move |(members, reasons)| members.into_iter().zip(reasons).map(skip).collect())
+    let skip = move |((member, reason), record): ((usize, usize), [u8; 32])| {
+        let reason = reasons[reason];
+        Skip { member: member as u64, reason, record: reason.is_of_record().then_some(RecordId(record)) }
+    };
+    (proptest::sample::subsequence((0..5_usize).collect::<Vec<_>>(), 0..=5), vec(0..6_usize, 5), vec(hash(), 5))
+        .prop_map(move |(members, reasons, records)| members.into_iter().zip(reasons).zip(records).map(skip).collect())
 }
 
 fn privacy() -> impl Strategy<Value = Privacy> {
@@ -83,9 +86,16 @@ fn update(parents: usize) -> impl Strategy<Value = Spec> {
     )
 }
 
-fn spec_and_parents() -> impl Strategy<Value = (Spec, Vec<RecordId>)> {
-    let parents = |count| vec(hash().prop_map(RecordId), count);
-    let updates = parents(0..=64).prop_flat_map(|parents| (update(parents.len()), Just(parents)));
+/// Some members of five, in their order, and a record of each.
+fn parents(count: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = Vec<Reference>> {
+    let members = proptest::sample::subsequence((0..5_u64).collect::<Vec<_>>(), count);
+    let reference = |(member, record)| Reference { member, record: RecordId(record) };
+    (members, vec(hash(), 5))
+        .prop_map(move |(members, records)| members.into_iter().zip(records).map(reference).collect())
+}
+
+fn spec_and_parents() -> impl Strategy<Value = (Spec, Vec<Reference>)> {
+    let updates = parents(0..=5).prop_flat_map(|parents| (update(parents.len()), Just(parents)));
     let release = (1..1_u64 << 53, "[a-z0-9._-]{1,64}", parents(1..=1))
         .prop_map(|(round, label, parents)| (Spec::Release(Release { round: Round(round), label }), parents));
     let evidence = (hash(), UINT, UINT).prop_map(|(accused, incarnation, seq)| {
@@ -99,10 +109,9 @@ fn spec_and_parents() -> impl Strategy<Value = (Spec, Vec<RecordId>)> {
 /// Any well-formed record of member 0 under the fixture's genesis.
 fn record() -> impl Strategy<Value = Record> {
     let rest = (0..4_u64, UINT, hash(), UINT, 0..(1_u64 << 53) / 60, body());
-    (spec_and_parents(), rest, option::of(hash())).prop_map(|((spec, mut parents), rest, seen)| {
+    (spec_and_parents(), rest, option::of(hash())).prop_map(|((spec, parents), rest, seen)| {
         let (incarnation, seq, prev, clock, minutes, mut body) = rest;
         let chain = chain();
-        parents.sort_unstable();
         let first = incarnation == 0 && seq == 0;
         let has_body = matches!(spec, Spec::Update(_) | Spec::Evidence(_));
         if matches!(spec, Spec::Evidence(_)) {

@@ -14,10 +14,15 @@ def update(name="anna", **more):
 
 def spec(*parents, **keys):
     """Changes to the spec, by its own keys, with these parents of weight 1024 and round 2."""
-    base = {15: sorted(parents)} if parents else {}
+    base = {15: named(*parents)} if parents else {}
     if parents:
         base |= {(16, 0): 2, (16, 1): 1, (16, 2): [1024] * len(parents)}
     return base | {(16, int(key[1:])): value for key, value in keys.items()}
+
+
+def named(*parents):
+    """Parents of the first members, one of each."""
+    return [{0: place, 1: parent} for place, parent in enumerate(parents)]
 
 
 def ids(count):
@@ -33,10 +38,10 @@ def good():
     one = ids(1)
     yield "update", update(), "ok", "the first of a feed"
     yield "update-one-parent", update(changes=spec(*one)), "ok", ""
-    yield "update-64-parents", update(changes=spec(*ids(64))), "ok", "the weights sum to 65536"
+    yield "update-5-parents", update(changes=spec(*ids(5))), "ok", "of everyone in the list"
     everything = spec(
         *one,
-        _4=[{0: 0, 1: 0}, {0: 4, 1: 5}],
+        _4=[{0: 1, 1: 3, 2: ids(2)[1]}, {0: 4, 1: 5}],
         _9={0: 1100, 1: 1000, 2: 10000, 3: 512, 4: 8000, 5: 5000},
         _10=b"\xda" * 32,
         _11={0: b"\x57" * 32, 1: 1000},
@@ -44,7 +49,7 @@ def good():
     yield "update-everything", update(changes=everything), "ok", "every optional field"
     yield "update-no-losses", update(changes=spec(_7=None, _8=None)), "ok", "no optional field"
     yield "update-later", sealed("anna", 1, record_id(update())), "ok", "with a predecessor"
-    yield "release", update(changes=kind(1, {0: 2, 1: "v1.0"}, _15=one)), "ok", ""
+    yield "release", update(changes=kind(1, {0: 2, 1: "v1.0"}, _15=named(*one))), "ok", ""
     yield "close", update(changes=kind(3, {0: 1})), "ok", ""
     accused = {0: world.member_id("ben"), 1: 0, 2: 3}
     yield "evidence", update(changes=kind(2, accused, _12=b"\xee" * 32, _13=900)), "ok", ""
@@ -129,7 +134,7 @@ def fields():
     yield "no-body", update(changes={12: None, 13: None}), "REC-011", ""
     yield "half-body", update(changes={13: None}), "REC-011", "a hash without its length"
     yield "close-body", update(changes=kind(3, {0: 0}, _12=bytes(32), _13=1)), "REC-011", ""
-    yield "release-body", update(changes=kind(1, {0: 1, 1: "v1"}, _12=bytes(32), _13=1, _15=ids(1))), "REC-011", ""
+    yield "release-body", update(changes=kind(1, {0: 1, 1: "v1"}, _12=bytes(32), _13=1, _15=named(*ids(1)))), "REC-011", ""
     yield "evidence-no-body", update(changes=kind(2, {0: bytes(32), 1: 0, 2: 0})), "REC-011", ""
     yield "body-0", update(changes={13: 0}), "REC-012", ""
     yield "body-too-long", update(changes={13: 2**31 + 1}), "REC-012", ""
@@ -139,18 +144,24 @@ def fields():
     yield "other-codec", update(changes={14: 1}), "REC-013", "not the policy's"
     yield "close-codec", update(changes=kind(3, {0: 0}, _14=0)), "REC-013", ""
     yield "parents-65", update(changes=spec(*ids(65))), "REC-014", ""
-    yield "close-parent", update(changes=kind(3, {0: 0}, _15=ids(1))), "REC-014", ""
+    yield "close-parent", update(changes=kind(3, {0: 0}, _15=named(*ids(1)))), "REC-014", ""
     yield "release-no-parent", update(changes=kind(1, {0: 1, 1: "v1"})), "REC-014", ""
-    yield "release-two-parents", update(changes=kind(1, {0: 1, 1: "v1"}, _15=ids(2))), "REC-014", ""
-    yield "parents-unsorted", update(changes=spec(*ids(2)) | {15: ids(2)[::-1]}), "REC-015", ""
-    yield "parent-twice", update(changes=spec(*ids(2)) | {15: ids(1) * 2}), "REC-015", ""
+    yield "release-two-parents", update(changes=kind(1, {0: 1, 1: "v1"}, _15=named(*ids(2)))), "REC-014", ""
+    yield "parents-unsorted", update(changes=spec(*ids(2)) | {15: named(*ids(2))[::-1]}), "REC-015", ""
+    yield "parent-twice", update(changes=spec(*ids(2)) | {15: named(*ids(1)) * 2}), "REC-015", ""
+    twice = [{0: 3, 1: parent} for parent in ids(2)]
+    yield "parent-member-twice", update(changes=spec(*ids(2)) | {15: twice}), "REC-015", "two publications of one"
+    yield "parents-6", update(changes=spec(*ids(6))), "REC-030", "beyond the member list"
+    yield "release-of-nobody", update(changes=kind(1, {0: 2, 1: "v1"}, _15=[{0: 5, 1: ids(1)[0]}])), "REC-030", ""
+    yield "parent-bare", update(changes=spec(*ids(1)) | {15: ids(1)}), "CBOR-016", "an id without a place"
+    yield "parent-more", update(changes=spec(*ids(1)) | {15: [{0: 0, 1: ids(1)[0], 2: 0}]}), "CBOR-016", ""
     yield "weights-few", update(changes=spec(*ids(2), _2=[1024])), "REC-016", ""
     yield "weights-many", update(changes=spec(_2=[1024])), "REC-016", ""
     yield "weight-0", update(changes=spec(*ids(1), _2=[0])), "REC-017", ""
     yield "weight-1025", update(changes=spec(*ids(1), _2=[1025])), "REC-017", ""
     yield "round-0", update(changes=spec(_0=0)), "REC-019", ""
     yield "round-2-alone", update(changes=spec(_0=2, _1=1)), "REC-019", "without parents"
-    yield "release-round-0", update(changes=kind(1, {0: 0, 1: "v1"}, _15=ids(1))), "REC-019", ""
+    yield "release-round-0", update(changes=kind(1, {0: 0, 1: "v1"}, _15=named(*ids(1)))), "REC-019", ""
     yield "phase-other", update(changes=spec(_1=1)), "REC-020", "A in a round of B"
     yield "phase-both", update(changes=spec(_1=0)), "REC-020", ""
     yield "phase-3", update(changes=spec(_1=3)), "CBOR-016", ""
@@ -158,12 +169,16 @@ def fields():
     yield "steps-33", update(changes=spec(_5=33)), "REC-021", "over the policy's most"
     yield "examples-exact", update(changes=spec(_6=65)), "REC-022", "not a power of two"
     yield "skipped-65", update(changes=spec(_4=[{0: n, 1: 0} for n in range(65)])), "REC-023", ""
-    yield "skipped-twice", update(changes=spec(_4=[{0: 1, 1: 0}, {0: 1, 1: 2}])), "REC-023", ""
+    yield "skipped-and-parents-65", update(changes=spec(*ids(5), _4=[{0: n, 1: 0} for n in range(60)])), "REC-023", ""
+    for reason, names in enumerate((False, True, True, True, True, False)):
+        skip = {0: 1, 1: reason} | ({} if names else {2: ids(1)[0]})
+        yield f"skip-{reason}-other", update(changes=spec(_4=[skip])), "REC-023", "a record too many or too few"
+    yield "skipped-twice", update(changes=spec(_4=[{0: 1, 1: 0}, {0: 1, 1: 5}])), "REC-023", ""
     yield "skipped-nobody", update(changes=spec(_4=[{0: 5, 1: 0}])), "REC-023", "beyond the member list"
     yield "skip-reason-6", update(changes=spec(_4=[{0: 1, 1: 6}])), "CBOR-016", ""
     yield "time", update(changes={11: 1700000041}), "REC-024", "not a multiple of 60"
     for name, label in [("empty", ""), ("long", "a" * 65), ("capital", "V1"), ("slash", "a/b")]:
-        yield f"label-{name}", update(changes=kind(1, {0: 1, 1: label}, _15=ids(1))), "REC-025", ""
+        yield f"label-{name}", update(changes=kind(1, {0: 1, 1: label}, _15=named(*ids(1)))), "REC-025", ""
     yield "close-2", update(changes=kind(3, {0: 2})), "CBOR-016", "an unknown reason"
     claim = {0: 1100, 1: 1000, 2: 1000001, 3: 512, 4: 8000, 5: 5000}
     yield "privacy-rate", update(changes=spec(_9=claim)), "REC-026", "more than all examples"

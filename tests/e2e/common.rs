@@ -173,7 +173,7 @@ pub(crate) fn same_inputs_same_merge(records: &[Checked]) -> usize {
     let mut merges: BTreeMap<Inputs, Vec<[u8; 32]>> = BTreeMap::new();
     for checked in records {
         if let Spec::Update(update) = &checked.record().spec {
-            let inputs = (checked.record().parents.clone(), update.weights.clone());
+            let inputs = (checked.record().parent_ids().collect(), update.weights.clone());
             merges.entry(inputs).or_default().push(update.merge.0);
         }
     }

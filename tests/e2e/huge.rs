@@ -8,7 +8,7 @@ use chorale_protocol::{
     base::{Incarnation, MergeHash, Seq, UnixSeconds},
     code::blob_hash,
     engine::Verdict,
-    feed::{Body, Checked, Record, Spec, check, sign},
+    feed::{Body, Checked, Record, Reference, Spec, check, sign},
 };
 use chorale_tests::{
     fleet::{Network, Options, Round, Shape},
@@ -91,6 +91,7 @@ fn record(fleet: &Fleet, parent: &Checked, body: Body) -> Record {
     let theirs = parent.record();
     let Spec::Update(update) = &theirs.spec else { unreachable!("an update was waited for") };
     let chain = fleet.network.chain();
+    let place = chain.current().place_of(&theirs.member).unwrap();
     let mut spec = update.clone();
     spec.round = update.round.next();
     spec.weights = vec![1024];
@@ -110,7 +111,7 @@ fn record(fleet: &Fleet, parent: &Checked, body: Body) -> Record {
         claimed_time: UnixSeconds(60),
         body: Some(body),
         codec: theirs.codec,
-        parents: vec![parent.id()],
+        parents: vec![Reference { member: place, record: parent.id() }],
         spec: Spec::Update(spec),
         seen: None,
     }

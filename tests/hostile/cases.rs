@@ -89,6 +89,7 @@ fn fields(evil: &Evil, update: &Record) -> Vec<Case> {
     };
     let set = |key: u64, value: Value| move |map: &mut Map| drop(map.insert(int(key), value.clone()));
     let without = |key: u64| move |map: &mut Map| drop(map.remove(&int(key)));
+    let parent = |place| Value::Map([(int(0), int(place)), (int(1), bytes(&[9; 32]))].into());
     vec![
         edit("unknown version", "REC-001", &set(0, int(2))),
         edit("unknown kind", "REC-001", &set(2, int(9))),
@@ -110,9 +111,9 @@ fn fields(evil: &Evil, update: &Record) -> Vec<Case> {
         edit("a body of 3 GiB", "REC-012", &set(13, int(3 << 30))),
         edit("an update without a codec", "REC-013", &without(14)),
         edit("another codec than the policy's", "REC-013", &set(14, int(1))),
-        edit("parents out of order", "REC-015", &set(15, Value::Array(vec![bytes(&[9; 32]), bytes(&[8; 32])]))),
-        edit("a parent twice", "REC-015", &set(15, Value::Array(vec![bytes(&[9; 32]), bytes(&[9; 32])]))),
-        edit("65 parents", "REC-014", &set(15, Value::Array((0..65).map(|n| bytes(&[n; 32])).collect()))),
+        edit("parents out of order", "REC-015", &set(15, Value::Array(vec![parent(1), parent(0)]))),
+        edit("a parent twice", "REC-015", &set(15, Value::Array(vec![parent(0), parent(0)]))),
+        edit("65 parents", "REC-014", &set(15, Value::Array((0..65).map(parent).collect()))),
         edit("a payload that is not the adapter's size", "RULE-010", &set(13, int(7))),
     ]
 }
@@ -127,6 +128,7 @@ fn specs(evil: &Evil, update: &Record) -> Vec<Case> {
     let mut closing = update.clone();
     closing.spec = Spec::Close(Close::Left);
     let skip = |member| Value::Map([(int(0), int(member)), (int(1), int(0))].into());
+    let far = Value::Map([(int(0), int(0)), (int(1), int(3))].into());
     vec![
         edit("round 0", "REC-019", 0, int(0)),
         edit("round 2 of nothing", "REC-019", 0, int(2)),
@@ -136,6 +138,7 @@ fn specs(evil: &Evil, update: &Record) -> Vec<Case> {
         edit("more steps than the policy's most", "REC-021", 5, int(1_000_000)),
         edit("3 examples", "REC-022", 6, int(3)),
         edit("a member skipped twice", "REC-023", 4, Value::Array(vec![skip(0), skip(0)])),
+        edit("a skip for distance that names no record", "REC-023", 4, Value::Array(vec![far])),
         edit("skips someone who is not there", "REC-023", 4, Value::Array(vec![skip(4000)])),
         edit(
             "an unknown reason to skip",

@@ -191,7 +191,7 @@ def move(average, state, momentum, own):
 def merge_hash(network, round_, used, values):
     """Section 5.5. `used` is pairs of voice and weight; the rule is the mean."""
     hasher = blake3(network + u64(round_) + u64(1) + u64(len(used)), derive_key_context="chorale v1 merge")
-    for voice, weight in sorted(used, key=lambda pair: pair[0].record):
+    for voice, weight in sorted(used, key=lambda pair: pair[0].member):
         hasher.update(voice.member + voice.record + u64(weight))
     hasher.update(f32_view(values))
     return hasher.digest()

@@ -96,7 +96,9 @@ class Forge(Council):
                 fields[key] = max(0, fields[key] + rng.choice([-1, 1, 2, 60, 1 << 21]))
             elif key == 15:
                 others = [record[1] for member in self.members for record in member.records] + [rng.randbytes(32)]
-                fields[15] = sorted({*fields[15], rng.choice(others)}) if rng.random() < 0.6 else fields[15][1:]
+                extra = {0: rng.randrange(len(self.members) + 1), 1: rng.choice(others)}
+                rest = [parent for parent in fields[15] if parent[0] != extra[0]]
+                fields[15] = sorted([*rest, extra], key=lambda p: p[0]) if rng.random() < 0.6 else fields[15][1:]
                 if 2 in spec and isinstance(spec[2], list) and rng.random() < 0.8:
                     spec[2] = (spec[2] + [1024])[:len(fields[15])]
             else:
@@ -108,12 +110,17 @@ class Forge(Council):
         elif key == 2:
             spec[2] = [max(1, weight + rng.choice([0, -1, 1])) for weight in spec[2]]
         elif key == 4:
-            extra = [{0: rng.randrange(len(self.members)), 1: rng.randrange(6)}]
-            spec[4] = rng.choice([spec[4][1:], spec[4] + extra, spec[4][::-1], [{**skip, 1: rng.randrange(6)} for skip in spec[4]]])
+            extra = [{0: rng.randrange(len(self.members)), 1: rng.choice([0, 5])}]
+            other = [{**skip, 1: rng.choice([1, 2, 3, 4]) if 2 in skip else rng.choice([0, 5, 1])} for skip in spec[4]]
+            elsewhere = [{**skip, 2: self.some_record()} if 2 in skip else skip for skip in spec[4]]
+            spec[4] = rng.choice([spec[4][1:], spec[4] + extra, spec[4][::-1], other, elsewhere])
         elif isinstance(spec[key], bytes):
             spec[key] = rng.randbytes(32)
         elif key == 11:
             spec[11] = {0: rng.choice([spec[11][0], rng.randbytes(32)]), 1: spec[11][1] + rng.randrange(2)}
+
+    def some_record(self):
+        return self.rng.choice([record[1] for member in self.members for record in member.records] + [self.rng.randbytes(32)])
 
     def rare(self, fields, spec):
         """What else a record may get wrong."""
@@ -137,9 +144,8 @@ class Forge(Council):
         elif what == 8:
             fields[rng.randrange(24)] = rng.choice([0, b"", "x", [], {}, 1 << 53, -1, True, 1.5, "\x1b"])
         elif fields[2] == UPDATE and fields[15]:
-            own = [record[1] for member in self.members for record in member.records if member.id == fields[3]]
-            fields[15] = sorted({*fields[15], *own[-1:]})
-            spec[2] = (spec[2] + [1024])[:len(fields[15])]
+            for parent in fields[15]:  # the same members, and other records of theirs
+                parent[1] = rng.choice([r[1] for r in self.members[parent[0]].records] or [bytes(32)])
 
     def gather(self, member, order):
         """Whom the member fetches, and whom it skips: as the rules say."""
@@ -152,8 +158,12 @@ class Forge(Council):
             voice = self.rng.choice(known) if known and self.rng.random() < 0.9 else None
             base = member.own.round if member.own else None
             stale = voice and base is not None and adapter.weigh(policy[5], base, voice) is None
-            if voice is None or stale:
-                skipped.append({0: places[other], 1: 1 if stale else 0})
+            if stale:
+                skipped.append({0: places[other], 1: 1, 2: voice.record})
+            elif voice is None and known and self.rng.random() < 0.9:
+                skipped.append({0: places[other], 1: self.rng.choice([2, 4]), 2: known[-1].record})
+            elif voice is None:
+                skipped.append({0: places[other], 1: 0})
             else:
                 fetched.append(voice)
         return fetched, skipped, places
@@ -173,12 +183,12 @@ class Forge(Council):
             newest = max(v.round for v in others)
             stale = [v for v in others if adapter.weigh(policy[5], newest, v) is None]
             others = [v for v in others if v not in stale]
-            skipped += [{0: places[v.member], 1: 1} for v in stale]
+            skipped += [{0: places[v.member], 1: 1, 2: v.record} for v in stale]
         far = adapter.far(own, others, policy[8])
-        skipped += [{0: places[v.member], 1: DISTANCE} for v in far]
+        skipped += [{0: places[v.member], 1: DISTANCE, 2: v.record} for v in far]
         skipped.sort(key=lambda skip: order.index(self.members[skip[0]].id))
         near = ([own] if own else []) + [v for v in others if v not in far]
-        used = sorted(((v, adapter.weigh(policy[5], adapter.base_round(own, near), v)) for v in near), key=lambda u: u[0].record)
+        used = sorted(((v, adapter.weigh(policy[5], adapter.base_round(own, near), v)) for v in near), key=lambda u: u[0].member)
         if any(w is None for _, w in used) or len({v.member for v, _ in used}) < len(used):
             return None
         average = adapter.mean(used) if used else layout.start()
@@ -194,7 +204,7 @@ class Forge(Council):
             spec[11] = dict(enumerate(self.blob(struct.pack(f"<{2 * len(v)}q", *merged, *v))))
         clocks = [self.clock_of[v.record] for v, _ in used]
         fields.update({10: 1 + max([fields[10] - 1] + clocks), 12: hash_, 13: length, 14: policy[9],
-                       15: [v.record for v, _ in used], 16: spec})
+                       15: [{0: places[v.member], 1: v.record} for v, _ in used], 16: spec})
         record = self.add(member, fields)
         if isinstance(spec[0], int) and 0 <= spec[0] < 1 << 40:
             round_ = int(spec[0])
@@ -231,8 +241,8 @@ class Forge(Council):
             self.update(member)
         elif dice < 0.84 and member.own:
             fields = self.header(member, RELEASE)
-            record = member.own.record
-            fields.update({10: 1 + max(fields[10] - 1, self.clock_of[record]), 15: [record], 16: {0: member.own.round, 1: "r"}})
+            record, place = member.own.record, self.members.index(member)
+            fields.update({10: 1 + max(fields[10] - 1, self.clock_of[record]), 15: [{0: place, 1: record}], 16: {0: member.own.round, 1: "r"}})
             self.add(member, fields)
         elif dice < 0.86:
             self.add(member, {**self.header(member, CLOSE), 16: {0: 0}})

@@ -7,18 +7,19 @@ from strict import EVIDENCE, EVIDENCE_BYTES, HASH, RECORD, STRING, UINT, Many, M
 RECORD_BYTES, BLOB_BYTES = 4168, 1 << 31
 UPDATE, RELEASE, EVIDENCE_KIND, CLOSE = range(4)
 DISTANCE = 3
+OF_RECORDS = 1, 2, 3, 4  # reasons to skip that speak of a publication
 
 PRIVACY = {key: UINT for key in range(6)}
 BLOB = {0: HASH, 1: UINT}
 SPECS = {
-    UPDATE: {0: UINT, 1: range(3), 2: Many(UINT), 3: HASH, 4: Many({0: UINT, 1: range(6)}), 5: UINT, 6: UINT, 7: Maybe(UINT),
+    UPDATE: {0: UINT, 1: range(3), 2: Many(UINT), 3: HASH, 4: Many({0: UINT, 1: range(6), 2: Maybe(HASH)}), 5: UINT, 6: UINT, 7: Maybe(UINT),
              8: Maybe(UINT), 9: Maybe(PRIVACY), 10: Maybe(HASH), 11: Maybe(BLOB)},
     RELEASE: {0: UINT, 1: STRING},
     EVIDENCE_KIND: {0: HASH, 1: UINT, 2: UINT},
     CLOSE: {0: range(2)},
 }
 PAYLOAD = {0: UINT, 1: HASH, 2: UINT, 3: HASH, 4: HASH, 5: UINT, 6: UINT, 7: Maybe(HASH), 8: UINT, 9: HASH, 10: UINT, 11: UINT,
-           12: Maybe(HASH), 13: Maybe(UINT), 14: Maybe(range(2)), 15: Many(HASH), 17: Maybe(HASH)}
+           12: Maybe(HASH), 13: Maybe(UINT), 14: Maybe(range(2)), 15: Many({0: UINT, 1: HASH}), 17: Maybe(HASH)}
 BUNDLE = (range(2), Raw(0, EVIDENCE_BYTES), Raw(0, EVIDENCE_BYTES))
 
 
@@ -29,7 +30,8 @@ class Record:
         self.id = derive("chorale v1 record id", payload)
         self.kind, self.member, self.key, self.incarnation, self.seq, self.prev = p[2], p[3], p[4], p[5], p[6], p.get(7)
         self.version, self.clock, self.time, self.body, self.codec = p[8], p[10], p[11], None, p.get(14)
-        self.parents, self.spec, self.seen, self.void = p[15], p[16], p.get(17), False
+        self.references = [(parent[0], parent[1]) for parent in p[15]]  # places in the member list, and ids
+        self.parents, self.spec, self.seen, self.void = [id_ for _, id_ in self.references], p[16], p.get(17), False
         if 12 in p:
             self.body = (p[12], p[13])
         update = self.kind == UPDATE
@@ -71,6 +73,7 @@ def check(data, chain, despite_cut=False):
     record.void = not chain.stands(record.member, record.incarnation, record.seq, record.id, record.version)
     need(despite_cut or not record.void, "REC-008")
     form(record)
+    need(all(place < len(manifest.members) for place, _ in record.references), "REC-030")
     if kind == UPDATE:
         under(record, manifest)
     verify(record.key, b"record", payload, signature)
@@ -83,7 +86,7 @@ def form(record):
     need((record.incarnation == record.seq == 0) == (record.prev is None), "REC-010")
     need(record.time % 60 == 0, "REC-024")
     need(len(record.parents) <= 64, "REC-014")
-    need(ascending(record.parents), "REC-015")
+    need(ascending([place for place, _ in record.references]), "REC-015")
     has_body = record.kind in (UPDATE, EVIDENCE_KIND)
     need((record.body is not None) == has_body, "REC-011")
     if has_body:
@@ -107,7 +110,8 @@ def update(record, spec):
     need(spec[5], "REC-021")
     need(spec[6] & (spec[6] - 1) == 0 if spec[6] else True, "REC-022")
     skipped = [skip[0] for skip in spec[4]]
-    need(len(skipped) <= 64 and len(set(skipped)) == len(skipped), "REC-023")
+    need(len(skipped) + len(record.parents) <= 64 and len(set(skipped)) == len(skipped), "REC-023")
+    need(all((2 in skip) == (skip[1] in OF_RECORDS) for skip in spec[4]), "REC-023")
     need(9 not in spec or spec[9][2] <= 1_000_000, "REC-026")
     need(11 not in spec or 1 <= spec[11][1] <= BLOB_BYTES, "REC-027")
 

@@ -73,7 +73,7 @@ class Case:
         voices = [self.voice(p) for p in self.parents]
         if None in voices:
             return ["MRG-003"], None
-        # Of two own ones, which RULE-002 refuses, the last: then both verifiers say the same of what follows.
+        # Of two own ones, which RULE-015 refuses, the last: then both verifiers say the same of what follows.
         mine = next((v for v in reversed(voices) if v.member == self.one.member), None)
         others = [v for v in voices if v.member != self.one.member]
         merged, codes = self.with_own(mine, others, state) if mine else self.afresh(others)

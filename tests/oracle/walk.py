@@ -26,6 +26,7 @@ class Walk:
         if None in parents:
             self.notes.run("DAG-001", one.where)
         try:
+            named(one, manifest, known)
             admit(one, known.get(one.prev), parents, manifest.policy, self.audit.layout)
         except Refused as refused:
             self.notes.add(refused.code, one.where)
@@ -109,6 +110,15 @@ class Walk:
         self.momentum = (one.id, state) if state else None
 
 
+def named(one, manifest, known):
+    """Each record that is named as some member's is that member's, and with a skipped member an update, as far as it is here."""
+    skipped = [(skip[0], skip[2], True) for skip in one.spec[4] if 2 in skip] if one.kind == UPDATE else []
+    for place, id_, update in [(place, id_, False) for place, id_ in one.references] + skipped:
+        found = known.get(id_)
+        adapter.need(not found or found.member == manifest.members[place][0], "RULE-015")
+        adapter.need(not found or not update or found.kind == UPDATE, "RULE-015")
+
+
 def admit(one, prev, parents, policy, layout):
     """The rules that need the records that one builds on; what cannot be said without a missing one is left out."""
     known = [p for p in parents if p]
@@ -125,7 +135,6 @@ def admit(one, prev, parents, policy, layout):
 
 
 def admit_update(one, parents, known, whole, policy, layout):
-    adapter.need(len({p.member for p in known}) == len(known), "RULE-002")
     for p in known:
         adapter.need(p.member != one.member or (p.incarnation, p.seq) < (one.incarnation, one.seq), "RULE-003")
         adapter.need(p.round is not None, "RULE-001")

@@ -123,7 +123,7 @@ impl Player {
         let parents: Vec<&Checked> = own.into_iter().chain(others).map(|(checked, _)| checked).collect();
         let update = Update {
             merge,
-            skipped: absent.map(|at| Skip { member: at as u64, reason: SkipReason::Absent }).collect(),
+            skipped: absent.map(|at| Skip { member: at as u64, reason: SkipReason::Absent, record: None }).collect(),
             loss_before_micro: Some(2_000_000 + u64::from(claim.as_bytes()[0])),
             loss_after_micro: Some(1_900_000 + u64::from(claim.as_bytes()[1])),
             ..fixture::update(&play.chain, round, parents.len())

@@ -55,7 +55,7 @@ impl Merges {
                 let bytes = archive.read(&Name::Blob(body.hash).to_string(), limit::BLOB_BYTES)?;
                 let payload = Payload::check(&layout, policy.codec, bytes)?;
                 voices.insert(id, Voice { member, record: id, round: update.round, payload });
-                updates.push((member, record.parents.clone(), update.merge));
+                updates.push((member, record.parent_ids().collect(), update.merge));
             }
         }
         let plan = |(member, parents, hash): (_, Vec<RecordId>, _)| {

@@ -9,9 +9,9 @@ use chorale_protocol::{
         layout::{Name, blob_name, evidence_name, feed_name, frame},
         pieces, replay,
     },
-    base::{Incarnation, MemberId, RecordId},
+    base::{Incarnation, MemberId},
     code::{Domain, blob_hash},
-    feed::{Checked, Evidence, EvidenceSpec, Release, Spec},
+    feed::{Checked, Evidence, EvidenceSpec, Reference, Release, Spec},
     fixture,
     manifest::{Cut, Policy},
 };
@@ -248,8 +248,9 @@ fn next(archive: &mut MemoryArchive, choices: &mut Choices<'_>) {
     if choices.byte() & 1 == 1
         && let Spec::Update(update) = &mut record.spec
     {
-        let mut parents: Vec<RecordId> = base().options.anchors[..choices.place(4).min(2)].to_vec();
-        parents.sort_unstable();
+        let anchors = base().options.anchors.iter().take(choices.place(4).min(2));
+        let parents: Vec<Reference> =
+            (0..).zip(anchors).map(|(member, record)| Reference { member, record: *record }).collect();
         update.weights = vec![1024; parents.len()];
         update.round.0 = u64::from(choices.byte() % 8);
         record.parents = parents;

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use chorale_protocol::{
     base::{BlobHash, Incarnation, MemberId, RecordId, Seq, TransportId},
     code::cbor::{self, Bounds},
-    feed::{Body, Close, EvidenceForm, EvidenceSpec, Privacy, Release, Skip, SkipReason, Update},
+    feed::{Body, Close, EvidenceForm, EvidenceSpec, Privacy, Reference, Release, Skip, SkipReason, Update},
     manifest::{AdapterSpec, Codec, Cut, Factor, LoraRule, MergeRule, Phase, Policy, Role, Steps, TensorSpec},
     wire::Have,
 };
@@ -57,6 +57,7 @@ readers! {
     "blob" BlobHash,
     "members" Vec<MemberId>,
     "text" String,
+    "reference" Reference,
 }
 
 fn both<T: DeserializeOwned + Serialize + Debug>(bytes: &[u8]) -> bool {

@@ -3,9 +3,13 @@
 //! The engine admits by them and an audit replays them: they use public, signed facts only, so that every honest member
 //! comes to the same verdict.
 
+mod named;
+
+pub use named::check_named;
+
 use crate::{
     base::{Incarnation, Lamport, MemberId, RecordId, Round, Seq, limit},
-    feed::{Body, Record, Spec, Update},
+    feed::{Body, Record, Reference, Spec, Update},
     manifest::{Codec, Manifest, Phase, Policy, Role},
     merge,
 };
@@ -33,12 +37,6 @@ pub enum RuleError {
     NotUpdate {
         /** which */
         parent: RecordId,
-    },
-    /// Two parents by one member.
-    #[error("two parents by member {member}; at most one publication of each is merged")]
-    TwiceOneMember {
-        /** whose */
-        member: MemberId,
     },
     /// A parent in the author's own feed that does not come before the record.
     #[error("the own parent {parent} does not come before the record in the feed")]
@@ -134,6 +132,16 @@ pub enum RuleError {
         /** bytes of a checkpoint in this round; `None`: none belongs there */
         want: Option<u64>,
     },
+    /// A record that is named as a member's publication, and is another's or none.
+    #[error("record {record} of {got} is named as an update of member number {place}")]
+    Author {
+        /** which */
+        record: RecordId,
+        /** of whom it says it is, by the place in the member list */
+        place: u64,
+        /** whose it is */
+        got: MemberId,
+    },
     /// A release of something that is not the named round.
     #[error("the release names round {got}, its parent is of round {want:?}")]
     Release {
@@ -150,7 +158,6 @@ impl RuleError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NotUpdate { .. } => "RULE-001",
-            Self::TwiceOneMember { .. } => "RULE-002",
             Self::OwnParent { .. } => "RULE-003",
             Self::Clock { .. } => "RULE-004",
             Self::Round { .. } => "RULE-005",
@@ -162,6 +169,7 @@ impl RuleError {
             Self::Release { .. } => "RULE-011",
             Self::ClockLeap { .. } => "RULE-013",
             Self::State { .. } => "RULE-014",
+            Self::Author { .. } => "RULE-015",
             Self::Incarnation { .. } => "INC-002",
         }
     }
@@ -278,15 +286,10 @@ fn check_state(update: &Update, policy: &Policy) -> Result<(), RuleError> {
     if want == Some(got) { Ok(()) } else { Err(RuleError::State { got, round: update.round, want }) }
 }
 
-/// The known parents' rounds, in order; all updates, by distinct members, an own one before the record.
+/// The known parents' rounds, in order; all updates, an own one before the record.
 fn rounds(record: &Record, parents: &[Option<Parent>]) -> Result<Vec<Option<Round>>, RuleError> {
-    let mut members: Vec<MemberId> = parents.iter().flatten().map(|parent| parent.member).collect();
-    members.sort_unstable();
-    if let Some(twice) = members.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(RuleError::TwiceOneMember { member: twice[0] });
-    }
     let mut rounds = Vec::with_capacity(parents.len());
-    for (parent, id) in parents.iter().zip(&record.parents) {
+    for (parent, Reference { record: id, .. }) in parents.iter().zip(&record.parents) {
         let Some(parent) = parent else {
             rounds.push(None);
             continue;

@@ -47,7 +47,7 @@ pub(super) fn check(
     if fetched > draw {
         return Err(("DRW-002", format!("{fetched} peers were drawn, the policy draws {draw}")));
     }
-    if fetched < draw && walked < order.len().min(limit::SKIPPED) {
+    if fetched < draw && walked < order.len().min(limit::NAMED) {
         return Err(("DRW-003", format!("{fetched} of {draw} peers were drawn; {}", next())));
     }
     Ok(())
@@ -67,7 +67,8 @@ mod tests {
     fn checked(skipped: &[(usize, SkipReason)], used: &[usize]) -> Result<(), &'static str> {
         let manifest = fixture::genesis(100, fixture::policy());
         let order: Vec<MemberId> = manifest.members.iter().map(|member| member.id).rev().collect();
-        let skip = |(place, reason): &(usize, SkipReason)| Skip { member: 99 - *place as u64, reason: *reason };
+        let skip =
+            |(place, reason): &(usize, SkipReason)| Skip { member: 99 - *place as u64, reason: *reason, record: None };
         let skipped: Vec<Skip> = skipped.iter().map(skip).collect();
         let used = used.iter().map(|place| order[*place]).collect();
         check(&order, &used, &skipped, &manifest, 4).map_err(|(code, _)| code)

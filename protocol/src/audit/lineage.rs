@@ -57,7 +57,7 @@ impl Node {
             round,
             release,
             stand,
-            parents: record.parents.clone(),
+            parents: record.parent_ids().collect(),
             prev: record.prev,
         }
     }

@@ -102,8 +102,8 @@ impl<'a> Walker<'a> {
         let Some((manifest, drawable)) = self.audit.rules.at(record.manifest_version) else { return Ok(()) };
         let mut facts = Vec::with_capacity(record.parents.len());
         let mut parents: Vec<Light> = Vec::with_capacity(record.parents.len());
-        for id in &record.parents {
-            let parent = self.find(id);
+        for reference in &record.parents {
+            let parent = self.find(&reference.record);
             facts.push(parent.map(|parent| parent.parent()));
             parents.extend(parent);
         }
@@ -118,7 +118,8 @@ impl<'a> Walker<'a> {
         }
         let prev = record.prev.and_then(|id| self.find(&id)).map(|prev| prev.parent());
         let length = self.audit.rules.payload_bytes();
-        if let Err(error) = admit::check(&record, prev, &facts, &manifest.policy, length) {
+        let named = admit::check_named(&record, manifest, |id| self.find(id).map(|found| found.parent()));
+        if let Err(error) = named.and_then(|()| admit::check(&record, prev, &facts, &manifest.policy, length)) {
             self.fail(light, error.code(), error.to_string());
         }
         let mut moved2 = None;

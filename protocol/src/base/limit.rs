@@ -24,8 +24,8 @@ pub const MANIFEST_CBOR_ITEMS: usize = 262_144;
 pub const TEXT_CHARS: usize = 128;
 /// Parents of a record.
 pub const PARENTS: usize = 64;
-/// Members that an update may name as skipped.
-pub const SKIPPED: usize = 64;
+/// Parents of an update, its own one included, and members that it names as skipped, together.
+pub const NAMED: usize = 64;
 /// How far a clock may exceed those of the records it builds on, beyond the one step that it must. At 2^20 a record, a clock
 /// outlasts 2^33 records of nothing but such leaps.
 pub const CLOCK_STEP: u64 = 1 << 20;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Engine, Stage, index::Known, judge::Span};
 use crate::{
     admit,
-    base::{MemberId, Millis, Round, Seq, limit},
+    base::{MemberId, Millis, RecordId, Round, Seq, limit},
     draw,
     feed::SkipReason,
 };
@@ -31,7 +31,17 @@ pub(super) struct Standing {
 enum Status {
     Ready(Known),
     Await,
-    Skip(SkipReason),
+    /// And which of its updates is meant.
+    Skip(SkipReason, Option<RecordId>),
+}
+
+/// A drawn member that is not merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Passed {
+    pub(super) member: MemberId,
+    pub(super) reason: SkipReason,
+    /// Its update that is meant, if the reason speaks of one.
+    pub(super) record: Option<RecordId>,
 }
 
 /// What can be made of the draw.
@@ -42,7 +52,7 @@ pub(super) struct Survey {
     /// Waited for.
     pub(super) waiting: Vec<MemberId>,
     /// Passed over, in draw order.
-    pub(super) skipped: Vec<(MemberId, SkipReason)>,
+    pub(super) skipped: Vec<Passed>,
 }
 
 impl Engine {
@@ -96,15 +106,16 @@ impl Engine {
         let order = self.draw_for(self.next_place().1);
         let draw = usize::try_from(self.draw_size()).unwrap_or(usize::MAX);
         let span = self.span();
+        let own = usize::from(self.own_voice().is_some());
         let mut survey = Survey::default();
-        for member in order.iter().take(limit::SKIPPED) {
+        for member in order.iter().take(limit::NAMED - own) {
             if survey.voices.len() + survey.waiting.len() >= draw {
                 break;
             }
             match self.status(member, &span, last_call) {
                 Status::Ready(known) => survey.voices.push(known),
                 Status::Await => survey.waiting.push(*member),
-                Status::Skip(reason) => survey.skipped.push((*member, reason)),
+                Status::Skip(reason, record) => survey.skipped.push(Passed { member: *member, reason, record }),
             }
         }
         survey
@@ -112,13 +123,13 @@ impl Engine {
 
     fn status(&self, member: &MemberId, span: &Span, last_call: bool) -> Status {
         if self.trust.is_barred(member) {
-            return Status::Skip(SkipReason::Banned);
+            return Status::Skip(SkipReason::Banned, None);
         }
         let waitable = !last_call && self.is_waitable(member);
         let own = self.own.last().map(|own| own.round);
         let Some(newest) = self.index.newest(member) else {
             // Who is new has nobody's pace to keep.
-            return if waitable && own.is_some() { Status::Await } else { Status::Skip(SkipReason::Absent) };
+            return if waitable && own.is_some() { Status::Await } else { Status::Skip(SkipReason::Absent, None) };
         };
         let bad = self.fetches.is_bad(&newest.payload.hash);
         let ready = self.fetches.is_ready(&newest.payload.hash);
@@ -134,11 +145,12 @@ impl Engine {
         if let Some(older) = older.filter(|older| self.is_in_span(span, older) && !bad) {
             return Status::Ready(older.clone());
         }
-        Status::Skip(match (bad, usable) {
+        let reason = match (bad, usable) {
             (true, _) => SkipReason::Refused,
             (false, true) => SkipReason::Unreachable,
             (false, false) => SkipReason::Stale,
-        })
+        };
+        Status::Skip(reason, Some(newest.record))
     }
 
     /// Begins to gather for the next publication.

@@ -174,7 +174,7 @@ impl Index {
         match &record.spec {
             Spec::Update(_) => self.insert_update(checked),
             Spec::Release(_) => {
-                let parents = record.parents.iter().filter_map(|id| self.entries.get(id));
+                let parents = record.parent_ids().filter_map(|id| self.entries.get(&id));
                 let payloads: Vec<BlobHash> = parents.filter_map(|entry| entry.payload).collect();
                 self.pinned.extend(payloads);
             }

@@ -47,9 +47,10 @@ impl Engine {
         if let Some(prev) = prev.filter(|_| record.seq == Seq(0)) {
             admit::check_opening(record.member, record.incarnation, &prev)?;
         }
-        let parents: Vec<Option<Parent>> = record.parents.iter().map(|id| self.index.parent(id)).collect();
+        let parents: Vec<Option<Parent>> = record.parent_ids().map(|id| self.index.parent(&id)).collect();
         let Some((manifest, _)) = self.chain.at(record.manifest_version) else { return Err(Doubt::Early) };
         let length = self.payload_len(record.manifest_version);
+        admit::check_named(record, manifest, |id| self.index.parent(id))?;
         admit::check(record, prev, &parents, &manifest.policy, length)?;
         if parents.iter().any(Option::is_none) { self.judge_forgiven(record) } else { Ok(()) }
     }

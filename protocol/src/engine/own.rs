@@ -10,8 +10,8 @@ use super::{
     round::Report,
 };
 use crate::{
-    base::{Incarnation, Lamport, Millis, RecordId, Seq, TransportId, UnixSeconds, limit},
-    feed::{Body, Checked, Close, EvidenceSpec, Linked, Record, Release, Spec, check_stored, sign},
+    base::{Incarnation, Lamport, MemberId, Millis, RecordId, Seq, TransportId, UnixSeconds, limit},
+    feed::{Body, Checked, Close, EvidenceSpec, Linked, Record, Reference, Release, Spec, check_stored, sign},
 };
 
 /// Records of an unknown manifest version that are kept for it.
@@ -217,7 +217,8 @@ impl Engine {
                 Side::Evidence { spec, .. } if self.index.has_evidence(&spec.accused, spec.incarnation) => continue,
                 Side::Evidence { spec, body } => (Spec::Evidence(spec), Vec::new(), Some(body)),
                 Side::Release { label, update } => {
-                    (Spec::Release(Release { round: update.round, label }), vec![update.record], None)
+                    let parents = vec![(update.member, update.record)];
+                    (Spec::Release(Release { round: update.round, label }), parents, None)
                 }
                 Side::Close(why) => (Spec::Close(why), Vec::new(), None),
             };
@@ -233,12 +234,12 @@ impl Engine {
         false
     }
 
-    /// Writes the record of a round.
+    /// Writes the record of a round. `parents` ascend by member.
     pub(super) fn write_update(
         &mut self,
         version: u64,
         payload: Body,
-        parents: Vec<RecordId>,
+        parents: Vec<(MemberId, RecordId)>,
         spec: Spec,
         wall: UnixSeconds,
         report: Report,
@@ -250,7 +251,7 @@ impl Engine {
         &mut self,
         version: u64,
         spec: Spec,
-        parents: Vec<RecordId>,
+        parents: Vec<(MemberId, RecordId)>,
         body: Option<Body>,
         wall: UnixSeconds,
         report: Option<Report>,
@@ -261,7 +262,8 @@ impl Engine {
         let (incarnation, seq) = self.next_place();
         let me = self.config.me;
         let (manifest, manifest_hash) = self.chain.at(version).ok_or("the plan's manifest version is not held")?;
-        let clocks = parents.iter().filter_map(|id| self.index.parent(id)).map(|parent| parent.clock);
+        let parents = Reference::all(&parents, manifest)?;
+        let clocks = parents.iter().filter_map(|one| self.index.parent(&one.record)).map(|parent| parent.clock);
         let outside = self.own.outside.map(|(.., clock)| clock);
         let clock = clocks.chain([self.index.clock(&me)]).chain(outside).max().unwrap_or_default().next();
         let is_update = matches!(spec, Spec::Update(_));

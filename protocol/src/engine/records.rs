@@ -153,7 +153,7 @@ impl Engine {
         if !follows || self.forgiven.contains(&checked.id()) {
             return None;
         }
-        record.parents.iter().find(|parent| self.index.parent(parent).is_none()).copied()
+        record.parent_ids().find(|parent| self.index.parent(parent).is_none())
     }
 
     fn place(&mut self, checked: Checked, from: Option<TransportId>) -> Verdict {

@@ -1,10 +1,12 @@
 //! One round: its order to the hands, and the record that its end becomes.
 
 use super::{
-    Engine, Event, Output, PlannedVoice, RoundPlan, RoundReport, Stage, Trained, gather::Survey, index::Known,
+    Engine, Event, Output, PlannedVoice, RoundPlan, RoundReport, Stage, Trained,
+    gather::{Passed, Survey},
+    index::Known,
 };
 use crate::{
-    base::{MemberId, Millis, RecordId, limit},
+    base::{MemberId, Millis, RecordId},
     feed::{Skip, SkipReason, Spec, Update},
 };
 
@@ -16,7 +18,7 @@ const RETRY_MAX_MS: u64 = 60_000;
 #[derive(Debug, Clone)]
 pub(super) struct Ordered {
     pub(super) plan: RoundPlan,
-    skipped: Vec<(MemberId, SkipReason)>,
+    skipped: Vec<Passed>,
     order: Vec<MemberId>,
     since: Millis,
     gather_ms: u64,
@@ -96,7 +98,10 @@ impl Engine {
         self.own.note_work(self.now.since(ordered.since));
         self.fetches.set_ready(trained.payload.hash);
         let (spec, report) = self.describe(&ordered, &trained);
-        let parents: Vec<RecordId> = trained.used.iter().map(|(record, _)| *record).collect();
+        let voices = ordered.plan.others.iter().chain(&ordered.plan.own);
+        let voice = |record: &RecordId| voices.clone().find(|voice| voice.record == *record);
+        let parents: Vec<(MemberId, RecordId)> =
+            trained.used.iter().filter_map(|(record, _)| Some((voice(record)?.member, *record))).collect();
         if let Err(why) = self.write_update(
             ordered.plan.manifest_version,
             trained.payload,
@@ -116,21 +121,18 @@ impl Engine {
         let by_record = |id: &RecordId| voices.clone().find(|voice| voice.record == *id).map(|voice| voice.member);
         let contributors: Vec<(MemberId, u64)> =
             trained.used.iter().filter_map(|(id, weight)| Some((by_record(id)?, *weight))).collect();
-        let skipped = self.skips(ordered, &contributors, &trained.out_of_reach);
+        let skipped = Self::skips(ordered, &trained.out_of_reach);
         let manifest = self.chain.at(ordered.plan.manifest_version).map(|(manifest, _)| manifest);
-        let members = manifest.map(|manifest| &manifest.members);
-        let place = |id: &MemberId| {
-            let place = members.and_then(|members| members.iter().position(|member| member.id == *id));
-            place.and_then(|place| u64::try_from(place).ok())
-        };
-        let named =
-            skipped.iter().filter_map(|(member, reason)| Some(Skip { member: place(member)?, reason: *reason }));
+        let place = |id: &MemberId| manifest.and_then(|manifest| manifest.place_of(id));
+        let named = skipped.iter().filter_map(|passed| {
+            Some(Skip { member: place(&passed.member)?, reason: passed.reason, record: passed.record })
+        });
         let update = Update {
             round: trained.round,
             phase: trained.phase,
             weights: trained.used.iter().map(|(_, weight)| *weight).collect(),
             merge: trained.merge,
-            skipped: named.take(limit::SKIPPED).collect(),
+            skipped: named.collect(),
             steps: trained.steps,
             examples: bucket(trained.examples),
             loss_before_micro: trained.loss_before_micro,
@@ -145,7 +147,7 @@ impl Engine {
             record: RecordId([0; 32]),
             merge: trained.merge,
             contributors,
-            skipped,
+            skipped: skipped.iter().map(|passed| (passed.member, passed.reason)).collect(),
             steps: trained.steps,
             loss_micro: (trained.loss_before_micro, trained.loss_after_micro),
             gather_ms: ordered.gather_ms,
@@ -154,30 +156,15 @@ impl Engine {
         (Spec::Update(update), report)
     }
 
-    /// Whom the draw named before the last one fetched and who was not merged; if fewer than the draw were fetched, everybody
-    /// that was walked past.
-    fn skips(
-        &self,
-        ordered: &Ordered,
-        used: &[(MemberId, u64)],
-        out_of_reach: &[MemberId],
-    ) -> Vec<(MemberId, SkipReason)> {
-        let is_used = |member: &MemberId| used.iter().any(|(other, _)| other == member);
-        let is_fetched = |member: &MemberId| is_used(member) || out_of_reach.contains(member);
-        let count = ordered.order.iter().filter(|member| is_fetched(member)).count();
-        let draw = self.chain.at(ordered.plan.manifest_version).map_or(0, |(manifest, _)| manifest.policy.draw);
-        let short = (count as u64) < draw;
-        let last = ordered.order.iter().rposition(is_fetched).unwrap_or(0);
-        let considered = if short { limit::SKIPPED } else { last + 1 };
-        let reason = |member: &MemberId| {
-            if out_of_reach.contains(member) {
-                return SkipReason::Distance;
-            }
-            let known = ordered.skipped.iter().find(|(other, _)| other == member);
-            known.map_or(SkipReason::Absent, |(_, reason)| *reason)
-        };
-        let named = ordered.order.iter().take(considered).filter(|member| !is_used(member));
-        named.map(|member| (*member, reason(member))).collect()
+    /// Whom the draw named and who was not merged: those passed over when gathering, and those out of reach, in draw order. Nobody
+    /// behind the last one fetched was looked at.
+    fn skips(ordered: &Ordered, out_of_reach: &[MemberId]) -> Vec<Passed> {
+        let far = ordered.plan.others.iter().filter(|voice| out_of_reach.contains(&voice.member));
+        let far =
+            far.map(|voice| Passed { member: voice.member, reason: SkipReason::Distance, record: Some(voice.record) });
+        let mut skips: Vec<Passed> = ordered.skipped.iter().copied().chain(far).collect();
+        skips.sort_by_key(|passed| ordered.order.iter().position(|member| *member == passed.member));
+        skips
     }
 
     /// A round failed: tell, and try again after a while.

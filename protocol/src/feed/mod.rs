@@ -14,4 +14,4 @@ pub use head::{Feed, Head, Linked};
 pub use record::{Checked, Record, check, check_despite_cut, check_stored, peek_id, sign};
 pub(crate) use record::{Standpoint, check_unsigned, read_again, stands};
 pub use refusal::{Blame, Field, Refusal};
-pub use spec::{Body, Close, EvidenceSpec, Kind, Privacy, Release, Skip, SkipReason, Spec, Update};
+pub use spec::{Body, Close, EvidenceSpec, Kind, Privacy, Reference, Release, Skip, SkipReason, Spec, Update};

@@ -2,7 +2,9 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Body, Close, EvidenceSpec, Kind, Privacy, Record, Refusal, Release, Skip, SkipReason, Spec, Update};
+use super::{
+    Body, Close, EvidenceSpec, Kind, Privacy, Record, Reference, Refusal, Release, Skip, SkipReason, Spec, Update,
+};
 use crate::{
     base::{BlobHash, Incarnation, Lamport, ManifestHash, MemberId, NetworkId, RecordId, Seq, UnixSeconds},
     code::{
@@ -33,7 +35,7 @@ pub(super) struct Payload<T> {
     body_hash: Option<BlobHash>,
     body_length: Option<u64>,
     codec: Option<Codec>,
-    parents: Vec<RecordId>,
+    parents: Vec<Reference>,
     spec: T,
     seen: Option<BlobHash>,
 }
@@ -51,7 +53,8 @@ map! { Release { [0 round] [1 label] } }
 map! { EvidenceSpec { [0 accused] [1 incarnation] [2 seq] } }
 map! { CloseSpec { [0 reason] } }
 map! { Body { [0 hash] [1 length] } }
-map! { Skip { [0 member] [1 reason] } }
+map! { Skip { [0 member] [1 reason] [2 record ?] } }
+map! { Reference { [0 member] [1 record] } }
 map! { Privacy { [0 sigma_milli] [1 clip_milli] [2 rate_micro] [3 steps] [4 epsilon_milli] [5 delta_log10_milli] } }
 numbers! { SkipReason { Absent = 0, Stale = 1, Unreachable = 2, Distance = 3, Refused = 4, Banned = 5 } }
 numbers! { Close { Finished = 0, Left = 1 } }

@@ -8,7 +8,7 @@
 use bytes::Bytes;
 
 use super::{
-    Body, Refusal, Spec,
+    Body, Reference, Refusal, Spec,
     payload::{Draft, Unkeyed, begin, decode, decode_known},
     rules,
 };
@@ -49,8 +49,8 @@ pub struct Record {
     pub body: Option<Body>,
     /// How the body is written, for updates.
     pub codec: Option<Codec>,
-    /// The records it builds on, strictly ascending.
-    pub parents: Vec<RecordId>,
+    /// The records it builds on, strictly ascending by their authors, so one of a member at most.
+    pub parents: Vec<Reference>,
     /// What it says.
     pub spec: Spec,
     /// BLAKE3 of the newest cosigned checkpoint note, signatures included, that the author had. Nobody could foretell its
@@ -219,6 +219,11 @@ pub(crate) struct Standpoint {
 }
 
 impl Record {
+    /// The records it builds on.
+    pub fn parent_ids(&self) -> impl Iterator<Item = RecordId> + Clone {
+        self.parents.iter().map(|parent| parent.record)
+    }
+
     pub(crate) fn standpoint(&self) -> Standpoint {
         let &Self { member, incarnation, seq, manifest_version, .. } = self;
         Standpoint { member, incarnation, seq, manifest_version }

@@ -241,6 +241,8 @@ pub enum Field {
     Parents,
     /// Order of parents.
     ParentOrder,
+    /// Place of a parent's author.
+    ParentMember,
     /// Number of weights.
     Weights,
     /// One weight.
@@ -278,6 +280,7 @@ impl Field {
             Self::Codec => "REC-013",
             Self::Parents => "REC-014",
             Self::ParentOrder => "REC-015",
+            Self::ParentMember => "REC-030",
             Self::Weights => "REC-016",
             Self::Weight => "REC-017",
             Self::Round => "REC-019",
@@ -303,6 +306,7 @@ impl std::fmt::Display for Field {
             Self::Codec => "codec",
             Self::Parents => "parents",
             Self::ParentOrder => "order of parents",
+            Self::ParentMember => "member of a parent",
             Self::Weights => "weights",
             Self::Weight => "weight",
             Self::Round => "round",

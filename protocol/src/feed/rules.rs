@@ -36,8 +36,8 @@ pub(super) fn form(record: &Record) -> Result<(), Refusal> {
     if record.parents.len() > limit::PARENTS {
         return refuse(Field::Parents, record.parents.len(), "at most 64");
     }
-    if !record.parents.is_sorted_by(|a, b| a < b) {
-        return refuse(Field::ParentOrder, "ids out of order or twice", "strictly ascending ids");
+    if !record.parents.is_sorted_by(|a, b| a.member < b.member) {
+        return refuse(Field::ParentOrder, "members out of order or one twice", "members that strictly ascend");
     }
     match &record.spec {
         Spec::Update(spec) => update(record, spec),
@@ -93,13 +93,18 @@ fn update(record: &Record, spec: &Update) -> Result<(), Refusal> {
     if spec.examples != 0 && !spec.examples.is_power_of_two() {
         return refuse(Field::Examples, spec.examples, "0 or a power of two");
     }
-    if spec.skipped.len() > limit::SKIPPED {
-        return refuse(Field::Skipped, spec.skipped.len(), "at most 64");
+    if spec.skipped.len() + record.parents.len() > limit::NAMED {
+        let got = format_args!("{} and {} parents", spec.skipped.len(), record.parents.len());
+        return refuse(Field::Skipped, got, "at most 64 together");
     }
     let mut members: Vec<u64> = spec.skipped.iter().map(|skip| skip.member).collect();
     members.sort_unstable();
     if !members.is_sorted_by(|a, b| a < b) {
         return refuse(Field::Skipped, "a member twice", "each member at most once");
+    }
+    if let Some(skip) = spec.skipped.iter().find(|skip| skip.reason.is_of_record() != skip.record.is_some()) {
+        let got = format_args!("{}, {} record", skip.reason.word(), if skip.record.is_some() { "a" } else { "no" });
+        return refuse(Field::Skipped, got, "a record with stale, unreachable, distance and refused, else none");
     }
     if let Some(Privacy { rate_micro, .. }) = spec.privacy
         && rate_micro > 1_000_000
@@ -136,6 +141,10 @@ fn evidence(record: &Record, _: &EvidenceSpec) -> Result<(), Refusal> {
 
 /// Rules of the manifest version that the record was made under.
 pub(super) fn under(record: &Record, manifest: &Manifest) -> Result<(), Refusal> {
+    let members = manifest.members.len() as u64;
+    if let Some(parent) = record.parents.iter().find(|parent| parent.member >= members) {
+        return refuse(Field::ParentMember, parent.member, "a place in the member list");
+    }
     let Spec::Update(spec) = &record.spec else { return Ok(()) };
     let policy = &manifest.policy;
     if record.codec != Some(policy.codec) {
@@ -147,7 +156,6 @@ pub(super) fn under(record: &Record, manifest: &Manifest) -> Result<(), Refusal>
     if spec.steps > policy.steps.max {
         return refuse(Field::Steps, spec.steps, "at most the policy's most");
     }
-    let members = manifest.members.len() as u64;
     if let Some(skip) = spec.skipped.iter().find(|skip| skip.member >= members) {
         return refuse(Field::Skipped, skip.member, "a place in the member list");
     }

@@ -2,8 +2,8 @@
 //! close is a map with its reason under key 0.
 
 use crate::{
-    base::{BlobHash, Incarnation, MemberId, MergeHash, Round, Seq},
-    manifest::Phase,
+    base::{BlobHash, Incarnation, MemberId, MergeHash, RecordId, Round, Seq},
+    manifest::{Manifest, Phase},
 };
 
 /// The kind of a record, as its wire number.
@@ -26,6 +26,30 @@ pub struct Body {
     pub hash: BlobHash,
     /// Bytes.
     pub length: u64,
+}
+
+/// A record that another builds on, and whose it is. So what a record builds on is known as far as members go, be the other record
+/// at hand or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reference {
+    /// Its author's place in the member list of the manifest version that the naming record is made under.
+    pub member: u64,
+    /// Its id.
+    pub record: RecordId,
+}
+
+impl Reference {
+    /// The references to records of these members, under this version.
+    ///
+    /// # Errors
+    /// The version does not name one of them.
+    pub fn all(records: &[(MemberId, RecordId)], manifest: &Manifest) -> Result<Vec<Self>, String> {
+        let reference = |(author, record): &(MemberId, RecordId)| match manifest.place_of(author) {
+            Some(member) => Ok(Self { member, record: *record }),
+            None => Err(format!("{author} is not in manifest version {}", manifest.version)),
+        };
+        records.iter().map(reference).collect()
+    }
 }
 
 /// What a record says.
@@ -91,6 +115,8 @@ pub struct Skip {
     pub member: u64,
     /// Why.
     pub reason: SkipReason,
+    /// The member's update that is meant, where the reason speaks of one.
+    pub record: Option<RecordId>,
 }
 
 /// Why a drawn member was not merged.
@@ -111,6 +137,15 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
+    /// Whether it speaks of a publication, not of the member.
+    #[must_use]
+    pub const fn is_of_record(self) -> bool {
+        match self {
+            Self::Stale | Self::Unreachable | Self::Distance | Self::Refused => true,
+            Self::Absent | Self::Banned => false,
+        }
+    }
+
     /// In one word, as docs/PROTOCOL.md §3 has it.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -59,6 +59,18 @@ impl Manifest {
         let place = self.cuts.binary_search_by(|cut| cut.member.cmp(member)).ok()?;
         self.cuts.get(place)
     }
+
+    /// A member's place in the member list: how records name it.
+    #[must_use]
+    pub fn place_of(&self, id: &MemberId) -> Option<u64> {
+        u64::try_from(self.members.binary_search_by(|member| member.id.cmp(id)).ok()?).ok()
+    }
+
+    /// The member in this place of the member list.
+    #[must_use]
+    pub fn member_at(&self, place: u64) -> Option<MemberId> {
+        self.members.get(usize::try_from(place).ok()?).map(|member| member.id)
+    }
 }
 
 /// One participant.

@@ -61,7 +61,7 @@ pub struct Merged {
     pub round: Round,
     /// What trains in it.
     pub phase: Phase,
-    /// Who was merged, with the weight, ascending by record id: the record's parents.
+    /// Who was merged, with the weight, ascending by member: the record's parents.
     pub used: Vec<(RecordId, u64)>,
     /// Who was left out because it lies out of reach, in the order of `others`.
     pub out_of_reach: Vec<MemberId>,
@@ -171,7 +171,7 @@ pub fn weight(ages: &[u64], base: Round, round: Round) -> Option<u64> {
 /// `mean`: acc = Σ w·v, M = acc ÷ Σw half to even. Momentum μ: with X, v of the state, d = mean − X, v ← RNE(μ·v) + d,
 /// M = X + d + RNE(μ·v); without a state X = mean, v = 0. M and v are held within ±(2^46 − 1). No voices: M is the start.
 /// Hash: BLAKE3 under the merge context of net ‖ round u64-LE ‖ rule u64-LE ‖ count u64-LE ‖ each (member, record id,
-/// weight u64-LE) ascending by record id ‖ the f32 little-endian view of M. The rule `mean` is 1.
+/// weight u64-LE) ascending by member ‖ the f32 little-endian view of M. The rule `mean` is 1.
 ///
 /// # Errors
 /// The plan breaks its own rules.
@@ -203,7 +203,7 @@ pub(super) fn perform_at(plan: Plan<'_>, level: Level) -> Result<Merged, MergeEr
             out_of_reach.push(voice.member);
         }
     }
-    used.sort_unstable_by_key(|(voice, _)| voice.record);
+    used.sort_unstable_by_key(|(voice, _)| voice.member);
     let round = policy.round_after(used.iter().map(|(voice, _)| voice.round).max());
 
     let mut hasher = ViewHasher::new(Context::Merge.hasher(), level);

@@ -5,7 +5,7 @@ use chorale_protocol::{
     adapter::{encode_f32, encode_q32, f32_view},
     audit::Verdict,
     base::{Incarnation, Lamport, MemberId, Round, Seq},
-    feed::{Close, Evidence, EvidenceSpec, Release, Skip, SkipReason, Spec},
+    feed::{Close, Evidence, EvidenceSpec, Reference, Release, Skip, SkipReason, Spec},
     fixture::{self, Author},
     manifest::{LoraRule, Policy},
     merge::State,
@@ -77,15 +77,17 @@ fn peers_other_than_the_draws_are_found() {
     // Someone else than the first of the draw.
     let mut world = World::play(4, 3, policy.clone(), SEED);
     let everyone: Vec<_> = world.published.iter().map(|list| list.last().unwrap().checked.clone()).collect();
-    let me = world.authors[1].id;
+    let (me, chain) = (world.authors[1].id, world.chain.clone());
     world.step_with(1, |draft| {
         let drawn = draft.others[0].record;
         let other = everyone.iter().find(|other| other.id() != drawn && other.record().member != me).unwrap();
-        draft.record.parents.retain(|id| *id != drawn);
-        draft.record.parents.push(other.id());
-        draft.record.parents.sort_unstable();
+        let merged: Vec<_> = everyone
+            .iter()
+            .filter(|one| one.id() != drawn && (one.record().member == me || one.id() == other.id()))
+            .collect();
+        draft.record.parents = fixture::references(chain.current(), &merged);
         draft.record.clock = Lamport(1_000);
-        let round = everyone.iter().filter(|one| draft.record.parents.contains(&one.id())).map(round).max().unwrap();
+        let round = merged.into_iter().map(round).max().unwrap();
         draft.update().round = round.next();
     });
     blames(&world.audit(), "DRW-001", me);
@@ -93,8 +95,7 @@ fn peers_other_than_the_draws_are_found() {
     // More than the draw.
     let mut world = World::play(4, 3, policy.clone(), SEED);
     world.step_with(1, |draft| {
-        draft.record.parents = everyone.iter().map(|one| one.id()).collect();
-        draft.record.parents.sort_unstable();
+        draft.record.parents = fixture::references(chain.current(), &everyone.iter().collect::<Vec<_>>());
         draft.record.clock = Lamport(1_000);
         draft.update().weights = vec![1024; 4];
         let round = everyone.iter().map(round).max().unwrap();
@@ -107,7 +108,7 @@ fn peers_other_than_the_draws_are_found() {
     let mut world = World::play(4, 3, policy, SEED);
     let own = world.published[1].last().unwrap().checked.clone();
     world.step_with(1, |draft| {
-        draft.record.parents = vec![own.id()];
+        draft.record.parents = fixture::references(chain.current(), &[&own]);
         draft.update().weights = vec![1024];
         draft.update().round = round(&own).next();
     });
@@ -128,11 +129,15 @@ fn a_false_claim_of_distance_is_found_and_so_is_a_merge_out_of_reach() {
     let place = |member: MemberId| places.iter().find(|(id, _)| *id == member).unwrap().1;
     world.step_with(1, |draft| {
         let left_out = draft.others.pop().unwrap();
-        let at = draft.record.parents.iter().position(|id| *id == left_out.record).unwrap();
+        let at = draft.record.parents.iter().position(|parent| parent.record == left_out.record).unwrap();
         draft.record.parents.remove(at);
         let update = draft.update();
         update.weights.remove(at);
-        update.skipped.push(Skip { member: place(left_out.member), reason: SkipReason::Distance });
+        update.skipped.push(Skip {
+            member: place(left_out.member),
+            reason: SkipReason::Distance,
+            record: Some(left_out.record),
+        });
     });
     let report = world.audit();
     blames(&report, "MRG-002", me);
@@ -144,10 +149,10 @@ fn a_false_claim_of_distance_is_found_and_so_is_a_merge_out_of_reach() {
             let far = draft.others.iter().find(|voice| draft.merged.out_of_reach.contains(&voice.member)).cloned();
             let Some(far) = far.filter(|far| !done && far.round < draft.merged.round) else { return };
             done = true;
-            draft.record.parents.push(far.record);
+            draft.record.parents.push(Reference { member: place(far.member), record: far.record });
             draft.record.parents.sort_unstable();
             draft.record.clock = Lamport(1_000);
-            let at = draft.record.parents.iter().position(|id| *id == far.record).unwrap();
+            let at = draft.record.parents.iter().position(|parent| parent.record == far.record).unwrap();
             let update = draft.update();
             update.weights.insert(at, 1024);
             update.skipped.retain(|skip| skip.member != place(far.member));
@@ -191,8 +196,7 @@ fn a_checkpoint_where_none_belongs_is_found() {
 fn what_can_be_said_without_a_parent_is_said() {
     let mut world = World::play(4, 3, fixture::policy(), SEED);
     world.step_with(1, |draft| {
-        draft.record.parents.push(chorale_protocol::base::RecordId([0xff; 32]));
-        draft.update().weights.push(1024);
+        draft.record.parents[0].record.0 = [0xff; 32];
         draft.payload = Bytes::from_static(b"short");
     });
     assert!(codes(&world.audit()).contains(&"DAG-001"));

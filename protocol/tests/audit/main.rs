@@ -9,6 +9,7 @@ mod keys;
 mod ledger;
 mod logs;
 mod mutants;
+mod references;
 mod surveys;
 mod world;
 

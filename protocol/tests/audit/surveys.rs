@@ -46,9 +46,8 @@ fn a_branch_is_followed_to_its_end_and_every_other_history_is_told_apart() {
     let other = world.fork(2, &first);
     let mut next = world.published[2][2].checked.record().clone();
     next.prev = Some(other.id());
-    next.parents.retain(|id| *id != first.id());
-    next.parents.push(other.id());
-    next.parents.sort_unstable();
+    let own = next.parents.iter_mut().find(|parent| parent.record == first.id()).unwrap();
+    own.record = other.id();
     let next = chorale_protocol::feed::sign(next, &fixture::author(2)).unwrap();
     let third = world.fork(2, &other);
     [&other, &next, &third].into_iter().for_each(|record| world.keep(record));

@@ -138,9 +138,10 @@ impl World {
             threads: 1,
         })
         .unwrap();
-        let far = others.iter().filter(|voice| merged.out_of_reach.contains(&voice.member)).map(|voice| voice.member);
-        skipped.extend(far.map(|member| (member, SkipReason::Distance)));
-        skipped.sort_by_key(|(member, _)| order.iter().position(|other| other == member));
+        let far = others.iter().filter(|voice| merged.out_of_reach.contains(&voice.member));
+        skipped.extend(far.map(|voice| self.skip(&voice.member, SkipReason::Distance, Some(voice.record))));
+        let member = |skip: &Skip| self.chain.current().member_at(skip.member).unwrap();
+        skipped.sort_by_key(|skip| order.iter().position(|other| *other == member(skip)));
         let payload = self.train(&merged, &policy);
         let parents: Vec<Checked> = merged.used.iter().map(|(id, _)| self.record(id)).collect();
         let state = merged
@@ -151,7 +152,7 @@ impl World {
             phase: merged.phase,
             weights: merged.used.iter().map(|(_, weight)| *weight).collect(),
             merge: merged.hash,
-            skipped: skipped.into_iter().map(|(member, reason)| Skip { member: self.place(&member), reason }).collect(),
+            skipped,
             state: state.map(|bytes| fixture::body(&bytes)),
             ..fixture::update(&self.chain, 1, 0)
         };
@@ -161,12 +162,12 @@ impl World {
         Draft { record, payload, merged, others }
     }
 
-    fn survey(
-        &self,
-        order: &[MemberId],
-        policy: &Policy,
-        own: Option<&Published>,
-    ) -> (Vec<Voice>, Vec<(MemberId, SkipReason)>) {
+    /// An entry of the list of the skipped.
+    pub fn skip(&self, member: &MemberId, reason: SkipReason, record: Option<RecordId>) -> Skip {
+        Skip { member: self.place(member), reason, record }
+    }
+
+    fn survey(&self, order: &[MemberId], policy: &Policy, own: Option<&Published>) -> (Vec<Voice>, Vec<Skip>) {
         let newest = || self.published.iter().flatten().map(|published| published.voice.round).max();
         let base = own.map(|own| own.voice.round).or_else(newest).unwrap_or_default();
         let (mut others, mut skipped) = (Vec::new(), Vec::new());
@@ -177,10 +178,10 @@ impl World {
             let who = self.authors.iter().position(|author| author.id == *member).unwrap();
             match self.published[who].last() {
                 Some(published) if weight(&policy.ages, base, published.voice.round).is_none() => {
-                    skipped.push((*member, SkipReason::Stale));
+                    skipped.push(self.skip(member, SkipReason::Stale, Some(published.voice.record)));
                 }
                 Some(published) => others.push(published.voice.clone()),
-                None => skipped.push((*member, SkipReason::Absent)),
+                None => skipped.push(self.skip(member, SkipReason::Absent, None)),
             }
         }
         (others, skipped)
@@ -258,7 +259,7 @@ impl World {
 
     /// A member's place in the newest manifest.
     pub fn place(&self, member: &MemberId) -> u64 {
-        self.chain.current().members.iter().position(|entry| entry.id == *member).unwrap() as u64
+        self.chain.current().place_of(member).unwrap()
     }
 
     pub fn archive(&self) -> MemoryArchive {

@@ -24,8 +24,8 @@ fn what_others_merged_and_passed_over_adds_up_to_what_the_records_say() {
         let Spec::Update(update) = &record.record().spec else { continue };
         skips += update.skipped.len();
         far += update.skipped.iter().filter(|skip| skip.reason == SkipReason::Distance).count();
-        let others = |id| world.record(id).record().member != record.record().member;
-        parents += record.record().parents.iter().filter(|id| others(id)).count();
+        let others = |id: &_| world.record(id).record().member != record.record().member;
+        parents += record.record().parent_ids().filter(others).count();
     }
     assert!(far > 0 && skips > far);
     let stage = Stage::of(world, |_, _| {});

@@ -187,7 +187,7 @@ impl World {
     #[must_use]
     pub fn parents_of(&self, record: &RecordId) -> Option<Vec<RecordId>> {
         let found = self.nodes.iter().find_map(|node| node.disk.record(record, node.engine.as_ref()?.chain()));
-        found.map(|checked| checked.record().parents.clone())
+        found.map(|checked| checked.record().parent_ids().collect())
     }
 
     /// A node passes a message on that is not its own.

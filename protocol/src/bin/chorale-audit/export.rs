@@ -185,7 +185,7 @@ fn statement(
                     "steps": update.steps,
                     "examples": update.examples,
                 },
-                "resolvedDependencies": record.parents.iter().map(dependency).collect::<Vec<_>>(),
+                "resolvedDependencies": record.parent_ids().map(|id| dependency(&id)).collect::<Vec<_>>(),
             },
             "runDetails": {
                 "builder": { "id": format!("chorale:member/{}", record.member) },

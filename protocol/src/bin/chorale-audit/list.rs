@@ -90,7 +90,7 @@ pub(crate) fn record(path: &Path, prefix: &str, as_json: bool) -> Result<Exit, T
                 "clock": record.clock.0,
                 "manifest_version": record.manifest_version,
                 "body": record.body.map(|body| body.hash.to_string()),
-                "parents": record.parents.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "parents": record.parent_ids().map(|id| id.to_string()).collect::<Vec<_>>(),
                 "seen": record.seen.map(|note| note.to_string()),
                 "claimed_time_s": claimed.0,
                 "claimed_time_outside": interval.excludes(claimed),

@@ -84,7 +84,7 @@ impl Desk {
         Body { hash: blob_hash(name.as_bytes()), length }
     }
 
-    /// An update of member `n` that follows the rules; parents ascend by id with fresh weights.
+    /// An update of member `n` that follows the rules; parents with fresh weights.
     fn update(&mut self, n: usize, parents: &[&Checked]) -> Checked {
         let round = parents.iter().filter_map(|parent| round_of(parent)).max().unwrap_or(0) + 1;
         let body = self.body(&format!("payload of {n} in round {round}"));
@@ -135,13 +135,13 @@ impl Desk {
     }
 
     fn trained(&self, plan: &RoundPlan) -> Trained {
-        let voices: Vec<_> = plan.own.iter().chain(&plan.others).collect();
+        let mut voices: Vec<_> = plan.own.iter().chain(&plan.others).collect();
         let newest = voices.iter().map(|voice| voice.round).max();
         let base = plan.own.as_ref().map(|own| own.round).or(newest).unwrap_or_default();
         let ages = &self.chain.current().policy.ages;
         let weigh = |round: Round| merge::weight(ages, base, round).expect("within the window");
-        let mut used: Vec<_> = voices.iter().map(|voice| (voice.record, weigh(voice.round))).collect();
-        used.sort_unstable();
+        voices.sort_unstable_by_key(|voice| voice.member);
+        let used = voices.iter().map(|voice| (voice.record, weigh(voice.round))).collect();
         let round = newest.map_or(Round(1), Round::next);
         Trained {
             round,
