@@ -10,6 +10,7 @@ mod join;
 mod loss;
 mod many;
 mod mixing;
+mod pace;
 mod partition;
 mod restored;
 mod slow;

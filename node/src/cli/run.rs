@@ -171,6 +171,7 @@ fn timing(config: &Config) -> Result<Timing> {
     Ok(Timing {
         start_wait_ms: u64::try_from(config.start_wait.as_millis())?,
         checkpoint_ms: u64::try_from(config.checkpoint.as_millis())?,
+        wait_share: (config.wait_percent << 16) / 100,
         gather_max_ms: u64::try_from(config.gather_max.as_millis())?,
         ..Timing::default()
     })

@@ -32,6 +32,7 @@ impl Check<'_> {
             bootstrap: self.addresses("network.bootstrap", raw.network.bootstrap, &[])?,
             mdns: raw.network.mdns.unwrap_or(false),
         };
+        let wait_percent = self.count("node.wait_percent", raw.node.wait_percent, 100, 10_000)?;
         let gather = self.count("node.gather_max_ms", raw.node.gather_max_ms, 30_000, 3_600_000)?;
         let start = self.count("node.start_wait_ms", raw.node.start_wait_ms, 5000, 3_600_000)?;
         let checkpoint = self.count("node.checkpoint_ms", raw.node.checkpoint_ms, 30_000, 86_400_000)?;
@@ -42,6 +43,7 @@ impl Check<'_> {
             train: options,
             network,
             merge_threads: self.size("node.merge_threads", merge_threads.max(1))?,
+            wait_percent,
             gather_max: Duration::from_millis(gather),
             start_wait: Duration::from_millis(start),
             checkpoint: Duration::from_millis(checkpoint.max(100)),

@@ -33,7 +33,9 @@ pub struct Config {
     pub network: Network,
     /// Threads that merge, at least 1.
     pub merge_threads: usize,
-    /// The longest wait for other members' publications.
+    /// The longest wait for other members' publications in a round, in percent of the own usual work; at most 10,000.
+    pub wait_percent: u64,
+    /// That wait as long as nothing was observed, and how long others may catch up when this member is too far ahead.
     pub gather_max: Duration,
     /// How long to wait at the start for other members before going on alone.
     pub start_wait: Duration,

@@ -69,6 +69,7 @@ pub(super) struct Network {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Node {
     pub(super) merge_threads: Option<i64>,
+    pub(super) wait_percent: Option<i64>,
     pub(super) gather_max_ms: Option<i64>,
     pub(super) start_wait_ms: Option<i64>,
     pub(super) checkpoint_ms: Option<i64>,

@@ -88,7 +88,11 @@ const TEMPLATE: &str = r#"# Configuration of one Chorale member. A line that beg
 [node]
 # Threads that merge.
 # merge_threads = 1
-# The longest wait for other members' publications in a round, in milliseconds.
+# The longest wait for other members' publications in a round, in percent of what this member's own rounds usually take. Members
+# whose work takes longer than ours by more than that are not waited for: what they published before is merged.
+# wait_percent = 100
+# That wait, in milliseconds, as long as nothing was observed; and how long the others may catch up when this member is so far
+# ahead that they cannot use its work.
 # gather_max_ms = 30000
 # How long to wait at the start for other members before going on alone, in milliseconds; twelve times as long once this
 # member has published something: only its peers can tell whether this home is an old backup.

@@ -40,7 +40,14 @@ fn the_template_shows_the_defaults_and_nothing_unknown() {
         for path in [&mut train.model, &mut train.data] {
             *path = path.file_name().unwrap().into();
         }
-        (train, config.merge_threads, config.gather_max, config.start_wait, config.checkpoint, config.log.clone())
+        (
+            train,
+            config.merge_threads,
+            (config.wait_percent, config.gather_max),
+            config.start_wait,
+            config.checkpoint,
+            config.log.clone(),
+        )
     };
     assert_eq!(tail(&shown), tail(&default));
     assert_eq!(shown.network.listen, default.network.listen);

@@ -321,6 +321,7 @@ impl Node {
             key: self.setup.author.clone(),
             spare: self.setup.spare.clone(),
             start_wait_ms: timing.start_wait_ms,
+            wait_share: timing.wait_share,
             gather_max_ms: timing.gather_max_ms,
             gather_min_ms: timing.gather_min_ms,
             fetch_ms: timing.fetch_ms,

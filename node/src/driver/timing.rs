@@ -6,9 +6,11 @@ pub struct Timing {
     /// How long to wait at the start for peers' heads before acting alone; twelve times as long for the first answer once
     /// something was published.
     pub start_wait_ms: u64,
-    /// The shortest wait for peers' publications in a round.
+    /// The longest wait for peers' publications in a round, as a share of the own usual work, in 2^-16.
+    pub wait_share: u64,
+    /// What a fetch may take at least before a round goes on without it.
     pub gather_min_ms: u64,
-    /// The longest, whatever was observed.
+    /// The same where none was observed yet; and how long others may catch up when this member is too far ahead of them.
     pub gather_max_ms: u64,
     /// How long one fetch may take before another holder is tried.
     pub fetch_ms: u64,
@@ -26,6 +28,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             start_wait_ms: 5_000,
+            wait_share: 1 << 16,
             gather_min_ms: 20,
             gather_max_ms: 30_000,
             fetch_ms: 60_000,

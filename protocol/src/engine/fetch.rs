@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Engine, Event, FetchError, Output, Reason, index::Known, judge::Span};
+use super::{Engine, Event, FetchError, Output, Reason, Stage, index::Known, judge::Span};
 use crate::{
     base::{BlobHash, MemberId, Millis, Round, Seq, TransportId},
     feed::{Body, EvidenceSpec},
@@ -137,6 +137,9 @@ impl Engine {
             return;
         };
         let author = active.author;
+        if let Some(since) = active.since {
+            self.fetch_times.observe(self.now.since(since));
+        }
         self.fetches.set_ready(hash);
         self.fetches.touch();
         let known = self.index.newest(&author).filter(|known| known.payload.hash == hash).cloned();
@@ -275,7 +278,8 @@ impl Engine {
     }
 
     /// Payloads that the next merge can use and that are not on disk: one for each of the first drawn members that can be
-    /// used or waited for. The newest, but what is under way is let end if the last one was cut short.
+    /// used or waited for. The newest, but what is under way is let end if the last one was cut short. Nothing of whom we
+    /// wait for to publish again.
     fn wanted_payloads(&mut self) -> Vec<Known> {
         if !self.own.is_acting() {
             return Vec::new();
@@ -283,6 +287,7 @@ impl Engine {
         let order = self.draw_for(self.seq_to_gather_for());
         let draw = self.draw_size();
         let span = self.span();
+        let since = if let Stage::Gathering { since, .. } = self.stage { since } else { self.now };
         let mut wanted = Vec::new();
         let mut counted = 0;
         for member in order.iter() {
@@ -293,13 +298,13 @@ impl Engine {
                 continue;
             }
             let newest = self.index.newest(member);
+            if newest.is_none_or(|newest| self.is_behind(newest)) && self.awaits(member, since).is_some() {
+                counted += 1;
+                continue;
+            }
             let usable =
                 newest.filter(|known| self.is_in_span(&span, known) && !self.fetches.is_bad(&known.payload.hash));
-            let Some(usable) = usable else {
-                let beyond = newest.is_some_and(|known| span.is_beyond(known.round));
-                counted += u64::from(!beyond && self.is_waitable(member));
-                continue;
-            };
+            let Some(usable) = usable else { continue };
             counted += 1;
             if self.fetches.is_ready(&usable.payload.hash) {
                 continue;

@@ -2,19 +2,26 @@
 
 use std::sync::Arc;
 
-use super::{Engine, Stage, index::Known, judge::Span};
+use super::{
+    Engine, Stage,
+    index::Known,
+    judge::Span,
+    pace::{Pace, Patience},
+};
 use crate::{
     admit,
-    base::{MemberId, Millis, RecordId, Round, Seq, limit},
+    base::{MemberId, Millis, RecordId, Seq, limit},
     draw,
-    feed::SkipReason,
+    feed::{Reference, SkipReason},
 };
 
-/// What the engine knows of a member's pace.
+/// What the engine knows of a member's doings.
 #[derive(Debug, Default)]
 pub(super) struct Standing {
-    /// It published in time when last waited for.
-    pub(super) in_step: bool,
+    /// When it published, and how long it works.
+    pub(super) pace: Pace,
+    /// The wait for its last payload was in vain, and none came since: its record alone is no reason to wait again.
+    pub(super) withheld: bool,
     /// Its last sign of life.
     pub(super) heard: Option<Millis>,
     /// Its newest update whose payload is on disk.
@@ -23,14 +30,13 @@ pub(super) struct Standing {
     pub(super) superseded: bool,
     /// The counter of its last presence.
     pub(super) counter: Option<u64>,
-    /// The own round for which its lag was observed.
-    lagged: Option<Round>,
 }
 
 /// What can be made of a drawn member.
 enum Status {
     Ready(Known),
-    Await,
+    /// Waited for until then.
+    Await(Millis),
     /// And which of its updates is meant.
     Skip(SkipReason, Option<RecordId>),
 }
@@ -49,8 +55,8 @@ pub(super) struct Passed {
 pub(super) struct Survey {
     /// To be merged, in draw order.
     pub(super) voices: Vec<Known>,
-    /// Waited for.
-    pub(super) waiting: Vec<MemberId>,
+    /// Waited for, each until then.
+    pub(super) waiting: Vec<(MemberId, Millis)>,
     /// Passed over, in draw order.
     pub(super) skipped: Vec<Passed>,
 }
@@ -75,10 +81,48 @@ impl Engine {
         self.chain.current().policy.draw
     }
 
-    /// Whether a member is up and has kept pace.
-    pub(super) fn is_waitable(&self, member: &MemberId) -> bool {
-        let Some(standing) = self.standings.get(member) else { return false };
-        standing.in_step && !self.index.is_closed(member) && self.is_alive(member)
+    /// Whether a member can publish again.
+    fn is_going_on(&self, member: &MemberId) -> bool {
+        !self.index.is_closed(member) && self.is_alive(member)
+    }
+
+    /// What one gathering of ours may cost now.
+    pub(super) fn patience(&self) -> Patience {
+        let Self { own, config, fetch_times, .. } = self;
+        Patience::new(
+            own.work_ms(),
+            config.wait_share,
+            fetch_times.median(),
+            config.gather_min_ms,
+            config.gather_max_ms,
+        )
+    }
+
+    /// Until when the next publication of a member is waited for in a gathering since `since`; `None`: not, or no more. At the
+    /// start of a network, when nothing is known of anybody's pace, every member that is there is waited for once.
+    pub(super) fn awaits(&self, member: &MemberId, since: Millis) -> Option<Millis> {
+        if !self.is_going_on(member) {
+            return None;
+        }
+        let patience = self.patience();
+        let until = if self.index.newest(member).is_some() {
+            let pace = self.standings.get(member).map(|standing| &standing.pace);
+            let last = pace.and_then(Pace::last).unwrap_or(self.started);
+            patience.awaits(last, pace.and_then(Pace::work_ms), since)?
+        } else if self.own.is_first_published() {
+            since.after(patience.budget_ms.max(self.config.gather_max_ms))
+        } else {
+            return None;
+        };
+        (until > self.now).then_some(until)
+    }
+
+    /// Until when the payload of a member's newest update is waited for.
+    fn awaits_payload(&self, member: &MemberId, since: Millis) -> Option<Millis> {
+        let withheld = self.standings.get(member).is_some_and(|standing| standing.withheld);
+        let patience = self.patience();
+        let until = since.after(patience.budget_ms).after(patience.fetch_ms);
+        (!withheld && until > self.now && self.is_going_on(member)).then_some(until)
     }
 
     /// Connected, or heard of lately.
@@ -100,9 +144,9 @@ impl Engine {
         self.standings.entry(*member).or_default()
     }
 
-    /// Walks the draw until enough members can be used or are waited for, or as far as a record can account for. `last_call`:
-    /// nobody is waited for.
-    pub(super) fn survey(&mut self, last_call: bool) -> Survey {
+    /// Walks the draw until enough members can be used or are waited for, or as far as a record can account for; in a gathering
+    /// since `since`.
+    pub(super) fn survey(&mut self, since: Millis) -> Survey {
         let order = self.draw_for(self.next_place().1);
         let draw = usize::try_from(self.draw_size()).unwrap_or(usize::MAX);
         let span = self.span();
@@ -112,34 +156,33 @@ impl Engine {
             if survey.voices.len() + survey.waiting.len() >= draw {
                 break;
             }
-            match self.status(member, &span, last_call) {
+            match self.status(member, &span, since) {
                 Status::Ready(known) => survey.voices.push(known),
-                Status::Await => survey.waiting.push(*member),
+                Status::Await(until) => survey.waiting.push((*member, until)),
                 Status::Skip(reason, record) => survey.skipped.push(Passed { member: *member, reason, record }),
             }
         }
         survey
     }
 
-    fn status(&self, member: &MemberId, span: &Span, last_call: bool) -> Status {
+    fn status(&self, member: &MemberId, span: &Span, since: Millis) -> Status {
         if self.trust.is_barred(member) {
             return Status::Skip(SkipReason::Banned, None);
         }
-        let waitable = !last_call && self.is_waitable(member);
-        let own = self.own.last().map(|own| own.round);
+        let awaited = self.awaits(member, since);
         let Some(newest) = self.index.newest(member) else {
-            // Who is new has nobody's pace to keep.
-            return if waitable && own.is_some() { Status::Await } else { Status::Skip(SkipReason::Absent, None) };
+            return awaited.map_or(Status::Skip(SkipReason::Absent, None), Status::Await);
         };
         let bad = self.fetches.is_bad(&newest.payload.hash);
-        let ready = self.fetches.is_ready(&newest.payload.hash);
         let usable = self.is_in_span(span, newest) && !bad;
-        let at_frontier = own.is_none_or(|own| newest.round >= own);
-        if ready && usable && (at_frontier || !waitable) {
+        if let Some(until) = awaited.filter(|_| !bad && self.is_behind(newest)) {
+            return Status::Await(until);
+        }
+        if usable && self.fetches.is_ready(&newest.payload.hash) {
             return Status::Ready(newest.clone());
         }
-        if waitable && !bad && (!at_frontier || (usable && !ready)) {
-            return Status::Await;
+        if let Some(until) = self.awaits_payload(member, since).filter(|_| usable) {
+            return Status::Await(until);
         }
         let older = self.standings.get(member).and_then(|standing| standing.ready.as_ref());
         if let Some(older) = older.filter(|older| self.is_in_span(span, older) && !bad) {
@@ -153,15 +196,15 @@ impl Engine {
         Status::Skip(reason, Some(newest.record))
     }
 
+    /// Whether a member has not published the round that we gather for: that of our own last publication, or the one under way.
+    pub(super) fn is_behind(&self, newest: &Known) -> bool {
+        let under_way = u64::from(self.is_round_under_way());
+        self.own.last().is_some_and(|own| newest.round.0 < own.round.0.saturating_add(under_way))
+    }
+
     /// Begins to gather for the next publication.
     pub(super) fn begin_gather(&mut self) {
-        let guess = self.own.last_work_ms().unwrap_or(self.config.gather_max_ms);
-        let wait = self.lags.deadline(guess, self.config.gather_min_ms, self.config.gather_max_ms);
-        self.stage = Stage::Gathering { since: self.now, until: self.now.after(wait) };
-        let ready: Vec<Known> = self.standings.values().filter_map(|standing| standing.ready.clone()).collect();
-        for known in ready {
-            self.observe_lag(&known);
-        }
+        self.stage = Stage::Gathering { since: self.now, until: self.now };
         self.fetches.touch();
     }
 
@@ -169,46 +212,37 @@ impl Engine {
     pub(super) fn payload_ready(&mut self, known: Known) {
         let standing = self.standing(&known.member);
         standing.superseded = false;
-        standing.ready = Some(known.clone());
-        self.observe_lag(&known);
+        standing.withheld = false;
+        standing.ready = Some(known);
     }
 
-    /// Notes how long after our own announcement a member's publication of that round or a later one was ready.
-    fn observe_lag(&mut self, known: &Known) {
-        let (Some(own), Some(published)) = (self.own.last(), self.own.published()) else { return };
-        let own = own.round;
-        if known.round < own {
-            return;
-        }
-        let lag = self.now.since(published).min(self.config.gather_max_ms);
-        let standing = self.standing(&known.member);
-        if standing.lagged != Some(own) {
-            standing.lagged = Some(own);
-            self.lags.observe(lag);
-        }
+    /// A member published an update that builds on these.
+    pub(super) fn note_published(&mut self, member: &MemberId, record: RecordId, parents: &[Reference]) {
+        let came = |parent: &Reference| {
+            let author = self.index.parent(&parent.record)?.member;
+            self.standings.get(&author)?.pace.at(&parent.record)
+        };
+        let inputs = parents.iter().filter_map(came).max();
+        let now = self.now;
+        self.standing(member).pace.publish(record, now, inputs);
     }
 
-    /// A member published: whoever reaches our own round is in step.
-    pub(super) fn catch_up_with(&mut self, member: &MemberId, round: Round) {
-        if self.own.last().is_none_or(|own| round >= own.round) {
-            self.standing(member).in_step = true;
-        }
-    }
-
-    /// Ends the wait when everybody waited for is there, or the deadline passed.
+    /// Ends the wait when everybody waited for is there, or nobody is worth waiting for any more.
     pub(super) fn run_gather(&mut self, since: Millis, until: Millis) {
         if self.now < self.patience_for_others(since) && self.is_ahead() {
             return;
         }
-        let mut survey = self.survey(false);
-        if !survey.waiting.is_empty() {
-            if self.now < until {
-                return;
-            }
-            for member in std::mem::take(&mut survey.waiting) {
-                self.standing(&member).in_step = false;
-            }
-            survey = self.survey(true);
+        let survey = self.survey(since);
+        if self.now >= until {
+            // Who is not waited for any more is used as it is: its payload may be wanted now.
+            self.fetches.touch();
+        }
+        if let Some(until) = survey.waiting.iter().map(|(_, until)| *until).min() {
+            self.stage = Stage::Gathering { since, until };
+            return;
+        }
+        for passed in survey.skipped.iter().filter(|passed| passed.reason == SkipReason::Unreachable) {
+            self.standing(&passed.member).withheld = true;
         }
         if survey.voices.is_empty() && self.own.last().is_some() {
             // Connections stand and nobody is heard: gossip may be broken, so that only questions bring anything.

@@ -10,10 +10,10 @@ mod index;
 mod input;
 mod judge;
 mod keys;
-mod lag;
 mod missing;
 mod output;
 mod own;
+mod pace;
 mod peers;
 mod pending;
 mod presence;
@@ -57,9 +57,11 @@ pub struct Config {
     /// How long to wait at the start for peers' heads before acting alone; twelve times as long for the first answer after
     /// an own publication.
     pub start_wait_ms: u64,
-    /// The longest wait for peers' publications, whatever was observed.
+    /// The longest wait for peers' publications, as a share of the own usual work, in 2^-16.
+    pub wait_share: u64,
+    /// What a fetch may take where none was observed yet; how long others may catch up when we are too far ahead.
     pub gather_max_ms: u64,
-    /// The shortest.
+    /// What a fetch may take at least.
     pub gather_min_ms: u64,
     /// How long one fetch may take before another holder is tried.
     pub fetch_ms: u64,
@@ -88,7 +90,7 @@ type DrawKey = (Incarnation, Seq, u64);
 enum Stage {
     /// For peers, since then.
     Starting { since: Millis },
-    /// For the others' publications, until then at most.
+    /// For the others' publications; until then nothing changes unless something comes.
     Gathering { since: Millis, until: Millis },
     /// For the hands.
     Working(Box<round::Ordered>),
@@ -114,7 +116,7 @@ pub struct Engine {
     peers: peers::Peers,
     standings: BTreeMap<MemberId, gather::Standing>,
     fetches: fetch::Fetches,
-    lags: lag::Lags,
+    fetch_times: pace::Durations,
     own: own::Own,
     stage: Stage,
     draws: Option<(DrawKey, Arc<[MemberId]>)>,
@@ -156,7 +158,7 @@ impl Engine {
             peers: peers::Peers::default(),
             standings: BTreeMap::new(),
             fetches: fetch::Fetches::default(),
-            lags: lag::Lags::default(),
+            fetch_times: pace::Durations::default(),
             own: own::Own::default(),
             stage: Stage::Starting { since: now },
             draws: None,

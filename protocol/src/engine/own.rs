@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     Engine, Event, Output, Stage,
     index::{Index, Known},
+    pace::Durations,
     round::Report,
 };
 use crate::{
@@ -49,8 +50,8 @@ pub(super) struct Own {
     wall: UnixSeconds,
     /// When our last update was announced.
     published: Option<Millis>,
-    /// The longest of the last round's work, in milliseconds.
-    work_ms: Option<u64>,
+    /// From a round's order to its end.
+    work: Durations,
     failures: u32,
     /// We come back with an old publication.
     returned: bool,
@@ -90,8 +91,14 @@ impl Own {
         self.published
     }
 
-    pub(super) fn last_work_ms(&self) -> Option<u64> {
-        self.work_ms
+    /// How long our rounds usually take, merge and training.
+    pub(super) fn work_ms(&self) -> Option<u64> {
+        self.work.median()
+    }
+
+    /// Whether our last update is the only one that we ever published.
+    pub(super) fn is_first_published(&self) -> bool {
+        self.last.is_some() && self.before.is_none()
     }
 
     pub(super) fn failures(&self) -> u32 {
@@ -103,7 +110,7 @@ impl Own {
     }
 
     pub(super) fn note_work(&mut self, ms: u64) {
-        self.work_ms = Some(ms);
+        self.work.observe(ms);
         self.failures = 0;
     }
 
@@ -113,7 +120,7 @@ impl Own {
 
     /// Whether we were away: restarted, or silent for longer than the window's rounds take.
     pub(super) fn was_away(&self, now: Millis, window: u64) -> bool {
-        let round_ms = self.work_ms.unwrap_or(0).max(1_000);
+        let round_ms = self.work_ms().unwrap_or(0).max(1_000);
         let silent = self.published.is_some_and(|at| now.since(at) > round_ms.saturating_mul(window + 1));
         self.returned || silent
     }

@@ -223,10 +223,12 @@ impl Engine {
             self.trust.forgive(&record.member, record.incarnation);
         }
         self.pending.release_early();
+        if matches!(record.spec, Spec::Update(_)) {
+            self.note_published(&record.member, id, &record.parents);
+        }
         match &record.spec {
             Spec::Update(update) if record.member != self.config.me => {
                 let (member, round) = (record.member, update.round);
-                self.catch_up_with(&member, round);
                 self.emit(Output::Event(Event::Admitted { member, round, record: id }));
                 self.fetches.touch();
             }

@@ -136,9 +136,7 @@ impl Engine {
         let me = self.config.me;
         for member in crate::admit::drawable(self.chain.current()) {
             if member != me {
-                let standing = self.standing(&member);
-                standing.in_step = true;
-                standing.ready = ready.remove(&member);
+                self.standing(&member).ready = ready.remove(&member);
             }
         }
     }

@@ -296,7 +296,9 @@ impl World {
         let saved = Saved { residual, momentum: merged.into_state() };
         let finished = Box::new(Finished { payload, saved, trained });
         let life = self.nodes[node].life;
-        self.clock.after(steps * step_ms, Event::Round { node, life, finished });
+        let jitter = (self.nodes[node].jitter * 1_000.0) as u64;
+        let thousandths = if jitter == 0 { 1_000 } else { self.rng.between(1_000 - jitter, 1_000 + jitter) };
+        self.clock.after(steps * step_ms * thousandths / 1_000, Event::Round { node, life, finished });
     }
 
     /// A round's job ended: payload and state first, then the word.

@@ -40,6 +40,8 @@ pub struct Node {
     pub(super) wake: u64,
     /// Milliseconds of one training step.
     pub(super) step_ms: u64,
+    /// How far a round's time may lie from the usual, either way.
+    pub(super) jitter: f64,
     pub(super) heard: BTreeSet<BlobHash>,
     pub(super) tickets: BTreeMap<Ticket, (Topic, Bytes)>,
     pub(super) fetches: BTreeMap<BlobHash, Fetch>,
@@ -67,6 +69,7 @@ impl Node {
             life: 0,
             wake: 0,
             step_ms,
+            jitter: 0.0,
             heard: BTreeSet::new(),
             tickets: BTreeMap::new(),
             fetches: BTreeMap::new(),

@@ -220,6 +220,11 @@ impl World {
         self.nodes[node].step_ms = step_ms;
     }
 
+    /// Lets the time of a node's rounds vary by this share, either way; less than 1.
+    pub fn set_jitter(&mut self, node: usize, jitter: f64) {
+        self.nodes[node].jitter = jitter.clamp(0.0, 0.999);
+    }
+
     /// Starts a node after so many milliseconds.
     pub fn start_after(&mut self, node: usize, ms: u64) {
         self.clock.after(ms, Event::Start { node });
@@ -300,6 +305,7 @@ impl World {
             key: self.nodes[node].key.clone(),
             spare: Vec::new(),
             start_wait_ms: 5_000,
+            wait_share: 1 << 16,
             gather_max_ms: 10_000,
             gather_min_ms: 50,
             fetch_ms: 1_000,

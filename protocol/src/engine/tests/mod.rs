@@ -40,6 +40,7 @@ fn config() -> Config {
         key: fixture::author(0),
         spare: vec![fixture::author(70)],
         start_wait_ms: 5_000,
+        wait_share: 1 << 16,
         gather_max_ms: 10_000,
         gather_min_ms: 100,
         fetch_ms: 1_000,

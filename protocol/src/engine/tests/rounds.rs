@@ -63,7 +63,7 @@ fn members_in_step_are_waited_for_and_all_are_merged() {
 }
 
 #[test]
-fn whoever_misses_a_deadline_is_not_waited_for_again_until_it_is_at_the_frontier() {
+fn who_falls_silent_costs_one_deadline() {
     let mut desk = Desk::new(policy());
     let (_, first) = all_in_step(&mut desk);
     let (_, after) = desk.finish(&first);
