@@ -1,14 +1,23 @@
 //! Before a finished node goes: the payloads it passed by, so that its archive holds what its records name.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use chorale_protocol::{
-    base::{Round, TransportId},
+    base::{BlobHash, MemberId, Round, TransportId},
     feed::{Body, Spec, check_stored},
     manifest::Chain,
 };
 use futures::{StreamExt, stream};
-use tokio::{task, time};
+use tokio::{
+    task::{self, JoinHandle},
+    time,
+};
 
 use super::{
     DriverError,
@@ -18,38 +27,114 @@ use super::{
 /// Fetched at once.
 const AT_ONCE: usize = 4;
 
-/// Fetches every payload and checkpoint that a stored update names and that is neither here nor pruned, as far as `patience`
-/// goes: what its author keeps to itself must not keep a finished node from ending.
-pub(super) async fn run(kit: Kit, chain: Chain, shape: Arc<Shape>, peers: Vec<TransportId>, patience: Duration) {
-    let store = kit.store.clone();
-    let missing = task::spawn_blocking(move || missing(&store, &chain)).await;
-    let missing = match missing {
-        Ok(Ok(missing)) => missing,
-        Ok(Err(error)) => return tracing::warn!(%error, "the records could not be searched for missing payloads"),
-        Err(_) => return,
-    };
-    let (kit, shape, peers) = (&kit, &shape, &peers);
-    let all = stream::iter(missing).for_each_concurrent(AT_ONCE, |(body, payload)| async move {
-        let shape = payload.then(|| Arc::clone(shape));
-        fetch::fetch_missing(kit, Order { body, from: peers.clone(), shape }).await;
-    });
-    if time::timeout(patience, all).await.is_err() {
-        tracing::warn!("not everything that was passed by could be fetched; the archive will lack it");
+/// One search for everything that a stored update names and that is neither here nor pruned.
+#[derive(Debug)]
+pub(super) struct Backfill {
+    task: JoinHandle<()>,
+    lacks: Arc<AtomicUsize>,
+}
+
+impl Drop for Backfill {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
-/// Bodies, and whether they are payloads.
-fn missing(store: &crate::store::Store, chain: &Chain) -> Result<Vec<(Body, bool)>, DriverError> {
+impl Backfill {
+    /// Fetches it as far as `patience` goes: what its author keeps to itself must not keep a finished node from ending.
+    pub(super) fn start(
+        me: MemberId,
+        kit: Kit,
+        chain: Chain,
+        shape: Arc<Shape>,
+        peers: Vec<TransportId>,
+        patience: Duration,
+    ) -> Self {
+        let lacks = Arc::new(AtomicUsize::new(0));
+        let left = Arc::clone(&lacks);
+        let task = tokio::spawn(async move {
+            let count = run(me, &kit, chain, &shape, &peers, patience).await;
+            left.store(count, Ordering::Relaxed);
+        });
+        Self { task, lacks }
+    }
+
+    /// Whether it has ended.
+    pub(super) fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// How much could not be had, once it has ended.
+    pub(super) fn lacks(&self) -> usize {
+        self.lacks.load(Ordering::Relaxed)
+    }
+}
+
+/// A blob that is wanted.
+struct Wanted {
+    author: MemberId,
+    body: Body,
+    payload: bool,
+}
+
+async fn run(
+    me: MemberId,
+    kit: &Kit,
+    chain: Chain,
+    shape: &Arc<Shape>,
+    peers: &[TransportId],
+    patience: Duration,
+) -> usize {
+    let (store, rules) = (kit.store.clone(), chain.clone());
+    let wanted = match task::spawn_blocking(move || missing(&store, &rules)).await {
+        Ok(Ok(wanted)) => wanted,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the records could not be searched for missing payloads");
+            return 0;
+        }
+        Err(_) => return 0,
+    };
+    let hashes: Vec<BlobHash> = wanted.iter().map(|wanted| wanted.body.hash).collect();
+    let all = stream::iter(wanted).for_each_concurrent(AT_ONCE, |wanted| {
+        let from = holders(&me, &wanted, &chain, peers);
+        let shape = wanted.payload.then(|| Arc::clone(shape));
+        fetch::fetch_missing(kit, Order { body: wanted.body, from, shape })
+    });
+    let ended = time::timeout(patience, all).await.is_ok();
+    let lacks = hashes.iter().filter(|hash| kit.store.blob_file(hash).is_none()).count();
+    if !ended || lacks > 0 {
+        tracing::info!(lacks, "not everything that was passed by could be fetched yet; the archive would lack it");
+    }
+    lacks
+}
+
+/// Whom to ask: the author, then the others in an order of our own for each blob, so that no peer has to serve everybody.
+fn holders(me: &MemberId, wanted: &Wanted, chain: &Chain, peers: &[TransportId]) -> Vec<TransportId> {
+    let author = chain.member(&wanted.author).map(|member| member.transport.as_slice()).unwrap_or_default();
+    let (mut first, mut others): (Vec<TransportId>, Vec<TransportId>) =
+        peers.iter().cloned().partition(|peer| author.contains(peer));
+    if !others.is_empty() {
+        let place = usize::from(wanted.body.hash.0[0]) + usize::from(me.0[0]);
+        let length = others.len();
+        others.rotate_left(place % length);
+    }
+    first.append(&mut others);
+    first
+}
+
+fn missing(store: &crate::store::Store, chain: &Chain) -> Result<Vec<Wanted>, DriverError> {
     let policy = &chain.current().policy;
-    let mut named: Vec<(Round, Body, bool)> = Vec::new();
+    let mut named: Vec<(Round, Wanted)> = Vec::new();
     for bytes in store.records()? {
         let Ok(checked) = check_stored(bytes, chain) else { continue };
         let Spec::Update(update) = &checked.record().spec else { continue };
-        named.extend(checked.record().body.map(|body| (update.round, body, true)));
-        named.extend(update.state.map(|body| (update.round, body, false)));
+        let author = checked.record().member;
+        let wanted = |body, payload| (update.round, Wanted { author, body, payload });
+        named.extend(checked.record().body.map(|body| wanted(body, true)));
+        named.extend(update.state.map(|body| wanted(body, false)));
     }
-    let newest = named.iter().map(|(round, ..)| round.0).max().unwrap_or(0);
+    let newest = named.iter().map(|(round, _)| round.0).max().unwrap_or(0);
     let oldest = if policy.keep_rounds == 0 { 0 } else { newest.saturating_sub(policy.keep_rounds) + 1 };
-    let gone = named.into_iter().filter(|(round, body, _)| round.0 >= oldest && store.blob_file(&body.hash).is_none());
-    Ok(gone.map(|(_, body, payload)| (body, payload)).collect())
+    let gone = named.into_iter().filter(|(round, one)| round.0 >= oldest && store.blob_file(&one.body.hash).is_none());
+    Ok(gone.map(|(_, wanted)| wanted).collect())
 }

@@ -17,7 +17,8 @@ use chorale_protocol::{
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::{
-    Command, DriverError, LogState, Notice, State, Status, backfill,
+    Command, DriverError, LogState, Notice, State, Status,
+    backfill::Backfill,
     clock::Clock,
     disk::Write,
     fetch::{Fetches, Kit, Order, Shape},
@@ -209,7 +210,7 @@ impl Hands {
             Next::Backfill => {
                 let peers = self.peers.iter().cloned().collect();
                 let (kit, chain, shape) = (self.kit.clone(), engine.chain().clone(), Arc::clone(&self.shape));
-                self.linger.backfill = Some(tokio::spawn(backfill::run(kit, chain, shape, peers, BACKFILL)));
+                self.linger.search(Backfill::start(self.notary.me, kit, chain, shape, peers, BACKFILL));
                 None
             }
         }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::backfill::Backfill;
 use chorale_protocol::{
     base::{MemberId, Millis, Round, TransportId},
     manifest::{Chain, Role},
 };
-use tokio::task::JoinHandle;
 
 /// How long nothing must have been served before a node goes.
 const QUIET_MS: u64 = 500;
@@ -35,8 +35,12 @@ pub(super) struct Linger {
     pub(super) expelled: bool,
     /// Every record we hold is witnessed, or nobody asks for that.
     pub(super) witnessed: bool,
-    /// Fetches what was passed by, once.
-    pub(super) backfill: Option<JoinHandle<()>>,
+    /// The last search for what was passed by.
+    pub(super) backfill: Option<Backfill>,
+    /// Updates of others that came so far.
+    news: u64,
+    /// Those that had come when the last search began.
+    searched: u64,
     done: BTreeSet<MemberId>,
     since: Option<Millis>,
     served: (u64, Millis),
@@ -51,6 +55,8 @@ impl Linger {
             expelled: false,
             witnessed: true,
             backfill: None,
+            news: 0,
+            searched: 0,
             done: BTreeSet::new(),
             since: None,
             served: (0, Millis(0)),
@@ -65,9 +71,16 @@ impl Linger {
 
     /// Another member published.
     pub(super) fn published(&mut self, member: MemberId, round: Round) {
+        self.news += 1;
         if self.rounds > 0 && round.0 >= self.rounds {
             self.done.insert(member);
         }
+    }
+
+    /// A search for what was passed by begins.
+    pub(super) fn search(&mut self, backfill: Backfill) {
+        self.searched = self.news;
+        self.backfill = Some(backfill);
     }
 
     /// Whether our last round is done.
@@ -94,12 +107,15 @@ impl Linger {
         if !all_done && now.since(since) < self.linger_ms {
             return Next::Wait;
         }
+        let late = now.since(since) >= self.linger_ms;
         match &self.backfill {
             None => Next::Backfill,
-            Some(task) if !task.is_finished() => Next::Wait,
+            Some(search) if !search.is_finished() => Next::Wait,
+            // What came since, or could not be had, is looked for again: the archive holds what its records name.
+            Some(search) if !late && (search.lacks() > 0 || self.searched != self.news) => Next::Backfill,
             Some(_) if self.stay => Next::Wait,
             // The last records are worth a last checkpoint, within the same bound.
-            Some(_) if !self.witnessed && now.since(since) < self.linger_ms => Next::Wait,
+            Some(_) if !self.witnessed && !late => Next::Wait,
             Some(_) if now.since(self.served.1) >= QUIET_MS && now.since(since) >= QUIET_MS => Next::Go,
             Some(_) => Next::Wait,
         }

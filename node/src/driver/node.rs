@@ -291,9 +291,7 @@ impl Node {
         hands.faces.tell(Notice::State(State::Gathering));
         let ended = run::run(&mut engine, &mut hands, &mut ears).await;
         hands.fetches.cancel_all();
-        if let Some(task) = &hands.linger.backfill {
-            task.abort();
-        }
+        hands.linger.backfill = None;
         let round = hands.faces.status.round;
         if let Ok(state) = &ended {
             hands.faces.tell(Notice::State(*state));

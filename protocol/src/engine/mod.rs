@@ -107,6 +107,8 @@ pub struct Engine {
     chain: Chain,
     now: Millis,
     started: Millis,
+    /// When a member was heard of that was not there before.
+    gathered: Millis,
     out: VecDeque<Output>,
     index: index::Index,
     pending: pending::Pending,
@@ -150,6 +152,7 @@ impl Engine {
             chain,
             now,
             started: now,
+            gathered: now,
             out: VecDeque::new(),
             index: index::Index::default(),
             pending: pending::Pending::default(),

@@ -54,7 +54,7 @@ impl Engine {
             return Verdict::Ignore;
         }
         standing.counter = Some(presence.counter);
-        standing.heard = Some(now);
+        self.hear(&presence.member);
         self.fetches.touch();
         let asked = if self.peers.is_up(&presence.peer) { presence.peer.clone() } else { from };
         if presence.manifest_version > self.chain.current().version {
@@ -88,10 +88,10 @@ impl Engine {
     /// A connection stands.
     pub(super) fn on_peer_up(&mut self, peer: TransportId) {
         let member = self.chain.by_transport(&peer).map(|member| member.id);
-        self.peers.up(peer, self.now);
         if let Some(member) = member {
             self.hear(&member);
         }
+        self.peers.up(peer, self.now);
         self.fetches.reconsider(self.now);
         if self.presence_due.is_none() {
             self.announce_presence();

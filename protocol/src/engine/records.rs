@@ -264,6 +264,9 @@ impl Engine {
     /// A sign of life of a member.
     pub(super) fn hear(&mut self, member: &MemberId) {
         let now = self.now;
+        if !self.is_alive(member) {
+            self.gathered = now;
+        }
         self.standing(member).heard = Some(now);
     }
 }

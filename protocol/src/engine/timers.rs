@@ -34,7 +34,7 @@ impl Engine {
     pub fn deadline(&self) -> Option<Millis> {
         let stage = match &self.stage {
             _ if !self.own.is_acting() => None,
-            Stage::Starting { since } => Some(since.after(self.start_wait_ms())),
+            Stage::Starting { since } => Some(self.start_until(*since)),
             // Past that only because the others are far behind.
             Stage::Gathering { since, until } if !self.own.is_writing() => {
                 Some(if *until > self.now { *until } else { self.patience_for_others(*since) })
@@ -76,6 +76,16 @@ impl Engine {
         rounds > 0 && self.own.last().is_some_and(|own| own.round.0 >= rounds)
     }
 
+    /// Until when to wait for peers before acting alone, in a start since `since`: as long as others still come up, they are
+    /// waited for, too, but not for ever.
+    fn start_until(&self, since: Millis) -> Millis {
+        let wait = self.start_wait_ms();
+        since
+            .max(self.gathered)
+            .after(wait)
+            .min(since.after(self.config.start_wait_ms.saturating_mul(RETURN_WAITS).max(wait)))
+    }
+
     /// How long to wait for a peer before acting alone. Who has published waits longer for the first answer: a home that was
     /// restored from a backup learns from peers only that its next place is taken, and signing it again would convict it.
     fn start_wait_ms(&self) -> u64 {
@@ -86,7 +96,7 @@ impl Engine {
     /// A member acts when it knows what its peers know of its own feed and, where nothing was published yet, when the others
     /// are up too; after a while it acts alone.
     fn may_start(&self, since: Millis) -> bool {
-        if self.now.since(since) >= self.start_wait_ms() {
+        if self.now >= self.start_until(since) {
             return true;
         }
         let others = admit::drawable(self.chain.current());
