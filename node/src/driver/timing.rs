@@ -29,7 +29,7 @@ impl Default for Timing {
         Self {
             start_wait_ms: 5_000,
             wait_share: 1 << 16,
-            gather_min_ms: 20,
+            gather_min_ms: 250,
             gather_max_ms: 30_000,
             fetch_ms: 60_000,
             stall_ms: 5_000,

@@ -12,7 +12,7 @@ use crate::base::{Millis, RecordId};
 /// Durations and publications remembered.
 const KEPT: usize = 8;
 /// A fetch may take so many times as long as the usual one.
-const FETCHES: u64 = 3;
+const FETCHES: u64 = 6;
 
 /// The last durations of one kind, in milliseconds.
 #[derive(Debug, Default)]
@@ -117,8 +117,8 @@ mod tests {
 
     #[test]
     fn the_budget_is_the_share_of_the_own_work_and_never_shorter_than_fetches() {
-        assert_eq!((patience().budget_ms, patience().fetch_ms), (1_000, 60));
-        assert_eq!(Patience::new(Some(1_000), ONE / 4, Some(200), 50, 10_000).budget_ms, 600);
+        assert_eq!((patience().budget_ms, patience().fetch_ms), (1_000, 120));
+        assert_eq!(Patience::new(Some(1_000), ONE / 4, Some(200), 50, 10_000).budget_ms, 1_200);
         assert_eq!(Patience::new(None, ONE, None, 50, 10_000).budget_ms, 10_000);
         assert_eq!(Patience::new(Some(u64::MAX), u64::MAX, Some(u64::MAX), 50, 10_000).budget_ms, u64::MAX);
     }
