@@ -132,6 +132,15 @@ def distance2(a, b):
     return sum((x - y) ** 2 for x, y in zip(a, b))
 
 
+def common_round(rounds, ages):
+    """The (k // 3 + 1)-th largest of k; of two the smaller, unless the other is more than the lead ahead of it."""
+    if not rounds:
+        return 0
+    if len(rounds) == 2:
+        return max(min(rounds), max(rounds) - max(1, ages - 1))
+    return sorted(rounds)[-1 - len(rounds) // 3]
+
+
 def merge(case, layout):
     own, others, mu = case["own"], case["others"], case["momentum"]
     voices = ([own] if own else []) + others
@@ -154,8 +163,9 @@ def merge(case, layout):
     if reference:
         most = (case["reach"] << 16) ** 2
         near = {r for r in near if distance2(values[r], values[reference["record"]]) <= most}
-    # Ages count from the own round; without one from the latest of those that are merged.
-    base = own["round"] if own else max((v["round"] for v in others if v["record"] in near), default=0)
+    # Ages count from the own round; without one from the common round of those that are merged.
+    common = common_round([voice["round"] for voice in voices if voice["record"] in near], len(case["ages"]))
+    base = own["round"] if own else common
     weights = {}
     for voice in voices:
         if voice["record"] not in near:
@@ -165,7 +175,7 @@ def merge(case, layout):
             raise Broken("Window")
         weights[voice["record"]] = rne(Fraction(WEIGHT * case["ages"][age], 65536))
     used = sorted((voice for voice in voices if voice["record"] in near), key=lambda voice: voice["member"])
-    round_ = 1 + max((voice["round"] for voice in used), default=0)
+    round_ = 1 + max(own["round"] if own else 0, common)
     total = sum(weights[voice["record"]] for voice in used)
     if used and not 1 <= total <= WEIGHT_SUM:
         raise Broken("Weights")

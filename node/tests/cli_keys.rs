@@ -121,6 +121,7 @@ fn audit(archive: &MemoryArchive, chain: &Chain) -> Report {
         network: chain.network(),
         anchors: Vec::new(),
         allow_unanchored: true,
+        allow_pruned: false,
         recompute: true,
         witnesses: 0,
         heads_only: false,

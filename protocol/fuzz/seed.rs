@@ -67,6 +67,7 @@ fn bytes(corpus: &mut Corpus) {
             Spec::Release(release) => Some(cbor::encode(release)),
             Spec::Evidence(spec) => Some(cbor::encode(spec)),
             Spec::Close(reason) => Some(cbor::encode(reason)),
+            Spec::Other(other) => Some(other.item.clone()),
         }
     });
     let question = vectors("sync").into_iter().filter_map(|(bytes, _)| SyncRequest::parse(&bytes).ok());

@@ -8,8 +8,8 @@ use chorale_protocol::{
     base::{BlobHash, Incarnation, Lamport, MemberId, MergeHash, RecordId, Round, Seq, UnixSeconds},
     code::cbor::{self, Bounds},
     feed::{
-        Body, Close, Evidence, EvidenceSpec, Feed, Linked, Privacy, Record, Reference, Release, Skip, SkipReason, Spec,
-        Update, check, check_stored, sign,
+        Body, Close, Evidence, EvidenceSpec, Feed, Linked, Other, Privacy, Record, Reference, Release, Skip,
+        SkipReason, Spec, Update, check, check_stored, sign,
     },
     fixture::{self, Author},
     manifest::{Chain, SignedManifest},
@@ -103,7 +103,10 @@ fn spec_and_parents() -> impl Strategy<Value = (Spec, Vec<Reference>)> {
         (Spec::Evidence(EvidenceSpec { accused, incarnation, seq }), Vec::new())
     });
     let close = any::<bool>().prop_map(|left| (Spec::Close(if left { Close::Left } else { Close::Finished }), vec![]));
-    prop_oneof![4 => updates, 1 => release, 1 => evidence, 1 => close]
+    let items = [vec![0x00], vec![0xa0], vec![0x82, 0x41, 0xff, 0xa1, 0x03, 0x80], vec![0x61, b'a']];
+    let other = (4..1_u64 << 53, prop::sample::select(items.to_vec()), parents(0..=5))
+        .prop_map(|(kind, item, parents)| (Spec::Other(Other { kind, item }), parents));
+    prop_oneof![4 => updates, 1 => release, 1 => evidence, 1 => close, 1 => other]
 }
 
 /// Any well-formed record of member 0 under the fixture's genesis.

@@ -13,6 +13,28 @@ def feed(count, name="anna"):
     return records
 
 
+def round_of(number):
+    return {(16, 0): number, (16, 1): 2 - number // 2 % 2}
+
+
+def release(update, label="a"):
+    """The fields of a release of this update."""
+    return {2: 1, 12: None, 13: None, 14: None, 15: [{0: 0, 1: record_id(update)}], 16: {0: 1, 1: label}}
+
+
+def accusation(seq):
+    return {2: 2, 13: 300, 14: None, 15: [], 16: {0: member_id("ben"), 1: 0, 2: seq}}
+
+
+def grown(records, *fields):
+    """The feed, and records of these fields behind it."""
+    records = list(records)
+    for changes in fields:
+        seq = len(records)
+        records.append(sealed("anna", seq, record_id(records[-1]) if records else None, changes=changes))
+    return records
+
+
 def feeds():
     """Records offered in order to the feed of the first one; the last one's fate is expected."""
     one = feed(4)
@@ -39,10 +61,25 @@ def feeds():
     new = sealed("anna", 0, changes=NEWEST)
     yield "version-rises", [one[0], sealed("anna", 1, record_id(one[0]), changes=NEWEST)], "appended", ""
     yield "version-falls", [new, sealed("anna", 1, record_id(new))], "FEED-003", ""
-    close = sealed("anna", 1, record_id(one[0]), changes={2: 3, 12: None, 13: None, 14: None, 16: {0: 0}})
+    close = sealed("anna", 1, record_id(one[0]), changes={2: 3, 12: None, 13: None, 14: None, 15: [], 16: {0: 0}})
     yield "close", [one[0], close], "appended", ""
     yield "after-close", [one[0], close, sealed("anna", 2, record_id(close))], "FEED-004", ""
     yield "fork-of-close", [one[0], close, one[1]], "fork-0", ""
+    yield "round-stands", [*one[:2], sealed("anna", 2, record_id(one[1]), changes=round_of(2))], "FEED-008", ""
+    yield "round-falls", [*one[:2], sealed("anna", 2, record_id(one[1]), changes=round_of(1))], "FEED-008", ""
+    yield "round-leaps", [*one[:2], sealed("anna", 2, record_id(one[1]), changes=round_of(9))], "appended", ""
+    yield "released", grown([one[0]], release(one[0])), "appended", ""
+    yield "released-twice", grown([one[0]], release(one[0]), release(one[0], "b")), "FEED-009", ""
+    others = [release(cbor([bytes([n]), b""])) for n in range(17)]
+    yield "releases-16", grown([one[0]], *others[:16]), "appended", ""
+    yield "releases-17", grown([one[0]], *others), "FEED-010", ""
+    accused = [accusation(n) for n in range(17)]
+    yield "accusations-16", grown([], *accused[:16]), "appended", "before the first update"
+    yield "accusations-17", grown([], *accused), "FEED-010", ""
+    yield "releases-and-accusations", grown([one[0]], *others[:16], *accused[:16]), "appended", ""
+    more = grown([one[0]], *others[:16])
+    more.append(sealed("anna", 17, record_id(more[-1]), changes=round_of(2)))
+    yield "release-after-the-next-update", grown(more, others[16]), "appended", ""
     new = [world.as_anna2(0, record_id(world.ANNA[1]))]
     new.append(world.as_anna2(1, record_id(new[0])))
     yield "new-key", new, "appended", "in an incarnation of its own", world.ROTATED_CHAIN

@@ -110,6 +110,12 @@ def genesis_cases():
     yield "genesis-with-prev", genesis({3: bytes(32)}), "MAN-015", ""
 
 
+def checkpointed(columns):
+    """A policy with momentum and checkpoints, of so many columns of A."""
+    shapes = [(world.A, 0, 2, columns), (world.B, 1, 6, 2)]
+    return genesis({(8, 13): 5, (8, 1, 4): [dict(enumerate(shape)) for shape in shapes]})
+
+
 def policy_cases():
     a, b = (world.A, 0, 2, 8), (world.B, 1, 6, 2)
     for name, list_ in [
@@ -124,6 +130,9 @@ def policy_cases():
         ("overflow", [(world.A, 0, 2, 2**53 - 1), b]),
     ]:
         yield f"tensors-{name}", tensors(*list_), "MAN-009", ""
+    yield "payload-2-gib", tensors((world.A, 0, 2, 533000000), b), "MAN-009", "its exponents make it longer than a blob"
+    yield "checkpoint-2-gib", checkpointed(67108858), "ok", "16 bytes a value"
+    yield "checkpoint-more-than-2-gib", checkpointed(67108859), "MAN-009", ""
     yield "factor-2", tensors((world.A, 2, 2, 8)), "CBOR-016", ""
     for name, key, value in [
         ("rank-0", (1, 0), 0),

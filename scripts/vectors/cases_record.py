@@ -92,7 +92,12 @@ def malformed():
 def fields():
     yield "version-2", update(changes={0: 2}), "REC-001", "unknown version"
     yield "version-2-other", envelope(cbor({0: 2, 7: "whatever"}), "anna"), "REC-001", "nothing else is looked at"
-    yield "kind-4", update(changes={2: 4}), "REC-001", "unknown kind"
+    yield "kind-4", update(changes={2: 4}), "ok", "an unknown kind has its place"
+    yield "kind-4-item", update(changes=kind(4, [1, {0: b"", 3: ["a", []]}])), "ok", "whatever it says"
+    yield "kind-4-body", update(changes=kind((1 << 53) - 1, 0, _12=bytes(32), _13=7)), "ok", ""
+    yield "kind-4-body-0", update(changes=kind(4, 0, _12=bytes(32), _13=0)), "REC-012", ""
+    yield "kind-4-depth", update(changes=kind(4, [[[[[[]]]]]])), "CBOR-014", "strict like everything signed"
+    yield "kind-4-spec", update(changes={2: 4, 16: None}), "CBOR-016", "a spec is wanted"
     yield "network", update(changes={1: b"\x01" * 32}), "REC-002", "replayed from elsewhere"
     yield "network-31", update(changes={1: bytes(31)}), "CBOR-018", ""
     yield "network-33", update(changes={1: bytes(33)}), "CBOR-018", ""

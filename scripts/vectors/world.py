@@ -138,8 +138,8 @@ def record(name, seq=0, prev=None, version=0, **more):
             12: seed(f"body {name} {seq}"),
             13: 66,
             14: 0,
-            15: [],
-            16: UPDATE,
+            15: [{0: 0, 1: prev}] if prev else [],
+            16: UPDATE | {0: seq + 1, 1: 2 - (seq + 1) // 2 % 2, 2: [1024] if prev else []},
         },
         {7: prev} | more.get("changes", {}),
     )

@@ -118,6 +118,7 @@ impl Fleet {
             network: self.network.chain().network(),
             anchors: summary.heads.iter().map(|head| head.id).collect(),
             allow_unanchored: false,
+            allow_pruned: false,
             recompute: true,
             witnesses: 0,
             heads_only: false,

@@ -92,7 +92,10 @@ fn fields(evil: &Evil, update: &Record) -> Vec<Case> {
     let parent = |place| Value::Map([(int(0), int(place)), (int(1), bytes(&[9; 32]))].into());
     vec![
         edit("unknown version", "REC-001", &set(0, int(2))),
-        edit("unknown kind", "REC-001", &set(2, int(9))),
+        edit("unknown kind, an empty body", "REC-012", &|map| {
+            map.insert(int(2), int(9));
+            map.insert(int(13), int(0));
+        }),
         edit("another network", "REC-002", &set(1, bytes(&[7; 32]))),
         edit("a hash of 31 bytes", "CBOR-018", &set(1, bytes(&[7; 31]))),
         edit("another manifest of this version", "REC-004", &set(9, bytes(&[7; 32]))),

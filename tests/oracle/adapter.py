@@ -161,8 +161,22 @@ def far(own, others, reach):
     return [v for v in others if v is not reference and distance2(v.values, reference.values) > (reach << 16) ** 2]
 
 
-def base_round(own, merged):
-    return own.round if own else max((v.round for v in merged), default=0)
+def common_round(ages, rounds):
+    """Section 5.2: the common round of all that is merged; 0 without any."""
+    rounds = sorted(rounds, reverse=True)
+    if len(rounds) == 2:
+        return max(rounds[1], rounds[0] - max(1, len(ages) - 1))
+    return rounds[len(rounds) // 3] if rounds else 0
+
+
+def base_round(ages, own, merged):
+    """What ages count from; `merged` has the own publication in it."""
+    return own.round if own else common_round(ages, [v.round for v in merged])
+
+
+def goes_on_from(ages, own, merged):
+    """The round before the one that is published."""
+    return max(own.round if own else 0, common_round(ages, [v.round for v in merged]))
 
 
 def weigh(policy_ages, base, voice):

@@ -23,6 +23,7 @@ class Member:
         self.id, self.transport = derive("chorale v1 member id", self.key.public), rng.randbytes(8)
         self.incarnation, self.records, self.closed = 0, [], False  # records: (fields, id, envelope), newest last
         self.own, self.state = None, None  # newest publication: (voice, record id); momentum state after its merge
+        self.reached = {}  # the newest round in each incarnation
 
 
 class Forge(Council):
@@ -34,7 +35,10 @@ class Forge(Council):
         self.roles, self.cuts, self.versions, self.wild = {m.id: 0 for m in self.members}, {}, [], rng.choice([0, 1, 1, 3])
         if rng.random() < 0.2:
             self.roles[rng.choice(self.members).id] = 1
-        self.policy, self.logs = self.new_policy(), Logs(self)
+        self.policy = self.new_policy()
+        if rng.random() >= 0.02 * self.wild:
+            self.policy[1][3] = blake3(adapter.f32_view(self.layout().start())).digest()
+        self.logs = Logs(self)
         self.publish_manifest()
         self.clock = 0
 
@@ -179,23 +183,28 @@ class Forge(Council):
         if member.own and rng.random() < 0.08:
             member.own = None
         own, (others, skipped, places) = member.own, self.gather(member, order)
-        if not own and others:  # what is too old for the newest is not merged by a newcomer
-            newest = max(v.round for v in others)
-            stale = [v for v in others if adapter.weigh(policy[5], newest, v) is None]
+        while not own and others:  # what is too old is not merged by a newcomer
+            common = adapter.base_round(policy[5], None, others)
+            stale = [v for v in others if adapter.weigh(policy[5], common, v) is None]
+            if not stale:
+                break
             others = [v for v in others if v not in stale]
             skipped += [{0: places[v.member], 1: 1, 2: v.record} for v in stale]
         far = adapter.far(own, others, policy[8])
         skipped += [{0: places[v.member], 1: DISTANCE, 2: v.record} for v in far]
         skipped.sort(key=lambda skip: order.index(self.members[skip[0]].id))
         near = ([own] if own else []) + [v for v in others if v not in far]
-        used = sorted(((v, adapter.weigh(policy[5], adapter.base_round(own, near), v)) for v in near), key=lambda u: u[0].member)
+        used = sorted(((v, adapter.weigh(policy[5], adapter.base_round(policy[5], own, near), v)) for v in near), key=lambda u: u[0].member)
         if any(w is None for _, w in used) or len({v.member for v, _ in used}) < len(used):
             return None
         average = adapter.mean(used) if used else layout.start()
         state = member.state if own else None
         merged, v = adapter.move(average, state, policy[4], own)
-        newest = max((v.round for v in near), default=0)
-        round_ = min(newest + 1, policy[10]) if policy[10] else newest + 1
+        before = adapter.goes_on_from(policy[5], own, near)
+        round_ = min(before + 1, policy[10]) if policy[10] else before + 1
+        if round_ <= member.reached.get(fields[5], 0) and rng.random() < 1 - 0.1 * self.wild:
+            return None
+        member.reached[fields[5]] = round_
         values, phase, data = self.train(layout, merged, round_)
         hash_, length = self.blob(data)
         spec = {0: round_, 1: phase, 2: [w for _, w in used], 3: adapter.merge_hash(self.network, round_, used, merged),

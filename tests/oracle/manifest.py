@@ -12,6 +12,7 @@ POLICY = {0: HASH, 1: ADAPTER, 2: {0: UINT, 1: Maybe(UINT)}, 3: range(1, 2), 4: 
           9: range(2), 10: UINT, 11: {0: UINT, 1: UINT}, 12: UINT, 13: UINT, 14: UINT, 15: Maybe(UINT)}
 BODY = {0: UINT, 1: Maybe(HASH), 2: UINT, 3: Maybe(HASH), 4: Many(HASH), 5: UINT, 6: Many(MEMBER), 7: Many(CUT), 8: POLICY,
         9: Maybe(Many(CUT, 1))}
+BLOB_BYTES = 1 << 31
 VOTED = (Raw(0, MANIFEST_BYTES), Many((HASH, Raw(64))))
 
 
@@ -49,7 +50,9 @@ class Policy:
                  sum(t[2] * t[3] for t in tensors) <= 1 << 30, self.rule != {0: 1, 1: 0}, self.momentum < 65536,
                  1 <= len(self.ages) <= 16 and self.ages[0] == 65536 and self.ages[-1] > 0,
                  self.ages == sorted(self.ages, reverse=True), 1 <= self.draw <= 63, self.norm_bound, self.reach,
-                 1 <= self.least_steps <= self.most_steps, not self.asks or 1 <= self.witnesses <= 63]
+                 1 <= self.least_steps <= self.most_steps, not self.asks or 1 <= self.witnesses <= 63,
+                 self.layout().payload_length(self.codec) <= BLOB_BYTES,
+                 not self.momentum or not self.checkpoint or 16 * self.layout().size <= BLOB_BYTES]
         need(all(rules), "MAN-009")
 
 

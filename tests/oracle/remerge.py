@@ -33,13 +33,13 @@ class Merged:
         others = sorted(others, key=lambda v: case.order.index(v.member) if v.member in case.order else -1)
         far = adapter.far(own, others, policy.reach)
         near = ([own] if own else []) + [v for v in others if v not in far]
-        base = adapter.base_round(own, near)
+        base = adapter.base_round(policy.ages, own, near)
         used = [(v, adapter.weigh(policy.ages, base, v)) for v in near]
         adapter.need(all(w is not None for _, w in used) and sum(w for _, w in used) <= 65536, "MRG-001")
         self.far = [v.member for v in far]
         average = adapter.mean(used) if used else layout.start()
         self.values, self.v = adapter.move(average, state, policy.momentum, own)
-        round_ = policy.round_after(max((v.round for v in near), default=0))
+        round_ = policy.round_after(adapter.goes_on_from(policy.ages, own, near))
         self.hash = adapter.merge_hash(case.audit.network, round_, used, self.values)
 
     def checkpoint(self):

@@ -84,7 +84,7 @@ def merge(case, layouts):
     error = merge_error(case, own, others)
     far = q.far(own, others, case["reach"])
     near = ([own] if own else []) + [v for v in others if v not in far]
-    used = [(v, q.weigh(case["ages"], q.base_round(own, near), v)) for v in near]
+    used = [(v, q.weigh(case["ages"], q.base_round(case["ages"], own, near), v)) for v in near]
     if not error and None in (w for _, w in used):
         error = "Window"
     if not error and sum(w for _, w in used) > 1 << 16:
@@ -94,7 +94,7 @@ def merge(case, layouts):
     state = case["state"] and (case["state"]["x"], case["state"]["v"])
     average = q.mean(used) if used else layout.start()
     values, v = q.move(average, state, case["momentum"], own)
-    expect, round_ = case["expect"], 1 + max((v.round for v in near), default=0)
+    expect, round_ = case["expect"], 1 + q.goes_on_from(case["ages"], own, near)
     return (round_ == expect["round"] and sorted(v.member.hex() for v in far) == sorted(expect["out_of_reach"])
             and sorted([v.record.hex(), w] for v, w in used) == sorted(expect["used"])
             and same_values(expect["values"], values)

@@ -65,11 +65,14 @@ class Audit:
         self.newest = max((r.round for r in self.all if r.round is not None), default=0)
         self.unreferenced()
         logs.check(self, self.witnesses)
+        walks = []
         for member in sorted({r.member for r in self.all}):
             walk = Walk(self)
+            walks.append(walk)
             for one in self.all:
                 if one.member == member:
                     walk.record(one)
+        self.withheld(walks)
         self.settle()
         if not self.recompute:
             self.notes.add("MRG-007")
@@ -91,6 +94,9 @@ class Audit:
         if chain.network != self.network:
             return self.notes.add("NET-001", place)
         self.chain, broken = chain, False
+        layout = chain.newest.policy.layout()
+        if blake3(adapter.f32_view(layout.start())).digest() != chain.newest.policy.adapter[3]:
+            self.notes.add("MAN-024", place)
         for want, key in enumerate(self.source.of(1), 1):
             if key[1] != want or broken:
                 self.notes.add("ARC-005", {"file": name_of(key)})
@@ -140,6 +146,17 @@ class Audit:
                     self.notes.add("GOV-001" if governor in self.chain.newest.governors else "GOV-003", place)
             except Refused as refused:
                 self.notes.add(refused.code, place)
+
+    def withheld(self, walks):
+        """What is not there, told apart by whether another member's record builds on that update or a later one of its author."""
+        used = {}
+        for walk in walks:
+            for member, at in walk.used.items():
+                used[member] = max(used.get(member, at), at)
+        for walk in walks:
+            for rested, idle, one in walk.lacking:
+                rests = one.member in used and (one.incarnation, one.seq) <= used[one.member]
+                self.notes.run(rested if rests else idle, one.where)
 
     def unreferenced(self):
         named = {blob[0] for r in self.all for blob in (r.body, r.state) if blob} | {key[1] for key in self.source.of(4)}
@@ -252,6 +269,8 @@ class Scan:
             return []
         one.offset = offset
         one.where = {**place, "seq": one.seq, "record": one.id}
+        if one.kind > records.CLOSE:
+            self.notes.add("REC-001", one.where)
         return [one]
 
     def ranked(self, items):

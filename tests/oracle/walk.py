@@ -13,6 +13,8 @@ class Walk:
 
     def __init__(self, audit):
         self.audit, self.notes = audit, audit.notes
+        self.lacking, self.used = [], {}  # (code if others rest on it, else, record); the last record of each other member built on
+        self.since = None  # the first update of a feed under its manifest version
         self.last, self.payload, self.momentum = None, None, None  # newest update, its payload, (record id, state after it)
 
     def record(self, one):
@@ -25,9 +27,12 @@ class Walk:
         parents = [known.get(parent) for parent in one.parents]
         if None in parents:
             self.notes.run("DAG-001", one.where)
+        for p in parents:
+            if p and p.member != one.member:
+                self.used[p.member] = max(self.used.get(p.member, (0, 0)), (p.incarnation, p.seq))
         try:
             named(one, manifest, known)
-            admit(one, known.get(one.prev), parents, manifest.policy, self.audit.layout)
+            admit(one, known.get(one.prev), parents, manifest.policy, self.audit.layout, self.first(one))
         except Refused as refused:
             self.notes.add(refused.code, one.where)
         if one.kind == UPDATE:
@@ -37,7 +42,13 @@ class Walk:
                 self.rules(one, parents, order, manifest)
             if self.audit.recompute:
                 self.merge(one, parents, order, manifest, payload)
+            self.since = self.since if self.first(one) else one
             self.last, self.payload = one, payload
+
+    def first(self, one):
+        """The first update of its feed under its manifest version, if one came before it."""
+        same = self.since and (self.since.incarnation, self.since.version) == (one.incarnation, one.version)
+        return self.since if same else None
 
     def incarnation(self, one):
         self.notes.add("INC-001", one.where)
@@ -74,7 +85,7 @@ class Walk:
         elif lack == "missing":
             keep = self.audit.chain.newest.policy.keep
             pruned = keep and one.round is not None and one.round + keep < self.audit.newest
-            self.notes.run("BLB-002" if pruned else "BLB-001", one.where)
+            self.notes.run("BLB-002", one.where) if pruned else self.lacking.append(("BLB-001", "BLB-006", one))
         elif lack:
             self.notes.add(lack, one.where)
 
@@ -104,7 +115,10 @@ class Walk:
             codes, state = case.run(self.momentum, payload)
         self.audit.merges += not codes
         for code in codes:
-            (self.notes.run if code in INCOMPLETE else self.notes.add)(code, one.where)
+            if code == "MRG-003":  # a record that is not there may be anybody's
+                self.lacking.append((code, code if None in parents else "MRG-010", one))
+            else:
+                (self.notes.run if code in INCOMPLETE else self.notes.add)(code, one.where)
         if not state and one.state:  # where the chain of merges is broken, a checkpoint mends it
             state = self.audit.state(one)[0]
         self.momentum = (one.id, state) if state else None
@@ -119,7 +133,7 @@ def named(one, manifest, known):
         adapter.need(not found or not update or found.kind == UPDATE, "RULE-015")
 
 
-def admit(one, prev, parents, policy, layout):
+def admit(one, prev, parents, policy, layout, first):
     """The rules that need the records that one builds on; what cannot be said without a missing one is left out."""
     known = [p for p in parents if p]
     below = ([prev] if prev and one.seq == 0 else []) + known
@@ -128,20 +142,30 @@ def admit(one, prev, parents, policy, layout):
     if whole and (one.prev is None or prev):
         newest = max((p.clock for p in known + ([prev] if prev else [])), default=0)
         adapter.need(one.clock <= newest + 1 + CLOCK_STEP, "RULE-013")
+    adapter.need(all(one.version >= p.version for p in below), "RULE-017")
     if one.kind == RELEASE and known:
         adapter.need(known[0].round == one.spec[0], "RULE-011")
+        adapter.need(known[0].member == one.member, "RULE-016")
     if one.kind == UPDATE:
         admit_update(one, parents, known, whole, policy, layout)
+        last = (first or one).round + max(1, len(policy.ages) - 1)
+        adapter.need(all(p.version == one.version or p.round <= last for p in known), "RULE-018")
 
 
 def admit_update(one, parents, known, whole, policy, layout):
     for p in known:
         adapter.need(p.member != one.member or (p.incarnation, p.seq) < (one.incarnation, one.seq), "RULE-003")
         adapter.need(p.round is not None, "RULE-001")
-    newest = max((p.round for p in known), default=None)
-    want = policy.round_after(newest or 0)
-    adapter.need(one.round == want or (not whole and one.round > want), "RULE-005")
-    base = next((p.round for p in known if p.member == one.member), newest if whole else None)
+    own = next((p for p in known if p.member == one.member), None)
+
+    def published(unknown):
+        """The round that follows if all unknown parents are of this one."""
+        rounds = [p.round for p in known] + [unknown] * (len(parents) - len(known))
+        return policy.round_after(max(own.round if own else 0, adapter.common_round(policy.ages, rounds)))
+
+    adapter.need(published(0) <= one.round, "RULE-005")
+    adapter.need(not own and not whole or one.round <= published((1 << 53) - 1), "RULE-005")
+    base = adapter.base_round(policy.ages, own, known) if own or known and whole else None
     for p, weight in zip(parents, one.spec[2]):
         if p and base is not None:
             right = adapter.weigh(policy.ages, base, p)

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use chorale_protocol::{
-    adapter::{Layout, Payload, encode_f32, f32_view},
+    adapter::{Layout, Payload, encode_f32, f32_view, start_hash},
     admit,
     audit::layout::{Name, frame, genesis_name},
     base::{MemberId, MergeHash, Round, Seq},
@@ -195,6 +195,8 @@ fn policy(args: &Make) -> Policy {
         ],
         ..fixture::adapter()
     };
+    let start = Layout::new(&adapter).map(|layout| start_hash(&layout.start(adapter.seed))).unwrap_or_default();
+    let adapter = AdapterSpec { start, ..adapter };
     let wide = 65_536 * 1_000_000;
     let keep_rounds = if args.blobs == Blobs::Pruned { 1 } else { 0 };
     Policy { adapter, momentum: 0, norm_bound: wide, reach: wide, keep_rounds, ..fixture::policy() }

@@ -46,6 +46,7 @@ pub(crate) fn run(archive: &dyn Archive, threads: usize, turns: usize, recompute
         network,
         anchors: Vec::new(),
         allow_unanchored: true,
+        allow_pruned: false,
         recompute,
         witnesses: 0,
         threads,

@@ -55,7 +55,7 @@ fn witnessed(policy: Policy) -> World {
     let newest = world.published[1].last().unwrap().checked.clone();
     let Spec::Update(update) = &newest.record().spec else { panic!("no update") };
     let label = "v1".to_owned();
-    ledger.accept(&world.write(0, &[&newest], Spec::Release(Release { round: update.round, label }), None));
+    ledger.accept(&world.write(1, &[&newest], Spec::Release(Release { round: update.round, label }), None));
     ledger.publish(&world, &[(1, AFTER + 10), (2, AFTER + 30)]);
     ledger.put(&mut world);
     world

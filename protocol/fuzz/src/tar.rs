@@ -42,6 +42,7 @@ pub fn run(data: &[u8]) -> bool {
         network: chain().network(),
         anchors: Vec::new(),
         allow_unanchored: true,
+        allow_pruned: false,
         recompute: true,
         threads: 1,
         witnesses: 0,

@@ -25,6 +25,8 @@ pub struct Parent {
     pub seq: Seq,
     /// Its clock.
     pub clock: Lamport,
+    /// The manifest version that it names.
+    pub manifest_version: u64,
     /// Its round; `None`: it is no update.
     pub round: Option<Round>,
 }
@@ -72,7 +74,7 @@ pub enum RuleError {
         /** of which incarnation */
         got: Incarnation,
     },
-    /// Not 1 + the largest round among the parents.
+    /// Not the round that follows from the parents'.
     #[error("round {got}, the parents make it {want}")]
     Round {
         /** what it says */
@@ -142,6 +144,26 @@ pub enum RuleError {
         /** whose it is */
         got: MemberId,
     },
+    /// An older manifest version than that of a record it builds on.
+    #[error("manifest version {got}, a record it builds on has {parent}; versions do not fall")]
+    VersionFell {
+        /** the record's */
+        got: u64,
+        /** the other's */
+        parent: u64,
+    },
+    /// A parent of an older manifest version that came too late.
+    #[error(
+        "a parent of round {round} under manifest version {version}; this version merges older ones up to round {last}"
+    )]
+    OldVersion {
+        /** the parent's round */
+        round: Round,
+        /** its version */
+        version: u64,
+        /** the last round of an older version */
+        last: Round,
+    },
     /// A release of something that is not the named round.
     #[error("the release names round {got}, its parent is of round {want:?}")]
     Release {
@@ -149,6 +171,12 @@ pub enum RuleError {
         got: Round,
         /** the parent's */
         want: Option<Round>,
+    },
+    /// A release of somebody else's update.
+    #[error("the release names an update of {member}; a member releases its own alone")]
+    ForeignRelease {
+        /** whose */
+        member: MemberId,
     },
 }
 
@@ -167,9 +195,12 @@ impl RuleError {
             Self::Codec { .. } => "RULE-009",
             Self::Length { .. } => "RULE-010",
             Self::Release { .. } => "RULE-011",
+            Self::VersionFell { .. } => "RULE-017",
+            Self::OldVersion { .. } => "RULE-018",
             Self::ClockLeap { .. } => "RULE-013",
             Self::State { .. } => "RULE-014",
             Self::Author { .. } => "RULE-015",
+            Self::ForeignRelease { .. } => "RULE-016",
             Self::Incarnation { .. } => "INC-002",
         }
     }
@@ -196,7 +227,8 @@ pub fn check_opening(member: MemberId, incarnation: Incarnation, prev: &Parent) 
 
 /// Checks a record against the records it builds on. `prev` is the one it names as the one before; `parents` are those of
 /// `record.parents`, in that order; `policy` is the one of the manifest version that the record names; `payload_len` [bytes]
-/// is that of its layout and codec. `None` where one is not known: what cannot be said without it is left out.
+/// is that of its layout and codec. `None` where one is not known: what cannot be said without it is left out. `since` is the
+/// round of the first update of the record's feed under the manifest version that the record names, if one came before it.
 ///
 /// # Errors
 /// The first rule that it breaks.
@@ -204,19 +236,26 @@ pub fn check(
     record: &Record,
     prev: Option<Parent>,
     parents: &[Option<Parent>],
-    policy: &Policy,
-    payload_len: u64,
+    (policy, payload_len): (&Policy, u64),
+    since: Option<Round>,
 ) -> Result<(), RuleError> {
     check_clock(record, prev, parents)?;
+    check_versions(record, prev, parents)?;
     match &record.spec {
-        Spec::Update(update) => check_update(record, update, parents, policy, payload_len),
+        Spec::Update(update) => {
+            check_update(record, update, parents, policy, payload_len)?;
+            check_old(record, parents, last_of_old(policy, since.unwrap_or(update.round)))
+        }
         Spec::Release(release) => match parents.first() {
             Some(Some(parent)) if parent.round != Some(release.round) => {
                 Err(RuleError::Release { got: release.round, want: parent.round })
             }
+            Some(Some(parent)) if parent.member != record.member => {
+                Err(RuleError::ForeignRelease { member: parent.member })
+            }
             _ => Ok(()),
         },
-        Spec::Evidence(_) | Spec::Close(_) => Ok(()),
+        Spec::Evidence(_) | Spec::Close(_) | Spec::Other(_) => Ok(()),
     }
 }
 
@@ -234,6 +273,32 @@ fn check_clock(record: &Record, prev: Option<Parent>, parents: &[Option<Parent>]
     if got > most { Err(RuleError::ClockLeap { got, most }) } else { Ok(()) }
 }
 
+/// The manifest version is not older than those of the records it builds on. Within a feed that is the feed's own rule.
+fn check_versions(record: &Record, prev: Option<Parent>, parents: &[Option<Parent>]) -> Result<(), RuleError> {
+    let got = record.manifest_version;
+    let before = prev.iter().filter(|_| record.seq == Seq(0)).chain(parents.iter().flatten());
+    match before.map(|one| one.manifest_version).find(|version| got < *version) {
+        Some(parent) => Err(RuleError::VersionFell { got, parent }),
+        None => Ok(()),
+    }
+}
+
+/// The last round up to which a member still merges what was published under an older manifest version than its own, where
+/// its first update under its version is of round `since`: what was on its way when the version came counts for a window, and
+/// then no more.
+#[must_use]
+pub fn last_of_old(policy: &Policy, since: Round) -> Round {
+    Round(since.0.saturating_add(policy.lead()))
+}
+
+fn check_old(record: &Record, parents: &[Option<Parent>], last: Round) -> Result<(), RuleError> {
+    let old = parents.iter().flatten().filter(|parent| parent.manifest_version < record.manifest_version);
+    match old.filter_map(|parent| Some((parent.round?, parent.manifest_version))).find(|(round, _)| *round > last) {
+        Some((round, version)) => Err(RuleError::OldVersion { round, version, last }),
+        None => Ok(()),
+    }
+}
+
 /// The largest clock of a record that builds on records of at most `newest`.
 #[must_use]
 pub const fn most_clock(newest: Lamport) -> Lamport {
@@ -248,15 +313,18 @@ fn check_update(
     payload_len: u64,
 ) -> Result<(), RuleError> {
     let rounds = rounds(record, parents)?;
-    let complete = parents.iter().all(Option::is_some);
-    let newest = rounds.iter().flatten().max().copied();
-    let want = policy.round_after(newest);
-    // An unknown parent can make it later, never earlier.
-    if update.round < want || (complete && update.round != want) {
+    let known: Vec<Round> = rounds.iter().flatten().copied().collect();
+    let unknown = rounds.len() - known.len();
+    let own = parents.iter().flatten().find(|parent| parent.member == record.member).and_then(|parent| parent.round);
+    let (least, most) = merge::rounds_possible(policy, own, &known, unknown);
+    if update.round < least {
+        return Err(RuleError::Round { got: update.round, want: least });
+    }
+    if let Some(want) = most.filter(|most| update.round > *most) {
         return Err(RuleError::Round { got: update.round, want });
     }
-    let own = parents.iter().flatten().find(|parent| parent.member == record.member).and_then(|parent| parent.round);
-    if let Some(base) = own.or_else(|| newest.filter(|_| complete)) {
+    let common = merge::common_round(policy, known).filter(|_| unknown == 0);
+    if let Some(base) = own.or(common) {
         for (place, round) in rounds.iter().enumerate().filter_map(|(place, round)| Some((place, (*round)?))) {
             let want = merge::weight(&policy.ages, base, round).ok_or(RuleError::Window { round, base })?;
             let got = update.weights.get(place).copied();
@@ -282,7 +350,7 @@ fn check_update(
 /// A checkpoint stands only where the policy wants one, and holds two numbers of 8 bytes for each value.
 fn check_state(update: &Update, policy: &Policy) -> Result<(), RuleError> {
     let Some(Body { length: got, .. }) = update.state else { return Ok(()) };
-    let want = policy.wants_checkpoint(update.round).then(|| policy.adapter.values().saturating_mul(16));
+    let want = policy.wants_checkpoint(update.round).then(|| policy.checkpoint_bytes());
     if want == Some(got) { Ok(()) } else { Err(RuleError::State { got, round: update.round, want }) }
 }
 

@@ -91,6 +91,7 @@ struct Run {
     last: Option<Seq>,
     count: u64,
     text: String,
+    severity: Severity,
 }
 
 impl Notes {
@@ -112,12 +113,18 @@ impl Notes {
 
     /// Adds one record to the run of records for which the same is to be said, in the words of the first.
     pub(super) fn run(&mut self, code: &'static str, place: &Place, text: impl fmt::Display) {
+        self.run_as(codes::severity(code), code, place, text);
+    }
+
+    /// As [`run`](Self::run), with a severity that depends on the circumstances, the same for all of the run.
+    pub(super) fn run_as(&mut self, severity: Severity, code: &'static str, place: &Place, text: impl fmt::Display) {
         let key = (code, place.file.clone());
         let run = self.runs.entry(key).or_insert_with(|| Run {
             first: place.clone(),
             last: None,
             count: 0,
             text: text.to_string(),
+            severity,
         });
         run.count += 1;
         run.last = run.last.max(place.seq);
@@ -143,7 +150,7 @@ impl Notes {
                 }
                 _ => run.text,
             };
-            self.findings.push(finding(codes::severity(code), code, &run.first, text));
+            self.findings.push(finding(run.severity, code, &run.first, text));
         }
         let mut findings = self.findings;
         findings.sort_by(|one, other| order(one).cmp(&order(other)).then_with(|| one.cmp(other)));

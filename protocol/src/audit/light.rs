@@ -9,7 +9,7 @@ use super::{
 use crate::{
     admit::Parent,
     base::{BlobHash, Incarnation, Lamport, MemberId, RecordId, Round, Seq, UnixSeconds, limit},
-    feed::{Body, Checked, EvidenceSpec, Kind, Spec},
+    feed::{Body, Checked, EvidenceSpec, Kind, Spec, Step},
     log::TreeHash,
     manifest::Codec,
 };
@@ -35,6 +35,7 @@ pub(super) struct Light {
     /// Of the first record of a later incarnation; of others the feed's chain says it.
     pub(super) prev: Option<RecordId>,
     pub(super) clock: Lamport,
+    pub(super) manifest_version: u64,
     pub(super) kind: Kind,
     pub(super) round: Option<Round>,
     pub(super) body: Option<Body>,
@@ -69,6 +70,7 @@ impl Light {
             incarnation: self.incarnation,
             seq: self.seq,
             clock: self.clock,
+            manifest_version: self.manifest_version,
             round: self.round,
         }
     }
@@ -91,6 +93,8 @@ pub(super) struct Packed {
     claimed_time: UnixSeconds,
     /// No feed file is longer than [`FEED_FILE_BYTES`](super::layout::FEED_FILE_BYTES).
     pub(super) offset: u32,
+    /// The chain holds every version in memory: there are fewer.
+    pub(super) manifest_version: u32,
     /// No envelope is longer than [`RECORD_BYTES`](crate::base::limit::RECORD_BYTES).
     pub(super) length: u16,
     kind: Kind,
@@ -111,6 +115,8 @@ pub(super) struct Extra {
     accused: Option<EvidenceSpec>,
     /// Of the first record of a later incarnation.
     prev: Option<RecordId>,
+    /// By a release.
+    released: Option<RecordId>,
 }
 
 impl Packed {
@@ -120,7 +126,7 @@ impl Packed {
         let (round, state, accused) = match &record.spec {
             Spec::Update(update) => (update.round, update.state, None),
             Spec::Evidence(spec) => (Round(0), None, Some(*spec)),
-            Spec::Release(_) | Spec::Close(_) => (Round(0), None, None),
+            Spec::Release(_) | Spec::Close(_) | Spec::Other(_) => (Round(0), None, None),
         };
         let packed = Self {
             id: checked.id(),
@@ -133,14 +139,17 @@ impl Packed {
             seen: record.seen.unwrap_or(NONE),
             claimed_time: record.claimed_time,
             offset,
+            manifest_version: u32::try_from(record.manifest_version).unwrap_or(u32::MAX),
             length: u16::try_from(checked.bytes().len()).unwrap_or(u16::MAX),
             kind: record.spec.kind(),
             codec: record.codec,
             stand: Stand::Loose,
         };
         let prev = record.prev.filter(|_| record.seq == Seq(0));
-        let extra = Extra { state, accused, prev };
-        (packed, (state.is_some() || accused.is_some() || prev.is_some()).then_some(extra))
+        let released = record.parents.first().map(|parent| parent.record).filter(|_| packed.kind == Kind::Release);
+        let extra = Extra { state, accused, prev, released };
+        let some = state.is_some() || accused.is_some() || prev.is_some() || released.is_some();
+        (packed, some.then_some(extra))
     }
 
     /// The same, standing so.
@@ -148,9 +157,15 @@ impl Packed {
         Self { stand, ..self }
     }
 
-    /// Whether nothing may follow it.
-    pub(super) fn closes(&self) -> bool {
-        self.kind == Kind::Close
+    /// What it does to its feed.
+    pub(super) fn step(&self, extra: Option<&Extra>) -> Step {
+        match self.kind {
+            Kind::Update => Step::Update(self.round),
+            Kind::Release => Step::Release(extra.and_then(|extra| extra.released).unwrap_or(RecordId([0; 32]))),
+            Kind::Evidence => Step::Evidence,
+            Kind::Close => Step::Close,
+            Kind::Other => Step::Other,
+        }
     }
 }
 
@@ -174,6 +189,7 @@ impl Lights {
             seq: packed.seq,
             prev: extra.and_then(|extra| extra.prev),
             clock: packed.clock,
+            manifest_version: packed.manifest_version.into(),
             kind: packed.kind,
             round: Some(packed.round).filter(|round| round.0 > 0),
             body: (length > 0).then_some(Body { hash, length }),

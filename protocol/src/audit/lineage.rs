@@ -46,6 +46,7 @@ impl Node {
             Spec::Release(release) => (Kind::Release, Some(release.round), Some(release.label.clone())),
             Spec::Evidence(_) => (Kind::Evidence, None, None),
             Spec::Close(_) => (Kind::Close, None, None),
+            Spec::Other(_) => (Kind::Other, None, None),
         };
         Self {
             id: checked.id(),

@@ -105,7 +105,7 @@ fn vouch(reading: &Reading<'_>, gathered: &mut Gathered) -> io::Result<()> {
     for (one, genuine) in gathered.found.iter().zip(&mut genuine).rev() {
         let vouches = |next: &Found| {
             (next.prev, next.packed.seq) == (Some(one.packed.id), one.packed.seq.next())
-                && next.manifest_version == one.manifest_version
+                && next.packed.manifest_version == one.packed.manifest_version
         };
         if !next.is_some_and(vouches) {
             let envelope = window.envelope(reading.source, one.packed.offset.into(), one.packed.length.into())?;
@@ -180,7 +180,7 @@ impl Linker<'_> {
         let Some(mut stand) = self.link(at, one, &place)? else { return Ok(None) };
         if one.void {
             let (member, incarnation) = self.scan.lights.feed;
-            let at = Standpoint { member, incarnation, seq, manifest_version: one.manifest_version };
+            let at = Standpoint { member, incarnation, seq, manifest_version: one.packed.manifest_version.into() };
             let why = stands(self.reading.rules.chain(), at, || id);
             self.scan.notes.run("CUT-001", &place, why.err().map(|why| why.to_string()).unwrap_or_default());
             stand = Stand::Void;
@@ -207,8 +207,8 @@ impl Linker<'_> {
             seq,
             prev: one.prev,
             clock: one.packed.clock,
-            manifest_version: one.manifest_version,
-            closes: one.packed.closes(),
+            manifest_version: one.packed.manifest_version.into(),
+            step: one.packed.step(self.scan.lights.extras.get(&one.packed.offset)),
         };
         let (window, reading, chain, found) = (&mut self.window, self.reading, &self.chain, self.found);
         let mut trouble = None;

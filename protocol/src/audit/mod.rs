@@ -38,6 +38,7 @@ mod source;
 mod survey;
 mod walk;
 mod window;
+mod withheld;
 mod witnessed;
 pub mod words;
 mod work;

@@ -9,7 +9,7 @@ use std::{
 use super::{
     Archive, Contribution, Severity, bundles, conflicts,
     contradictions::Contradictions,
-    contribution,
+    contribution::{self, Choices},
     effort::Effort,
     finding::{Notes, Place},
     layout::{FEED_FILE_BYTES, Name},
@@ -23,6 +23,7 @@ use super::{
     scan::{self, Keep, Reading, scan_each},
     source::Source,
     walk::{Audit, Walk, walk},
+    withheld::Used,
     work::each,
 };
 use crate::{
@@ -40,6 +41,8 @@ pub struct Options {
     pub anchors: Vec<RecordId>,
     /// Whether a report without an anchor may pass.
     pub allow_unanchored: bool,
+    /// Whether blobs that the policy no longer keeps may be missing in a report that passes.
+    pub allow_pruned: bool,
     /// Recompute merges where the blobs are there.
     pub recompute: bool,
     /// How many cosigners a checkpoint takes to count, if that is more than the newest policy asks for.
@@ -68,6 +71,7 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
         let witnessed = (options.witnesses, Intervals::default());
         return Ok(report(options, None, (listing, false), (counts, witnessed), (Vec::new(), Vec::new()), notes));
     };
+    rules.check_start(&mut notes);
     let feeds = source.feeds();
     let effort = Effort::new(progress, options, source.bytes_of_feeds(), source.bytes_of_blobs());
 
@@ -97,6 +101,7 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
         pool: &Pool::default(),
         network: options.network,
         recompute: options.recompute,
+        allow_pruned: options.allow_pruned,
         threads: (options.threads / members.len().max(1)).max(1),
         newest,
         convicted: &convicted,
@@ -109,23 +114,10 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     let walks = walks.into_iter().collect::<io::Result<Vec<Walk>>>()?;
 
     let mut reports = member_reports(&rules, &index, &heads, &members, &walks);
-    let mut parts = Vec::new();
-    for (member, walk) in members.iter().zip(walks) {
-        counts.add(&walk.counts);
-        notes.absorb(walk.notes);
-        parts.push((*member, walk.own, walk.choices));
-    }
+    let parts = join(members, walks, &mut counts, &mut notes);
     let contributions = contribution::gather(rules.publishers(), parts.into_iter());
     settle(&rules, &forks, &mut reports, &mut notes);
-    if options.heads_only {
-        notes.add("SIG-004", &Place::default(), "the audit was asked to check the newest signatures only");
-    }
-    if !options.recompute {
-        notes.add("MRG-007", &Place::default(), "the audit was asked not to recompute merges");
-    }
-    if counts.records.ok == 0 {
-        notes.add("ARC-003", &Place::default(), "no record could be verified");
-    }
+    left_out(options, &counts, &mut notes);
     let anchored = anchor(options, &index, &mut notes);
     let listing = list(&source, &digests)?;
     let version = rules.chain().current().version;
@@ -155,6 +147,43 @@ fn report(
         members,
         contributions,
         findings: notes.into_findings(),
+    }
+}
+
+/// Takes the walks together: counts, findings, and what each member did.
+fn join(
+    members: Vec<MemberId>,
+    walks: Vec<Walk>,
+    counts: &mut Counts,
+    notes: &mut Notes,
+) -> Vec<(MemberId, Contribution, Choices)> {
+    let mut parts = Vec::new();
+    let (mut used, mut withheld) = (Used::default(), Vec::new());
+    for (member, walk) in members.into_iter().zip(walks) {
+        counts.add(&walk.counts);
+        used.absorb(walk.used);
+        withheld.push(walk.withheld);
+        notes.absorb(walk.notes);
+        parts.push((member, walk.own, walk.choices));
+    }
+    for one in withheld {
+        let mut about = Notes::default();
+        one.tell(&used, &mut about);
+        notes.absorb(about);
+    }
+    parts
+}
+
+/// What was not checked, as asked, or because nothing is there.
+fn left_out(options: &Options, counts: &Counts, notes: &mut Notes) {
+    if options.heads_only {
+        notes.add("SIG-004", &Place::default(), "the audit was asked to check the newest signatures only");
+    }
+    if !options.recompute {
+        notes.add("MRG-007", &Place::default(), "the audit was asked not to recompute merges");
+    }
+    if counts.records.ok == 0 {
+        notes.add("ARC-003", &Place::default(), "no record could be verified");
     }
 }
 

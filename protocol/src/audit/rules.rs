@@ -10,7 +10,7 @@ use super::{
     words,
 };
 use crate::{
-    adapter::Layout,
+    adapter::{Layout, start_hash},
     admit::drawable,
     base::{MemberId, NetworkId, limit},
     manifest::{Chain, KeyEvent, Manifest, Role},
@@ -87,6 +87,17 @@ impl Rules {
     /// Bytes of a payload.
     pub(super) fn payload_bytes(&self) -> u64 {
         self.payload_bytes
+    }
+
+    /// The starting adapter is that of its seed. No version may change either.
+    pub(super) fn check_start(&self, notes: &mut Notes) {
+        let adapter = &self.chain.current().policy.adapter;
+        let start = start_hash(&self.layout.start(adapter.seed));
+        if start != adapter.start {
+            let (got, want) = (hex::encode(adapter.start), hex::encode(start));
+            let text = format!("seed {} gives a start of hash {want}, the policy says {got}", adapter.seed);
+            notes.add("MAN-024", &Place::file(Name::Genesis), text);
+        }
     }
 
     /// Everyone who may publish by some version, and the label in the newest that says so.

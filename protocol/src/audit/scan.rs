@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     base::{BlobHash, Incarnation, MemberId, RecordId},
-    feed::{Checked, Refusal, check_despite_cut, check_unsigned, stands},
+    feed::{Checked, Refusal, Spec, check_despite_cut, check_unsigned, stands},
 };
 
 /// What is kept of a feed's records.
@@ -48,7 +48,6 @@ pub(super) struct Reading<'a> {
 pub(super) struct Found {
     pub(super) packed: Packed,
     pub(super) prev: Option<RecordId>,
-    pub(super) manifest_version: u64,
     /// A cut voids it.
     pub(super) void: bool,
 }
@@ -260,16 +259,17 @@ impl Batch {
             self.records.failed += 1;
             return;
         }
+        if let Spec::Other(other) = &record.spec {
+            let place = Place { seq: Some(seq), record: Some(id), ..place(offset) };
+            let text = format!("record kind {} is unknown to this program: update it", other.kind);
+            self.problems.push(("REC-001", place, text));
+            self.records.missing += 1;
+        }
         // No feed file is longer.
         let offset = u32::try_from(offset).unwrap_or(u32::MAX);
         let (packed, extra) = Packed::new(&checked, offset);
         self.extras.extend(extra.map(|extra| (offset, extra)));
-        self.found.push(Found {
-            packed,
-            prev: record.prev,
-            manifest_version: record.manifest_version,
-            void: stands(chain, record.standpoint(), || id).is_err(),
-        });
+        self.found.push(Found { packed, prev: record.prev, void: stands(chain, record.standpoint(), || id).is_err() });
         if reading.keep == Keep::Whole {
             self.kept.push(checked);
         }

@@ -10,7 +10,7 @@ use super::{
     contribution::{Choices, Contribution},
     drawn,
     effort::Effort,
-    finding::Notes,
+    finding::{Notes, Severity},
     layout::Name,
     light::{Index, Light, Stand},
     payloads::Payloads,
@@ -20,6 +20,7 @@ use super::{
     rules::Rules,
     source::Source,
     window::Window,
+    withheld::{Lacking, Used, Withheld},
 };
 use crate::{
     adapter::Payload,
@@ -40,6 +41,8 @@ pub(super) struct Audit<'a> {
     pub(super) pool: &'a Pool,
     pub(super) network: NetworkId,
     pub(super) recompute: bool,
+    /// Pruned blobs take no archive its pass.
+    pub(super) allow_pruned: bool,
     /// Threads within one merge.
     pub(super) threads: usize,
     /// The largest round in the archive.
@@ -55,6 +58,10 @@ pub(super) struct Walk {
     pub(super) counts: Counts,
     /// What the member did to the others.
     pub(super) choices: Choices,
+    /// On whose records it builds.
+    pub(super) used: Used,
+    /// What its updates lack.
+    pub(super) withheld: Withheld,
     /// What it put in.
     pub(super) own: Contribution,
 }
@@ -69,7 +76,16 @@ impl Audit<'_> {
 
 /// Walks through a member's records.
 pub(super) fn walk(audit: &Audit<'_>, member: &MemberId, effort: &Effort<'_>) -> io::Result<Walk> {
-    let mut walker = Walker { audit, window: None, last: None, payload: None, state: None, walk: Walk::default() };
+    let mut walker = Walker {
+        audit,
+        window: None,
+        last: None,
+        since: None,
+        payload: None,
+        state: None,
+        lost_by_pruning: false,
+        walk: Walk::default(),
+    };
     for light in audit.index.of(member) {
         walker.record(&light)?;
         effort.walked(light.length as u64, audit.payload_bytes(&light));
@@ -82,10 +98,14 @@ struct Walker<'a> {
     window: Option<Window>,
     /// The newest update so far.
     last: Option<Light>,
+    /// The first update of its feed under its manifest version.
+    since: Option<Light>,
     /// Its payload, if that is there.
     payload: Option<Payload>,
     /// The momentum state after the merge of a record.
     state: Option<(RecordId, State)>,
+    /// That state is not known because of payloads that the policy no longer keeps.
+    lost_by_pruning: bool,
     walk: Walk,
 }
 
@@ -107,6 +127,7 @@ impl<'a> Walker<'a> {
             facts.push(parent.map(|parent| parent.parent()));
             parents.extend(parent);
         }
+        self.walk.used.note(&light.member, &parents);
         let sound = parents.len() == record.parents.len();
         if !sound {
             let lacking = record.parents.len() - parents.len();
@@ -117,9 +138,10 @@ impl<'a> Walker<'a> {
             );
         }
         let prev = record.prev.and_then(|id| self.find(&id)).map(|prev| prev.parent());
-        let length = self.audit.rules.payload_bytes();
+        let policy = (&manifest.policy, self.audit.rules.payload_bytes());
         let named = admit::check_named(&record, manifest, |id| self.find(id).map(|found| found.parent()));
-        if let Err(error) = named.and_then(|()| admit::check(&record, prev, &facts, &manifest.policy, length)) {
+        let since = self.since(light);
+        if let Err(error) = named.and_then(|()| admit::check(&record, prev, &facts, policy, since)) {
             self.fail(light, error.code(), error.to_string());
         }
         let mut moved2 = None;
@@ -130,11 +152,18 @@ impl<'a> Walker<'a> {
             }
             moved2 = self.merge(light, update, (&parents, sound), &order, manifest, payload.as_ref())?;
             self.choices(light, update, &parents, manifest);
+            self.since = self.since(light).map_or(Some(*light), |_| self.since);
             self.last = Some(*light);
             self.payload = payload;
         }
         self.walk.own.add(&record, moved2);
         Ok(())
+    }
+
+    /// The round of the first update of this record's feed under its manifest version, if there is one before it.
+    fn since(&self, light: &Light) -> Option<Round> {
+        let feed = |light: &Light| (light.incarnation, light.manifest_version);
+        self.since.filter(|since| feed(since) == feed(light)).and_then(|since| since.round)
     }
 
     /// A record by id; mostly it is the author's last one.
@@ -260,12 +289,13 @@ impl<'a> Walker<'a> {
             }
             Lack::Missing => {
                 self.walk.counts.blobs.missing += 1;
-                let keep = self.audit.rules.chain().current().policy.keep_rounds;
-                let pruned =
-                    keep > 0 && light.round.is_some_and(|round| round.0.saturating_add(keep) < self.audit.newest.0);
-                let code = if pruned { "BLB-002" } else { "BLB-001" };
                 let round = light.round.unwrap_or_default();
-                self.walk.notes.run(code, &place, format_args!("a blob of round {round} is not in the archive"));
+                if self.audit.is_pruned(round) {
+                    let severity = if self.audit.allow_pruned { Severity::Warning } else { Severity::Incomplete };
+                    self.walk.notes.run_as(severity, "BLB-002", &place, Lacking::Blob(round));
+                } else {
+                    self.walk.withheld.add(place, Lacking::Blob(round));
+                }
             }
             Lack::Wrong(code, text) => {
                 self.walk.counts.blobs.failed += 1;
@@ -338,8 +368,16 @@ impl<'a> Walker<'a> {
             (true, false) => tally.ok += 1,
             (false, false) => tally.missing += 1,
         }
+        let mut pruned = false;
         for (code, why) in outcome.incomplete {
-            self.walk.notes.run(code, &light.place(), why);
+            match code {
+                "MRG-003" if self.audit.is_by_pruning(why, self.lost_by_pruning) => {
+                    pruned = true;
+                    self.walk.notes.run("MRG-011", &light.place(), why);
+                }
+                "MRG-003" => self.walk.withheld.add(light.place(), Lacking::Merge(why)),
+                _ => self.walk.notes.run(code, &light.place(), why),
+            }
         }
         for (code, text) in outcome.failures {
             self.fail(light, code, text);
@@ -348,6 +386,7 @@ impl<'a> Walker<'a> {
             Some(state) => Some((light.id, state)),
             None => self.checkpoint(light)?.map(|state| (light.id, state)),
         };
+        self.lost_by_pruning = pruned && self.state.is_none();
         Ok(outcome.moved2)
     }
 

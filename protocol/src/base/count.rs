@@ -39,7 +39,7 @@ macro_rules! count {
 }
 
 count! {
-    /// A logical clock of training: 1 + the largest round merged. A member's first publication is round 1 or later.
+    /// A logical clock of training: an update's round follows those of what was merged. A first publication is of round 1 or later.
     Round,
     /// The place of a record in one feed, from 0.
     Seq,

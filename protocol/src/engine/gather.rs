@@ -1,6 +1,6 @@
 //! Waiting for the others: who is drawn, who can be used, who is worth waiting for, and how long.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Engine, Stage,
@@ -59,6 +59,21 @@ pub(super) struct Survey {
     pub(super) waiting: Vec<(MemberId, Millis)>,
     /// Passed over, in draw order.
     pub(super) skipped: Vec<Passed>,
+}
+
+impl Passed {
+    fn stale(member: MemberId, record: RecordId) -> Self {
+        Self { member, reason: SkipReason::Stale, record: Some(record) }
+    }
+}
+
+impl Survey {
+    /// Passes over whoever cannot be used after all.
+    pub(super) fn keep(&mut self, usable: impl Fn(&Known) -> bool) {
+        let (used, others): (Vec<Known>, Vec<Known>) = std::mem::take(&mut self.voices).into_iter().partition(usable);
+        self.voices = used;
+        self.skipped.extend(others.iter().map(|known| Passed::stale(known.member, known.record)));
+    }
 }
 
 impl Engine {
@@ -144,9 +159,20 @@ impl Engine {
         self.standings.entry(*member).or_default()
     }
 
-    /// Walks the draw until enough members can be used or are waited for, or as far as a record can account for; in a gathering
-    /// since `since`.
+    /// What can be made of the draw without those who would carry us ahead of the others, in a gathering since `since`.
     pub(super) fn survey(&mut self, since: Millis) -> Survey {
+        let mut ahead = BTreeMap::new();
+        loop {
+            let survey = self.survey_without(&ahead, since);
+            match self.who_carries_us_ahead(&survey.voices) {
+                Some(known) if ahead.insert(known.member, known.record).is_none() => {}
+                _ => return survey,
+            }
+        }
+    }
+
+    /// Walks the draw until enough members can be used or are waited for, or as far as a record can account for.
+    fn survey_without(&mut self, ahead: &BTreeMap<MemberId, RecordId>, since: Millis) -> Survey {
         let order = self.draw_for(self.next_place().1);
         let draw = usize::try_from(self.draw_size()).unwrap_or(usize::MAX);
         let span = self.span();
@@ -155,6 +181,10 @@ impl Engine {
         for member in order.iter().take(limit::NAMED - own) {
             if survey.voices.len() + survey.waiting.len() >= draw {
                 break;
+            }
+            if let Some(record) = ahead.get(member) {
+                survey.skipped.push(Passed::stale(*member, *record));
+                continue;
             }
             match self.status(member, &span, since) {
                 Status::Ready(known) => survey.voices.push(known),

@@ -23,6 +23,7 @@ pub(super) struct Known {
     pub(super) incarnation: Incarnation,
     pub(super) seq: Seq,
     pub(super) round: Round,
+    pub(super) manifest_version: u64,
     pub(super) payload: Body,
     pub(super) state: Option<Body>,
 }
@@ -38,6 +39,7 @@ impl Known {
             incarnation: record.incarnation,
             seq: record.seq,
             round: update.round,
+            manifest_version: record.manifest_version,
             payload: record.body?,
             state: update.state,
         })
@@ -81,7 +83,14 @@ const STRAYS_OF_ONE: usize = 256;
 fn parent_of(checked: &Checked) -> Parent {
     let record = checked.record();
     let round = if let Spec::Update(update) = &record.spec { Some(update.round) } else { None };
-    Parent { member: record.member, incarnation: record.incarnation, seq: record.seq, clock: record.clock, round }
+    Parent {
+        member: record.member,
+        incarnation: record.incarnation,
+        seq: record.seq,
+        clock: record.clock,
+        manifest_version: record.manifest_version,
+        round,
+    }
 }
 
 impl Index {
@@ -155,6 +164,11 @@ impl Index {
         }
     }
 
+    /// A feed as it stands; `None` if nothing of it is known.
+    pub(super) fn feed(&self, member: &MemberId, incarnation: Incarnation) -> Option<&Feed> {
+        self.feeds.get(&(*member, incarnation))
+    }
+
     /// The manifest version of the newest record of a feed; `None` for an empty one.
     pub(super) fn version_of(&self, member: &MemberId, incarnation: Incarnation) -> Option<u64> {
         let feed = self.feeds.get(&(*member, incarnation))?;
@@ -181,6 +195,7 @@ impl Index {
             Spec::Evidence(spec) => {
                 self.evidence.insert((spec.accused, spec.incarnation));
             }
+            Spec::Other(_) => {}
             Spec::Close(_) => {
                 self.closed.insert(record.member, record.incarnation);
             }

@@ -31,13 +31,8 @@ pub(super) struct Span {
     base: Round,
     /// Nothing beyond: one member alone does not pull the others along.
     last: Round,
-}
-
-impl Span {
-    /// Whether this round is beyond.
-    pub(super) fn is_beyond(&self, round: Round) -> bool {
-        round > self.last
-    }
+    /// Nothing beyond of an older manifest version than the newest.
+    last_old: Round,
 }
 
 impl Engine {
@@ -51,7 +46,9 @@ impl Engine {
         let Some((manifest, _)) = self.chain.at(record.manifest_version) else { return Err(Doubt::Early) };
         let length = self.payload_len(record.manifest_version);
         admit::check_named(record, manifest, |id| self.index.parent(id))?;
-        admit::check(record, prev, &parents, &manifest.policy, length)?;
+        let feed = self.index.feed(&record.member, record.incarnation);
+        let since = feed.and_then(|feed| feed.since(record.manifest_version));
+        admit::check(record, prev, &parents, (&manifest.policy, length), since)?;
         if parents.iter().any(Option::is_none) { self.judge_forgiven(record) } else { Ok(()) }
     }
 
@@ -92,25 +89,63 @@ impl Engine {
         known.member == self.config.me || done || self.is_alive(&known.member)
     }
 
-    /// The rounds that our next merge can use: back from our own last publication's (without one, the frontier), ahead as far
-    /// as the window lets a member lag behind the frontier.
+    /// The last round that is not far ahead of a frontier.
+    fn lead_of(&self, frontier: Round) -> Round {
+        Round(frontier.0.saturating_add(self.chain.current().policy.lead()))
+    }
+
+    /// The rounds that our next merge can use: back from our own last publication's, ahead as far as the policy's lead before
+    /// the frontier. Without an own publication ages count from the common round, which depends on who lies within reach: back
+    /// from the frontier and nothing ahead of it, so that none can be too old, whoever is left.
     pub(super) fn span(&self) -> Span {
+        self.span_from(self.own_voice())
+    }
+
+    /// The same for a merge that goes on from `own`.
+    pub(super) fn span_from(&self, own: Option<&Known>) -> Span {
         let frontier = self.frontier().unwrap_or_default();
-        let base = self.own_voice().map_or(frontier, |known| known.round);
-        Span { base, last: Round(base.max(frontier).0.saturating_add(self.window().max(1))) }
+        match own {
+            Some(own) => Span { base: own.round, last: self.lead_of(frontier), last_old: self.last_of_old(own) },
+            None => Span { base: frontier, last: frontier, last_old: frontier },
+        }
+    }
+
+    /// The last round of an older manifest version that we can merge. Before our first update under the newest version that
+    /// follows from the least round which that one can be of.
+    fn last_of_old(&self, own: &Known) -> Round {
+        let manifest = self.chain.current();
+        let feed = self.index.feed(&self.config.me, self.own.incarnation());
+        let since = feed.and_then(|feed| feed.since(manifest.version));
+        admit::last_of_old(&manifest.policy, since.unwrap_or_else(|| own.round.next()))
     }
 
     /// Whether a merge of ours can use it.
     pub(super) fn is_in_span(&self, span: &Span, known: &Known) -> bool {
-        !span.is_beyond(known.round)
-            && merge::weight(&self.chain.current().policy.ages, span.base, known.round).is_some()
+        let old = known.manifest_version < self.chain.current().version;
+        let last = if old { span.last.min(span.last_old) } else { span.last };
+        known.round <= last && merge::weight(&self.chain.current().policy.ages, span.base, known.round).is_some()
+    }
+
+    /// Whom of these our next merge leaves out: the one farthest ahead of the frontier, if those beyond it would carry us
+    /// farther than our own next round and than the frontier. Landing where the others are is no harm; but a public draw may
+    /// give one merge more of those who run ahead than its common round withstands.
+    pub(super) fn who_carries_us_ahead<'a>(&self, voices: &'a [Known]) -> Option<&'a Known> {
+        let own = self.own_voice().map(|own| own.round);
+        let frontier = self.frontier().unwrap_or_default();
+        let policy = &self.chain.current().policy;
+        let with = |last: Round| {
+            let rounds = voices.iter().map(|voice| voice.round).filter(|round| *round <= last);
+            merge::round_published(policy, own, merge::common_round(policy, own.into_iter().chain(rounds)))
+        };
+        let ahead = voices.iter().max_by_key(|voice| voice.round).filter(|voice| voice.round > frontier)?;
+        let most = own.unwrap_or_default().next().max(frontier).max(with(frontier));
+        (with(ahead.round) > most).then_some(ahead)
     }
 
     /// Whether those who are there have fallen so far behind that they do not use what we publish.
     pub(super) fn is_ahead(&self) -> bool {
         let frontier = || self.frontier_of(|known| self.is_present(known));
-        let last = |frontier: Round| frontier.0.saturating_add(self.window().max(1));
-        self.own.last().is_some_and(|own| frontier().is_some_and(|frontier| own.round.0 > last(frontier)))
+        self.own.last().is_some_and(|own| frontier().is_some_and(|frontier| own.round > self.lead_of(frontier)))
     }
 
     /// Until when the others may catch up.

@@ -21,6 +21,7 @@ mod prune;
 mod records;
 mod restore;
 mod round;
+mod side;
 #[cfg(test)]
 mod tests;
 mod timers;

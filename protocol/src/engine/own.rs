@@ -9,32 +9,20 @@ use super::{
     index::{Index, Known},
     pace::Durations,
     round::Report,
+    side::Side,
 };
 use crate::{
     base::{Incarnation, Lamport, MemberId, Millis, RecordId, Seq, TransportId, UnixSeconds, limit},
-    feed::{Body, Checked, Close, EvidenceSpec, Linked, Record, Reference, Release, Spec, check_stored, sign},
+    feed::{Body, Checked, Linked, Record, Reference, Spec, check_stored, sign},
 };
 
 /// Records of an unknown manifest version that are kept for it.
 const UNVERSIONED: usize = 64;
-/// Operators' and evidence records that wait for their turn.
-const SIDE: usize = 64;
-
-/// A record other than an update that is to be written before the next round.
-#[derive(Debug, Clone)]
-pub(super) enum Side {
-    /// The operator wants this update pinned.
-    Release { label: String, update: Known },
-    /// Somebody equivocated; the bundle is stored.
-    Evidence { spec: EvidenceSpec, body: Body },
-    /// The feed ends.
-    Close(Close),
-}
 
 /// A record on its way to the disk.
 #[derive(Debug)]
-struct Writing {
-    checked: Checked,
+pub(super) struct Writing {
+    pub(super) checked: Checked,
     report: Option<Report>,
 }
 
@@ -45,9 +33,9 @@ pub(super) struct Own {
     last: Option<Known>,
     /// The record before the last update.
     before: Option<Known>,
-    writing: Option<Writing>,
-    side: VecDeque<Side>,
-    wall: UnixSeconds,
+    pub(super) writing: Option<Writing>,
+    pub(super) side: VecDeque<Side>,
+    pub(super) wall: UnixSeconds,
     /// When our last update was announced.
     published: Option<Millis>,
     /// From a round's order to its end.
@@ -57,7 +45,7 @@ pub(super) struct Own {
     returned: bool,
     /// The newest of our own records that somebody else had and we had not.
     outside: Option<(Incarnation, Seq, RecordId, Lamport)>,
-    halted: bool,
+    pub(super) halted: bool,
     /// The newest incarnation of our earlier keys that holds records which no longer stand.
     fallen: Incarnation,
     unversioned: VecDeque<(Bytes, TransportId)>,
@@ -137,12 +125,6 @@ impl Own {
         self.writing.as_ref().is_some_and(|writing| writing.report.is_some())
     }
 
-    pub(super) fn push_side(&mut self, side: Side) {
-        if self.side.len() < SIDE {
-            self.side.push_back(side);
-        }
-    }
-
     /// No more records of ours.
     pub(super) fn halt(&mut self) {
         self.halted = true;
@@ -217,30 +199,6 @@ impl Engine {
         self.fetches.touch();
     }
 
-    /// Writes a record that waits for its turn, if any. True: one is being written.
-    pub(super) fn run_side(&mut self) -> bool {
-        while let Some(side) = self.own.side.pop_front() {
-            let (spec, parents, body) = match side {
-                Side::Evidence { spec, .. } if self.index.has_evidence(&spec.accused, spec.incarnation) => continue,
-                Side::Evidence { spec, body } => (Spec::Evidence(spec), Vec::new(), Some(body)),
-                Side::Release { label, update } => {
-                    let parents = vec![(update.member, update.record)];
-                    (Spec::Release(Release { round: update.round, label }), parents, None)
-                }
-                Side::Close(why) => (Spec::Close(why), Vec::new(), None),
-            };
-            let version = self.chain.current().version;
-            match self.write(version, spec, parents, body, self.own.wall, None) {
-                Ok(()) => return true,
-                Err(text) => {
-                    let reason = super::Reason { code: "OWN-001", text };
-                    self.emit(Output::Event(Event::Refused { from: None, reason }));
-                }
-            }
-        }
-        false
-    }
-
     /// Writes the record of a round. `parents` ascend by member.
     pub(super) fn write_update(
         &mut self,
@@ -254,7 +212,7 @@ impl Engine {
         self.write(version, spec, parents, Some(payload), wall, Some(report))
     }
 
-    fn write(
+    pub(super) fn write(
         &mut self,
         version: u64,
         spec: Spec,
@@ -360,31 +318,6 @@ impl Engine {
     pub(super) fn finish(&mut self) {
         self.halt();
         self.emit(Output::Finished);
-    }
-
-    /// The operator wants our last publication pinned.
-    pub(super) fn on_release(&mut self, label: String, wall: UnixSeconds) {
-        self.own.note_wall(wall);
-        if let Some(update) = self.own.last.clone() {
-            self.own.push_side(Side::Release { label, update });
-        } else {
-            let text = "nothing was published yet, so there is nothing to release".to_owned();
-            let reason = super::Reason { code: "OWN-002", text };
-            self.emit(Output::Event(Event::Refused { from: None, reason }));
-        }
-    }
-
-    /// The operator wants to leave: what is under way is dropped.
-    pub(super) fn on_close(&mut self, wall: UnixSeconds) {
-        self.own.note_wall(wall);
-        if self.own.halted {
-            return;
-        }
-        self.own.side.retain(|side| !matches!(side, Side::Close(_)));
-        self.own.side.push_back(Side::Close(Close::Left));
-        if matches!(self.stage, Stage::Working(_)) {
-            self.begin_gather();
-        }
     }
 
     /// Whether the feed's newest record closes it.

@@ -84,7 +84,7 @@ impl Patience {
     /// `share`: of the own work, in 2^-16. `floor_ms`: what a fetch may take at least; `guess_ms`: where none was observed.
     pub(super) fn new(work_ms: Option<u64>, share: u64, fetch_ms: Option<u64>, floor_ms: u64, guess_ms: u64) -> Self {
         let fetch_ms = fetch_ms.map_or(guess_ms, |ms| ms.saturating_mul(FETCHES)).max(floor_ms);
-        let share = work_ms.map_or(0, |work| u128::from(work) * u128::from(share) >> 16);
+        let share = work_ms.map_or(0, |work| (u128::from(work) * u128::from(share)) >> 16);
         Self { work_ms, budget_ms: u64::try_from(share).unwrap_or(u64::MAX).max(fetch_ms), fetch_ms }
     }
 

@@ -237,7 +237,7 @@ impl Engine {
                     self.fetch_evidence(*spec, body, record.member);
                 }
             }
-            Spec::Update(_) | Spec::Release(_) | Spec::Close(_) => {}
+            Spec::Update(_) | Spec::Release(_) | Spec::Close(_) | Spec::Other(_) => {}
         }
     }
 

@@ -6,8 +6,9 @@ use super::{
     index::Known,
 };
 use crate::{
-    base::{MemberId, Millis, RecordId},
+    base::{MemberId, Millis, RecordId, Round, limit},
     feed::{Skip, SkipReason, Spec, Update},
+    merge,
 };
 
 /// Between tries of a round that failed: this, doubling, at most [`RETRY_MAX_MS`].
@@ -55,28 +56,51 @@ impl Engine {
         (self.chain.current().policy.ages.len() as u64).saturating_sub(1)
     }
 
+    /// The round of a merge of these.
+    fn round_with(&self, own: Option<&Known>, survey: &Survey) -> Round {
+        let policy = &self.chain.current().policy;
+        let rounds = own.into_iter().chain(&survey.voices).map(|known| known.round);
+        merge::round_published(policy, own.map(|own| own.round), merge::common_round(policy, rounds))
+    }
+
+    /// Whether a merge without our own publication would publish a round that this feed has reached: rounds of a feed rise.
+    fn would_fall_back(&self, survey: &Survey) -> bool {
+        let here = |own: &&Known| own.incarnation == self.own.incarnation();
+        self.own.last().filter(here).is_some_and(|own| self.round_with(None, survey) <= own.round)
+    }
+
     /// Whether a round or its record is under way.
     pub(super) fn is_round_under_way(&self) -> bool {
         matches!(self.stage, Stage::Working(_)) || self.own.is_writing_update()
     }
 
     /// Orders a round from what was gathered.
-    pub(super) fn order_round(&mut self, survey: Survey, gather_ms: u64) {
+    pub(super) fn order_round(&mut self, mut survey: Survey, gather_ms: u64) {
+        let mut own = self.own_voice().cloned();
+        if let Some(last) = self.own.last().filter(|_| own.is_none() && self.would_fall_back(&survey)).cloned() {
+            if !self.fetches.is_ready(&last.payload.hash) {
+                self.open_incarnation(last.incarnation.next());
+                return self.begin_gather();
+            }
+            let span = self.span_from(Some(&last));
+            survey.keep(|known| self.is_in_span(&span, known));
+            // One of those that a record may name is the own parent.
+            survey.skipped.truncate(limit::NAMED - 1);
+            own = Some(last);
+        }
         let (incarnation, seq) = self.next_place();
         let order = self.draw_for(seq).to_vec();
-        let own = self.own_voice().map(voice);
+        let round = self.round_with(own.as_ref(), &survey);
+        let own = own.as_ref().map(voice);
         let manifest = self.chain.current();
-        let policy = &manifest.policy;
-        let rounds = own.iter().map(|own| own.round).chain(survey.voices.iter().map(|known| known.round));
-        let round = policy.round_after(rounds.max());
-        let checkpoint = policy.wants_checkpoint(round);
+        let checkpoint = manifest.policy.wants_checkpoint(round);
         let plan = RoundPlan {
             incarnation,
             seq,
             manifest_version: manifest.version,
             own,
             others: survey.voices.iter().map(voice).collect(),
-            steps: policy.steps,
+            steps: manifest.policy.steps,
             checkpoint,
         };
         let skipped = survey.skipped;

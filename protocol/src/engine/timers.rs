@@ -1,6 +1,6 @@
 //! What time alone brings about.
 
-use super::{Engine, Output, Stage, own::Side};
+use super::{Engine, Output, Stage, side::Side};
 use crate::{
     admit,
     base::{Incarnation, Millis, Seq, TransportId},

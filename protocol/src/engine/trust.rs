@@ -5,7 +5,7 @@ use std::{
     mem,
 };
 
-use super::{Engine, Event, Output, Reason, own::Side};
+use super::{Engine, Event, Output, Reason, side::Side};
 use crate::{
     base::{BlobHash, Incarnation, MemberId, RecordId, TransportId},
     code::blob_hash,

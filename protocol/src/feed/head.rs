@@ -1,7 +1,9 @@
 //! The chain of one (member, incarnation), folded to what the next record is checked against.
 
-use super::{Checked, Evidence, Refusal, Spec};
-use crate::base::{Incarnation, Lamport, MemberId, RecordId, Seq};
+use std::collections::BTreeSet;
+
+use super::{Checked, Evidence, Kind, Reference, Refusal, Spec};
+use crate::base::{Incarnation, Lamport, MemberId, RecordId, Round, Seq, limit};
 
 /// The newest record of a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +18,7 @@ pub struct Head {
     pub id: RecordId,
 }
 
-/// One author's log in one incarnation: ids by place, and the head's clock and manifest version.
+/// One author's log in one incarnation: ids by place, the head's clock and manifest version, and what was published.
 #[derive(Debug, Clone)]
 pub struct Feed {
     member: MemberId,
@@ -25,6 +27,16 @@ pub struct Feed {
     clock: Lamport,
     manifest_version: u64,
     closed: bool,
+    /// Of the newest update; 0 before the first.
+    round: Round,
+    /// The manifest version of the newest update, and the round of the first one under it.
+    since: Option<(u64, Round)>,
+    /// Releases, records of evidence, and of unknown kinds since then.
+    releases: u64,
+    evidence: u64,
+    others: u64,
+    /// Updates that were released.
+    released: BTreeSet<RecordId>,
 }
 
 /// What its feed looks at in a record.
@@ -35,7 +47,34 @@ pub(crate) struct Link {
     pub(crate) prev: Option<RecordId>,
     pub(crate) clock: Lamport,
     pub(crate) manifest_version: u64,
-    pub(crate) closes: bool,
+    pub(crate) step: Step,
+}
+
+/// What a record does to its feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It publishes this round.
+    Update(Round),
+    /// It releases this update.
+    Release(RecordId),
+    /// It accuses somebody.
+    Evidence,
+    /// It ends the feed.
+    Close,
+    /// Nothing that this program knows.
+    Other,
+}
+
+impl Step {
+    pub(crate) fn of(spec: &Spec, parents: &[Reference]) -> Self {
+        match spec {
+            Spec::Update(update) => Self::Update(update.round),
+            Spec::Release(_) => Self::Release(parents.first().map_or(RecordId([0; 32]), |parent| parent.record)),
+            Spec::Evidence(_) => Self::Evidence,
+            Spec::Close(_) => Self::Close,
+            Spec::Other(_) => Self::Other,
+        }
+    }
 }
 
 impl Link {
@@ -47,7 +86,7 @@ impl Link {
             prev: record.prev,
             clock: record.clock,
             manifest_version: record.manifest_version,
-            closes: matches!(record.spec, Spec::Close(_)),
+            step: Step::of(&record.spec, &record.parents),
         }
     }
 }
@@ -72,13 +111,27 @@ impl Feed {
     /// An empty feed.
     #[must_use]
     pub fn new(member: MemberId, incarnation: Incarnation) -> Self {
-        Self { member, incarnation, ids: Vec::new(), clock: Lamport(0), manifest_version: 0, closed: false }
+        Self {
+            member,
+            incarnation,
+            ids: Vec::new(),
+            clock: Lamport(0),
+            manifest_version: 0,
+            closed: false,
+            round: Round(0),
+            since: None,
+            releases: 0,
+            evidence: 0,
+            others: 0,
+            released: BTreeSet::new(),
+        }
     }
 
     /// Offers a record. For fork evidence the feed asks `stored` for the whole bytes of a record that it holds.
     ///
     /// # Errors
-    /// A rule of the feed is broken by this record alone (clock, manifest version, after a close); the feed stays as it was.
+    /// A rule of the feed is broken by this record alone (clock, manifest version, round, too many records between two updates,
+    /// a second release of one update, after a close); the feed stays as it was.
     pub fn offer(
         &mut self,
         checked: &Checked,
@@ -119,8 +172,26 @@ impl Feed {
         self.ids.push(link.id);
         self.clock = link.clock;
         self.manifest_version = link.manifest_version;
-        self.closed = link.closes;
+        self.take(link);
         Ok(Linked::Appended)
+    }
+
+    fn take(&mut self, link: &Link) {
+        match link.step {
+            Step::Update(round) => {
+                (self.round, self.releases, self.evidence, self.others) = (round, 0, 0, 0);
+                if self.since(link.manifest_version).is_none() {
+                    self.since = Some((link.manifest_version, round));
+                }
+            }
+            Step::Release(update) => {
+                self.releases += 1;
+                self.released.insert(update);
+            }
+            Step::Evidence => self.evidence += 1,
+            Step::Other => self.others += 1,
+            Step::Close => self.closed = true,
+        }
     }
 
     /// The contradiction between a record at or below the next place and those held, if there is one.
@@ -158,7 +229,42 @@ impl Feed {
         if link.manifest_version < self.manifest_version {
             return Err(Refusal::VersionFell { seq, got: link.manifest_version, before: self.manifest_version });
         }
-        Ok(())
+        match &link.step {
+            Step::Update(round) if *round <= self.round => {
+                Err(Refusal::RoundFell { seq, got: *round, before: self.round })
+            }
+            Step::Release(update) if self.has_released(update) => Err(Refusal::ReleasedTwice { seq, update: *update }),
+            Step::Release(_) if !self.has_room_for(Kind::Release) => Err(Refusal::TooMany { seq, kind: "releases" }),
+            Step::Evidence if !self.has_room_for(Kind::Evidence) => Err(Refusal::TooMany { seq, kind: "accusations" }),
+            Step::Other if !self.has_room_for(Kind::Other) => {
+                Err(Refusal::TooMany { seq, kind: "records of unknown kinds" })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a record of this kind may follow before the next update.
+    #[must_use]
+    pub fn has_room_for(&self, kind: Kind) -> bool {
+        let count = match kind {
+            Kind::Release => self.releases,
+            Kind::Evidence => self.evidence,
+            Kind::Other => self.others,
+            Kind::Update | Kind::Close => 0,
+        };
+        count < limit::BETWEEN_UPDATES
+    }
+
+    /// The round of the first update under this manifest version, if that is the newest update's.
+    #[must_use]
+    pub fn since(&self, manifest_version: u64) -> Option<Round> {
+        self.since.filter(|(version, _)| *version == manifest_version).map(|(_, round)| round)
+    }
+
+    /// Whether a record of this feed releases this update.
+    #[must_use]
+    pub fn has_released(&self, update: &RecordId) -> bool {
+        self.released.contains(update)
     }
 
     /// Whose it is.

@@ -1,5 +1,6 @@
 //! One author's hash-linked log, one per (member, incarnation), and the proof that an author signed two of them.
 
+mod field;
 mod fork;
 mod head;
 mod payload;
@@ -8,10 +9,11 @@ mod refusal;
 mod rules;
 mod spec;
 
+pub use field::Field;
 pub use fork::{Evidence, EvidenceForm};
-pub(crate) use head::Link;
 pub use head::{Feed, Head, Linked};
+pub(crate) use head::{Link, Step};
 pub use record::{Checked, Record, check, check_despite_cut, check_stored, peek_id, sign};
 pub(crate) use record::{Standpoint, check_unsigned, read_again, stands};
-pub use refusal::{Blame, Field, Refusal};
-pub use spec::{Body, Close, EvidenceSpec, Kind, Privacy, Reference, Release, Skip, SkipReason, Spec, Update};
+pub use refusal::{Blame, Refusal};
+pub use spec::{Body, Close, EvidenceSpec, Kind, Other, Privacy, Reference, Release, Skip, SkipReason, Spec, Update};

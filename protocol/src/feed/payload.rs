@@ -3,7 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Body, Close, EvidenceSpec, Kind, Privacy, Record, Reference, Refusal, Release, Skip, SkipReason, Spec, Update,
+    Body, Close, EvidenceSpec, Other, Privacy, Record, Reference, Refusal, Release, Skip, SkipReason, Spec, Update,
 };
 use crate::{
     base::{BlobHash, Incarnation, Lamport, ManifestHash, MemberId, NetworkId, RecordId, Seq, UnixSeconds},
@@ -63,21 +63,29 @@ struct CloseSpec {
     reason: Close,
 }
 
-/// What the first three fields of a strict payload say: enough to refuse most foreign ones at little cost.
-pub(super) fn begin(payload: &[u8]) -> Result<(NetworkId, Kind), Refusal> {
+/// The spec of an unknown kind.
+struct Item(Vec<u8>);
+
+impl Serialize for Item {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value: serde_cbor::Value = cbor::known(&self.0).map_err(serde::ser::Error::custom)?;
+        value.serialize(serializer)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Item {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(cbor::encode(&serde_cbor::Value::deserialize(deserializer)?)))
+    }
+}
+
+/// What the first three fields of a strict payload say, network and kind: enough to refuse most foreign ones at little cost.
+pub(super) fn begin(payload: &[u8]) -> Result<(NetworkId, u64), Refusal> {
     let version = cbor::version(payload)?;
     if version != VERSION {
         return Err(Refusal::Unsupported { what: "record version", got: version });
     }
-    let (network, kind) = cbor::network_and_kind(payload)?;
-    let kind = match kind {
-        0 => Kind::Update,
-        1 => Kind::Release,
-        2 => Kind::Evidence,
-        3 => Kind::Close,
-        got => return Err(Refusal::Unsupported { what: "record kind", got }),
-    };
-    Ok((network, kind))
+    Ok(cbor::network_and_kind(payload)?)
 }
 
 /// A decoded payload, and the key in it, of which nothing is known.
@@ -92,21 +100,22 @@ pub(super) struct Unkeyed {
 pub(super) struct Draft(Payload<Spec>);
 
 /// Decodes a payload that passed [`cbor::strict`] and whose beginning is known.
-pub(super) fn decode(payload: &[u8], kind: Kind) -> Result<Unkeyed, Refusal> {
+pub(super) fn decode(payload: &[u8], kind: u64) -> Result<Unkeyed, Refusal> {
     decode_by(payload, kind, false)
 }
 
 /// Decodes a payload that [`decode`] had decoded before: it is not compared with its re-encoding again.
-pub(super) fn decode_known(payload: &[u8], kind: Kind) -> Result<Unkeyed, Refusal> {
+pub(super) fn decode_known(payload: &[u8], kind: u64) -> Result<Unkeyed, Refusal> {
     decode_by(payload, kind, true)
 }
 
-fn decode_by(payload: &[u8], kind: Kind, known: bool) -> Result<Unkeyed, Refusal> {
+fn decode_by(payload: &[u8], kind: u64, known: bool) -> Result<Unkeyed, Refusal> {
     let payload = match kind {
-        Kind::Update => typed::<Update>(payload, known)?.with(Spec::Update),
-        Kind::Release => typed::<Release>(payload, known)?.with(Spec::Release),
-        Kind::Evidence => typed::<EvidenceSpec>(payload, known)?.with(Spec::Evidence),
-        Kind::Close => typed::<CloseSpec>(payload, known)?.with(|spec| Spec::Close(spec.reason)),
+        0 => typed::<Update>(payload, known)?.with(Spec::Update),
+        1 => typed::<Release>(payload, known)?.with(Spec::Release),
+        2 => typed::<EvidenceSpec>(payload, known)?.with(Spec::Evidence),
+        3 => typed::<CloseSpec>(payload, known)?.with(|spec| Spec::Close(spec.reason)),
+        kind => typed::<Item>(payload, known)?.with(|item| Spec::Other(Other { kind, item: item.0 })),
     };
     if payload.body_hash.is_some() != payload.body_length.is_some() {
         return Err(super::rules::body_half());
@@ -183,6 +192,7 @@ impl Record {
             Spec::Release(spec) => cbor::encode(&self.payload_with(spec)),
             Spec::Evidence(spec) => cbor::encode(&self.payload_with(spec)),
             Spec::Close(reason) => cbor::encode(&self.payload_with(&CloseSpec { reason: *reason })),
+            Spec::Other(other) => cbor::encode(&self.payload_with(&Item(other.item.clone()))),
         }
     }
 
@@ -190,7 +200,7 @@ impl Record {
         Payload {
             v: VERSION,
             network: self.network,
-            kind: self.spec.kind() as u64,
+            kind: self.spec.number(),
             member: self.member,
             key: self.key.to_bytes(),
             incarnation: self.incarnation,

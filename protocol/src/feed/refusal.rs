@@ -1,7 +1,8 @@
 //! Why a record, payload or presence message was refused, and whose fault it is.
 
+use super::Field;
 use crate::{
-    base::{Incarnation, Lamport, ManifestHash, MemberId, NetworkId, RecordId, Seq, TransportId},
+    base::{Incarnation, Lamport, ManifestHash, MemberId, NetworkId, RecordId, Round, Seq, TransportId, limit},
     code::{SignError, cbor::CborError},
     manifest::Standing,
 };
@@ -172,6 +173,32 @@ pub enum Refusal {
         /** the version before */
         before: u64,
     },
+    /// The round of an update does not exceed that of the update before.
+    #[error("seq {seq} publishes round {got}, the update before it published round {before}")]
+    RoundFell {
+        /** the record's place */
+        seq: Seq,
+        /** its round */
+        got: Round,
+        /** the round before */
+        before: Round,
+    },
+    /// One update is released twice.
+    #[error("seq {seq} releases update {update}, which an earlier record of the feed released")]
+    ReleasedTwice {
+        /** the record's place */
+        seq: Seq,
+        /** the update */
+        update: RecordId,
+    },
+    /// Too many records of a kind between two updates.
+    #[error("seq {seq} is one of more than {max} {kind} between two updates", max = limit::BETWEEN_UPDATES)]
+    TooMany {
+        /** the record's place */
+        seq: Seq,
+        /** of what */
+        kind: &'static str,
+    },
     /// Something follows a close.
     #[error("seq {seq} follows the close of the feed")]
     Closed {
@@ -226,103 +253,6 @@ pub enum Refusal {
     },
 }
 
-/// A field of a record, for [`Refusal::Field`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Field {
-    /// Presence of the record before.
-    Prev,
-    /// Presence of a body.
-    Body,
-    /// Length of the body.
-    BodyLength,
-    /// Codec of the body.
-    Codec,
-    /// Number of parents.
-    Parents,
-    /// Order of parents.
-    ParentOrder,
-    /// Place of a parent's author.
-    ParentMember,
-    /// Number of weights.
-    Weights,
-    /// One weight.
-    Weight,
-    /// Round.
-    Round,
-    /// Phase.
-    Phase,
-    /// Local steps.
-    Steps,
-    /// Examples.
-    Examples,
-    /// Skipped members.
-    Skipped,
-    /// Claimed time.
-    ClaimedTime,
-    /// Label of a release.
-    Label,
-    /// Privacy claim.
-    Privacy,
-    /// Momentum checkpoint.
-    State,
-    /// Incarnation.
-    Incarnation,
-}
-
-impl Field {
-    /// A stable code.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Prev => "REC-010",
-            Self::Body => "REC-011",
-            Self::BodyLength => "REC-012",
-            Self::Codec => "REC-013",
-            Self::Parents => "REC-014",
-            Self::ParentOrder => "REC-015",
-            Self::ParentMember => "REC-030",
-            Self::Weights => "REC-016",
-            Self::Weight => "REC-017",
-            Self::Round => "REC-019",
-            Self::Phase => "REC-020",
-            Self::Steps => "REC-021",
-            Self::Examples => "REC-022",
-            Self::Skipped => "REC-023",
-            Self::ClaimedTime => "REC-024",
-            Self::Label => "REC-025",
-            Self::Privacy => "REC-026",
-            Self::State => "REC-027",
-            Self::Incarnation => "REC-028",
-        }
-    }
-}
-
-impl std::fmt::Display for Field {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Prev => "prev",
-            Self::Body => "body",
-            Self::BodyLength => "body length",
-            Self::Codec => "codec",
-            Self::Parents => "parents",
-            Self::ParentOrder => "order of parents",
-            Self::ParentMember => "member of a parent",
-            Self::Weights => "weights",
-            Self::Weight => "weight",
-            Self::Round => "round",
-            Self::Phase => "phase",
-            Self::Steps => "steps",
-            Self::Examples => "examples",
-            Self::Skipped => "skipped members",
-            Self::ClaimedTime => "claimed time",
-            Self::Label => "label",
-            Self::Privacy => "privacy claim",
-            Self::State => "state",
-            Self::Incarnation => "incarnation",
-        })
-    }
-}
-
 impl Refusal {
     /// A stable code, such as `SIG-003` or `FEED-002`.
     #[must_use]
@@ -347,6 +277,9 @@ impl Refusal {
             Self::Unproved { .. } => "FEED-005",
             Self::NoContradiction { .. } => "FEED-006",
             Self::OtherAccused { .. } => "FEED-007",
+            Self::RoundFell { .. } => "FEED-008",
+            Self::ReleasedTwice { .. } => "FEED-009",
+            Self::TooMany { .. } => "FEED-010",
             Self::Transport { .. } => "PRES-001",
             Self::Addresses { .. } => "PRES-002",
             Self::NotListed { .. } => "PRES-003",
@@ -375,9 +308,13 @@ impl Refusal {
             | Self::EarlierKeys { .. }
             | Self::NoContradiction { .. }
             | Self::Addresses { .. } => Blame::Sender,
-            Self::Clock { .. } | Self::VersionFell { .. } | Self::Closed { .. } | Self::OtherAccused { .. } => {
-                Blame::Author
-            }
+            Self::Clock { .. }
+            | Self::VersionFell { .. }
+            | Self::Closed { .. }
+            | Self::OtherAccused { .. }
+            | Self::RoundFell { .. }
+            | Self::ReleasedTwice { .. }
+            | Self::TooMany { .. } => Blame::Author,
             // The sender may hold an older or a newer manifest chain than we do.
             Self::Unsupported { .. }
             | Self::NeedsManifest { .. }

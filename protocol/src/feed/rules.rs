@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::{Body, EvidenceSpec, Privacy, Record, Refusal, Release, Spec, Update, refusal::Field};
+use super::{Body, EvidenceSpec, Field, Privacy, Record, Refusal, Release, Spec, Update};
 use crate::{
     base::{Incarnation, Seq, limit},
     manifest::{Manifest, is_label},
@@ -44,6 +44,7 @@ pub(super) fn form(record: &Record) -> Result<(), Refusal> {
         Spec::Release(spec) => release(record, spec),
         Spec::Evidence(spec) => evidence(record, spec),
         Spec::Close(_) => bare(record).and_then(|()| no_parents(record)),
+        Spec::Other(_) => record.body.map_or(Ok(()), |_| body(record, limit::BLOB_BYTES)),
     }
 }
 

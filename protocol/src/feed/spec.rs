@@ -6,7 +6,7 @@ use crate::{
     manifest::{Manifest, Phase},
 };
 
-/// The kind of a record, as its wire number.
+/// The kind of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A trained adapter (0).
@@ -17,6 +17,8 @@ pub enum Kind {
     Evidence = 2,
     /// The last record of a feed (3).
     Close = 3,
+    /// One that this program does not know.
+    Other,
 }
 
 /// The blob that a record describes. Its length is signed, so that nobody can lie about it.
@@ -64,6 +66,8 @@ pub enum Spec {
     Evidence(EvidenceSpec),
     /// Nothing follows; no body.
     Close(Close),
+    /// Of a kind that this program does not know.
+    Other(Other),
 }
 
 impl Spec {
@@ -75,14 +79,37 @@ impl Spec {
             Self::Release(_) => Kind::Release,
             Self::Evidence(_) => Kind::Evidence,
             Self::Close(_) => Kind::Close,
+            Self::Other(_) => Kind::Other,
         }
     }
+
+    /// The wire number of its kind.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        match self {
+            Self::Update(_) => 0,
+            Self::Release(_) => 1,
+            Self::Evidence(_) => 2,
+            Self::Close(_) => 3,
+            Self::Other(other) => other.kind,
+        }
+    }
+}
+
+/// What a record of an unknown kind says. It has its place in its feed, is kept and passed on, and counts for nothing: a later
+/// version of the protocol may add kinds without stopping the feeds of those who write them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Other {
+    /// The wire number of the kind, 4 or more.
+    pub kind: u64,
+    /// The spec: one strict CBOR item.
+    pub item: Vec<u8>,
 }
 
 /// One round of one member: what was merged, and how it trained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
-    /// 1 + the largest round among the parents, 1 without parents, at most the last round.
+    /// One more than the own parent's round and the parents' common one, 1 without parents, at most the last round.
     pub round: Round,
     /// What trained: the policy's phase of this round.
     pub phase: Phase,

@@ -39,12 +39,24 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The round that a merge publishes: 1 + the largest round merged, 1 without any, and never beyond the last round, so that
-    /// a member that lags behind may still merge what the others ended with.
+    /// The round after this one, 1 after none, and never beyond the last round, so that a member that lags behind may still
+    /// merge what the others ended with.
     #[must_use]
-    pub fn round_after(&self, newest: Option<crate::base::Round>) -> crate::base::Round {
-        let next = newest.unwrap_or_default().next();
+    pub fn round_after(&self, before: Option<crate::base::Round>) -> crate::base::Round {
+        let next = before.unwrap_or_default().next();
         if self.rounds == 0 { next } else { next.min(crate::base::Round(self.rounds)) }
+    }
+
+    /// How many rounds ahead of the others a publication is still used: the window of the ages, at least 1.
+    #[must_use]
+    pub fn lead(&self) -> u64 {
+        (self.ages.len() as u64).saturating_sub(1).max(1)
+    }
+
+    /// Bytes of a momentum checkpoint: two numbers of 8 bytes for each value.
+    #[must_use]
+    pub fn checkpoint_bytes(&self) -> u64 {
+        self.adapter.values().saturating_mul(16)
     }
 
     /// Whether an update of this round names a momentum checkpoint.
@@ -83,6 +95,20 @@ impl AdapterSpec {
     #[must_use]
     pub fn values(&self) -> u64 {
         self.tensors.iter().fold(0, |sum, tensor| sum.saturating_add(tensor.rows.saturating_mul(tensor.columns)))
+    }
+
+    /// Bytes of a payload: of each tensor an exponent for every 64 values or what is left of them, and the mantissas.
+    #[must_use]
+    pub fn payload_bytes(&self, codec: Codec) -> u64 {
+        let mantissa = match codec {
+            Codec::Bfp16 => 2,
+            Codec::Bfp8 => 1,
+        };
+        let bytes = |tensor: &TensorSpec| {
+            let values = tensor.rows.saturating_mul(tensor.columns);
+            values.div_ceil(64).saturating_add(values.saturating_mul(mantissa))
+        };
+        self.tensors.iter().fold(0, |sum, tensor| sum.saturating_add(bytes(tensor)))
     }
 }
 
@@ -171,7 +197,20 @@ pub enum Codec {
 
 #[cfg(test)]
 mod tests {
-    use crate::{base::Round, fixture};
+    use super::Codec;
+    use crate::{adapter::Layout, base::Round, fixture};
+
+    #[test]
+    fn bytes_of_a_payload_are_those_of_its_layout() {
+        for codec in [Codec::Bfp16, Codec::Bfp8] {
+            let mut adapter = fixture::adapter();
+            for columns in [1, 31, 32, 33, 1000] {
+                adapter.tensors[0].columns = columns;
+                let layout = Layout::new(&adapter).unwrap();
+                assert_eq!(adapter.payload_bytes(codec), layout.payload_len(codec));
+            }
+        }
+    }
 
     #[test]
     fn a_round_follows_the_newest_merged_but_never_the_last() {

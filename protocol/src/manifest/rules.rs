@@ -131,6 +131,14 @@ impl Policy {
             (self.reach >= 1, "the reach is more than 0"),
             (self.witnesses.is_none_or(|count| (1..=63).contains(&count)), "witnesses, if any, are 1 to 63"),
             (self.steps.min >= 1 && self.steps.min <= self.steps.max, "steps: 1 <= min <= max"),
+            (
+                self.adapter.payload_bytes(self.codec) <= limit::BLOB_BYTES,
+                "a payload has at most 2 GiB: fewer values (a smaller rank, fewer projections), or the codec bfp8",
+            ),
+            (
+                self.momentum == 0 || self.checkpoint_every == 0 || self.checkpoint_bytes() <= limit::BLOB_BYTES,
+                "a momentum checkpoint, 16 bytes a value, has at most 2 GiB: fewer values, no momentum, or no checkpoints",
+            ),
         ];
         match rules.into_iter().find(|(kept, _)| !kept) {
             Some((_, why)) => Err(ManifestError::Policy { why }),

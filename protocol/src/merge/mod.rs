@@ -6,8 +6,10 @@ mod mean;
 mod momentum;
 mod perform;
 mod reach;
+mod rounds;
 mod state;
 mod work;
 
 pub use perform::{MergeError, Merged, Plan, Voice, perform, weight};
+pub use rounds::{base_round, common_round, round_published, rounds_possible};
 pub use state::State;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use super::{
-    State, reach,
+    State, base_round, common_round, reach, round_published,
     state::checkpoint,
     work::{Memory, Work},
 };
@@ -57,7 +57,7 @@ pub struct Plan<'a> {
 /// The result of a merge.
 #[derive(Debug)]
 pub struct Merged {
-    /// The round that training from here publishes: 1 + the largest round used, 1 without voices, at most the last round.
+    /// The round that training from here publishes, see [`round_published`].
     pub round: Round,
     /// What trains in it.
     pub phase: Phase,
@@ -143,7 +143,7 @@ pub enum MergeError {
 }
 
 /// The weight of a publication of `round` where the base round is `base`: RNE of 1024 · ages[max(0, base − round)] / 2^16;
-/// `None` outside the window. The base is the own last publication's round, without one the largest round among those merged.
+/// `None` outside the window. The base is the own last publication's round, without one the common round of those merged.
 ///
 /// ```
 /// use chorale_protocol::{base::Round, merge::weight};
@@ -191,7 +191,9 @@ pub(super) fn perform_at(plan: Plan<'_>, level: Level) -> Result<Merged, MergeEr
     let within = reach::within(own, others, policy.reach, layout, threads);
     // An auditor knows those who were merged, not those who were out of reach.
     let near = others.iter().zip(&within).filter(|(_, near)| **near).map(|(voice, _)| voice);
-    let base = own.or_else(|| near.max_by_key(|voice| voice.round)).map_or(Round(0), |voice| voice.round);
+    let own_round = own.map(|own| own.round);
+    let common = common_round(policy, own.into_iter().chain(near).map(|voice| voice.round));
+    let base = base_round(own_round, common);
     let mut used = Vec::with_capacity(others.len() + 1);
     let mut out_of_reach = Vec::new();
     for (voice, near) in own.into_iter().map(|own| (own, true)).chain(others.iter().zip(within)) {
@@ -204,7 +206,7 @@ pub(super) fn perform_at(plan: Plan<'_>, level: Level) -> Result<Merged, MergeEr
         }
     }
     used.sort_unstable_by_key(|(voice, _)| voice.member);
-    let round = policy.round_after(used.iter().map(|(voice, _)| voice.round).max());
+    let round = round_published(policy, own_round, common);
 
     let mut hasher = ViewHasher::new(Context::Merge.hasher(), level);
     header(&mut hasher, network, round, policy.merge, &used);

@@ -246,7 +246,7 @@ fn a_bundle_that_lies_among_the_blobs_only_is_missing_and_blames_nobody() {
     let spec = Spec::Evidence(EvidenceSpec { accused, incarnation, seq });
     world.write(0, &[], spec, Some(fixture::body(&bundle.to_bytes())));
     let report = world.audit();
-    assert_eq!((report.verdict(), codes(&report)), (Verdict::Incomplete, vec!["EVD-004"]));
+    assert_eq!((report.verdict(), codes(&report)), (Verdict::Passed, vec!["EVD-004"]));
     assert_eq!((report.counts.evidence.ok, report.counts.blobs.missing), (0, 1));
 }
 
@@ -272,6 +272,67 @@ fn what_follows_a_close_and_a_release_of_another_round_are_found() {
 }
 
 #[test]
+fn rounds_that_do_not_rise_releases_of_others_updates_and_too_many_releases_are_found() {
+    for back in 0..2 {
+        let mut world = World::play(3, 3, fixture::policy(), SEED);
+        let last = round(&world.published[1].last().unwrap().checked);
+        world.step_with(1, |draft| draft.update().round = Round(last.0 - back));
+        blames(&world.audit(), "FEED-008", world.authors[1].id);
+    }
+    let release =
+        |update: &chorale_protocol::feed::Checked| Spec::Release(Release { round: round(update), label: "v1".into() });
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    let (own, other) = (world.published[1][0].checked.clone(), world.published[0][0].checked.clone());
+    world.write(1, &[&own], release(&own), None);
+    assert_eq!(world.audit().verdict(), Verdict::Passed);
+    let mut twice = World::play(3, 2, fixture::policy(), SEED);
+    (0..2).for_each(|_| drop(twice.write(1, &[&own], release(&own), None)));
+    blames(&twice.audit(), "FEED-009", world.authors[1].id);
+    world.write(1, &[&other], release(&other), None);
+    blames(&world.audit(), "RULE-016", world.authors[1].id);
+
+    let mut world = World::play(2, 17, fixture::policy(), SEED);
+    let updates: Vec<_> = world.published[1].iter().map(|published| published.checked.clone()).collect();
+    for update in &updates[..16] {
+        world.write(1, &[update], release(update), None);
+    }
+    assert_eq!(world.audit().verdict(), Verdict::Passed);
+    world.write(1, &[&updates[16]], release(&updates[16]), None);
+    blames(&world.audit(), "FEED-010", world.authors[1].id);
+}
+
+#[test]
+fn who_names_an_old_manifest_version_and_who_merges_it_too_late_is_found() {
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    let genesis = world.chain.clone();
+    world.amend(|manifest| manifest.policy.round_ms = 1_000);
+    world.rounds(1);
+    assert_eq!(world.audit().verdict(), Verdict::Passed, "what was published before counts for a window");
+    let mut fell = World::play(3, 2, fixture::policy(), SEED);
+    fell.amend(|manifest| manifest.policy.round_ms = 1_000);
+    fell.step(0);
+    let old = (genesis.current().version, genesis.current_hash());
+    fell.step_with(1, |draft| (draft.record.manifest_version, draft.record.manifest_hash) = old);
+    blames(&fell.audit(), "RULE-017", fell.authors[1].id);
+
+    // Member 0 stays under the genesis and goes on from its own publications alone.
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    world.amend(|manifest| manifest.policy.round_ms = 1_000);
+    for _ in 0..6 {
+        let own = world.published[0].last().unwrap().checked.clone();
+        world.step_with(0, |draft| {
+            (draft.record.manifest_version, draft.record.manifest_hash) = old;
+            draft.record.parents.retain(|parent| parent.record == own.id());
+            draft.update().weights = vec![1024];
+            draft.update().round = round(&own).next();
+        });
+        (1..3).for_each(|who| drop(world.step(who)));
+    }
+    let report = world.audit();
+    assert_eq!(find(&report, "RULE-018").feed.map(|feed| feed.0 == world.authors[0].id), Some(false));
+}
+
+#[test]
 fn an_incarnation_that_continues_someone_elses_feed_is_found() {
     let mut world = World::play(3, 2, fixture::policy(), SEED);
     let other = world.published[1][0].checked.id();
@@ -284,11 +345,14 @@ fn an_incarnation_that_continues_someone_elses_feed_is_found() {
 #[test]
 fn rounds_beyond_the_last_and_stale_own_parents_are_found() {
     let mut world = World::play(3, 3, Policy { rounds: 5, ..fixture::policy() }, SEED);
-    world.rounds(3);
-    assert!(codes(&world.audit()).contains(&"UPD-006"));
+    assert_eq!(round(&world.published[1].last().unwrap().checked), Round(5));
+    world.authors[1].incarnation = Incarnation(1);
+    world.step(1);
+    blames(&world.audit(), "UPD-006", world.authors[1].id);
 
     let mut world = World::play(3, 3, Policy { momentum: 0, ..fixture::policy() }, SEED);
     let old = world.published[1][1].clone();
+    [0, 2, 0, 2].into_iter().for_each(|who| drop(world.step(who)));
     world.step_from(1, Some(old), |_| {});
     blames(&world.audit(), "UPD-004", world.authors[1].id);
 }

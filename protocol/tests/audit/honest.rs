@@ -35,7 +35,7 @@ fn an_honest_archive_passes_for_every_codec_momentum_and_lora_rule() {
         let last = world.published[1].last().unwrap().checked.clone();
         let Spec::Update(update) = &last.record().spec else { panic!() };
         let release = Spec::Release(Release { round: update.round, label: "v1".into() });
-        world.write(0, &[&last], release, None);
+        world.write(1, &[&last], release, None);
         for who in 0..4 {
             world.write(who, &[], Spec::Close(Close::Finished), None);
         }

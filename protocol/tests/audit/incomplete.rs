@@ -3,7 +3,7 @@
 use chorale_protocol::{
     audit::{Archive, MemoryArchive, Options, Severity, Verdict, layout::Name},
     base::{Incarnation, NetworkId},
-    feed::Spec,
+    feed::{Other, Spec},
     fixture,
     manifest::Policy,
 };
@@ -22,6 +22,78 @@ fn without_an_anchor_the_verdict_is_incomplete_unless_that_is_allowed() {
     let report = audit(&world.archive(), &Options { allow_unanchored: true, ..options });
     assert_eq!((report.verdict(), codes(&report), report.anchored), (Verdict::Passed, vec!["ANC-001"], false));
     assert_eq!(report.findings[0].severity, Severity::Warning);
+}
+
+#[test]
+fn a_record_of_an_unknown_kind_is_said_and_what_stands_behind_it_is_judged() {
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    world.write(1, &[], Spec::Other(Other { kind: 9, item: vec![0x81, 0x07] }), None);
+    world.rounds(1);
+    let report = world.audit();
+    assert_eq!((report.verdict(), codes(&report)), (Verdict::Incomplete, vec!["REC-001"]), "{:?}", report.findings);
+    assert_eq!(find(&report, "REC-001").feed.map(|feed| feed.0), Some(world.authors[1].id));
+    assert_eq!((report.counts.merges.ok, report.counts.records.failed), (9, 0));
+}
+
+#[test]
+fn a_payload_that_its_author_withholds_and_nobody_used_takes_no_pass() {
+    let mut world = World::play(3, 3, Policy { momentum: 0, ..fixture::policy() }, SEED);
+    let hidden = world.step(1).record().body.unwrap().hash;
+    let archive = |world: &World| {
+        let mut archive = world.archive();
+        assert!(archive.remove(&chorale_protocol::audit::layout::blob_name(hidden)).is_some());
+        archive
+    };
+    let report = audit(&archive(&world), &world.options());
+    assert_eq!((report.verdict(), codes(&report)), (Verdict::Passed, vec!["BLB-006"]), "{:?}", report.findings);
+    // Its author alone goes on from it.
+    world.step(1);
+    let report = audit(&archive(&world), &world.options());
+    assert_eq!(
+        (report.verdict(), codes(&report)),
+        (Verdict::Passed, vec!["BLB-006", "MRG-010"]),
+        "{:?}",
+        report.findings
+    );
+    // Others do.
+    world.step(2);
+    let report = audit(&archive(&world), &world.options());
+    assert_eq!(report.verdict(), Verdict::Incomplete);
+    assert!(codes(&report).contains(&"BLB-001") && codes(&report).contains(&"MRG-003"), "{:?}", report.findings);
+}
+
+#[test]
+fn pruned_blobs_are_a_warning_where_they_are_allowed() {
+    for momentum in [0, 32_768] {
+        let policy = Policy { momentum, keep_rounds: 2, checkpoint_every: 3, ..fixture::policy() };
+        let world = World::play(3, 9, policy, SEED);
+        let mut archive = world.archive();
+        for published in world.published.iter().flatten().filter(|published| published.voice.round.0 < 4) {
+            archive.remove(&chorale_protocol::audit::layout::blob_name(published.checked.record().body.unwrap().hash));
+        }
+        let report = audit(&archive, &world.options());
+        assert_eq!(report.verdict(), Verdict::Incomplete);
+        let report = audit(&archive, &Options { allow_pruned: true, ..world.options() });
+        assert_eq!(report.verdict(), Verdict::Passed, "{:#?}", report.findings);
+        assert!(codes(&report).iter().all(|code| ["BLB-002", "MRG-011"].contains(code)), "{:?}", codes(&report));
+    }
+}
+
+#[test]
+fn a_start_that_is_not_its_seeds_is_found() {
+    let mut policy = fixture::policy();
+    policy.adapter.seed += 1;
+    let mut world = World::play(3, 1, policy, SEED);
+    assert_eq!(world.audit().verdict(), Verdict::Passed);
+    let mut genesis = fixture::genesis(3, world.chain.current().policy.clone());
+    genesis.policy.adapter.start[0] ^= 1;
+    world.chain = chorale_protocol::manifest::Chain::genesis(fixture::signed(genesis, &[0])).unwrap();
+    world.builder = chorale_protocol::audit::ArchiveBuilder::new(world.chain.signed());
+    world.authors = (0..3).map(fixture::Author::new).collect();
+    (world.published, world.records) = (vec![Vec::new(); 3], Vec::new());
+    world.rounds(1);
+    let report = world.audit();
+    assert_eq!((report.verdict(), codes(&report)), (Verdict::Failed, vec!["MAN-024"]), "{:?}", report.findings);
 }
 
 #[test]

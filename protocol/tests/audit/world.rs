@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chorale_protocol::{
-    adapter::{Layout, Payload, f32_view, publish},
+    adapter::{Layout, Payload, f32_view, publish, start_hash},
     admit,
     audit::{ArchiveBuilder, MemoryArchive, Options, Report, replay},
     base::{KeyHash, MemberId, RecordId},
@@ -53,12 +53,13 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(members: u64, policy: Policy, seed: u64) -> Self {
+    pub fn new(members: u64, mut policy: Policy, seed: u64) -> Self {
+        let layout = Layout::new(&policy.adapter).unwrap();
+        policy.adapter.start = start_hash(&layout.start(policy.adapter.seed));
         let chain = fixture::chain(members, policy);
-        let layout = Arc::new(Layout::new(&chain.current().policy.adapter).unwrap());
         Self {
             builder: ArchiveBuilder::new(chain.signed()),
-            layout,
+            layout: Arc::new(layout),
             authors: (0..members).map(Author::new).collect(),
             published: vec![Vec::new(); usize::try_from(members).unwrap()],
             records: Vec::new(),
@@ -277,6 +278,7 @@ impl World {
             network: self.chain.network(),
             anchors: self.heads(),
             allow_unanchored: false,
+            allow_pruned: false,
             recompute: true,
             witnesses: 0,
             heads_only: false,

@@ -100,13 +100,13 @@ impl Stage {
         Self { home, folder, tar, network: world.chain.network().to_string(), anchors, world }
     }
 
-    /// So many members after so many rounds; member 0 releases the newest update of member 1 as `v1`.
+    /// So many members after so many rounds; member 1 releases its newest update as `v1`.
     fn with_release(members: u64, rounds: u64) -> Self {
         let mut world = World::play(members, rounds, fixture::policy(), SEED);
         let released = world.published[1].last().unwrap().checked.clone();
         let Spec::Update(update) = &released.record().spec else { panic!() };
         let release = Release { round: update.round, label: "v1".into() };
-        world.write(0, &[&released], Spec::Release(release), None);
+        world.write(1, &[&released], Spec::Release(release), None);
         Self::of(world, |_, _| {})
     }
 

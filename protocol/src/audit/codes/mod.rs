@@ -95,7 +95,12 @@ const ARCHIVE: &[Code] = &[
         "An evidence record accuses another member or place than the bundle in its body.",
         ASK_AUTHOR,
     ),
-    code("EVD-004", Incomplete, "The bundle that an evidence record names is not in the archive.", FULLER),
+    code(
+        "EVD-004",
+        Warning,
+        "The bundle that an evidence record names is not in the archive: an accusation without its proof, which convicts nobody.",
+        "Ask the member that accuses for the bundle. Whoever signed two histories is found by those as well.",
+    ),
 ];
 
 const FEEDS: &[Code] = &[
@@ -205,6 +210,12 @@ const MERGES: &[Code] = &[
         "Nothing depends on it.",
     ),
     code(
+        "BLB-006",
+        Warning,
+        "A blob is not in the archive that an update names on which no other member's record builds, nor on a later one of its author.",
+        "Nobody else's work depends on it. Ask its author, or another member, if you want to see it.",
+    ),
+    code(
         "MRG-001",
         Failure,
         "The merge recomputed from the parents is not the one that the author claims to have trained from.",
@@ -228,6 +239,18 @@ const MERGES: &[Code] = &[
     code("MRG-007", Incomplete, "Merges were not recomputed, as asked.", "Run again without --no-recompute."),
     code("MRG-008", Incomplete, "Whether a publication was out of reach could not be checked.", FULLER),
     code("MRG-009", Failure, "A checkpoint blob is malformed.", ASK_AUTHOR),
+    code(
+        "MRG-010",
+        Warning,
+        "A merge could not be recomputed on which no other member's record builds, nor on a later one of its author.",
+        "Nobody else's work depends on it.",
+    ),
+    code(
+        "MRG-011",
+        Warning,
+        "A merge was not recomputed, because it took payloads that the policy no longer keeps, as was allowed.",
+        "Audit archives before their blobs are pruned, or ask a member that keeps all rounds.",
+    ),
 ];
 
 #[cfg(test)]
@@ -250,6 +273,7 @@ mod tests {
             include_str!("../../code/cbor.rs"),
             include_str!("../../code/sign.rs"),
             include_str!("../../code/walk.rs"),
+            include_str!("../../feed/field.rs"),
             include_str!("../../feed/refusal.rs"),
             include_str!("../../manifest/double_vote.rs"),
             include_str!("../../manifest/error.rs"),

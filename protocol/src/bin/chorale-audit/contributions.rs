@@ -29,6 +29,7 @@ pub(crate) fn contributions(args: &Contributions) -> Result<Exit, Trouble> {
         network,
         anchors: Vec::new(),
         allow_unanchored: true,
+        allow_pruned: false,
         recompute: !args.no_recompute,
         witnesses: 0,
         heads_only: false,

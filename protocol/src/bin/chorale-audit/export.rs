@@ -207,7 +207,7 @@ fn safetensors(survey: &Survey<'_>, args: &ExportArgs) -> Result<Exit, Trouble> 
     let id = node.and_then(|node| match node.kind {
         Kind::Update => Some(node.id),
         Kind::Release => node.parents.first().copied(),
-        Kind::Evidence | Kind::Close => None,
+        Kind::Evidence | Kind::Close | Kind::Other => None,
     });
     let updates = updates(survey, &args.archive, &id.into_iter().collect())?;
     let update = id.and_then(|id| updates.get(&id)).ok_or_else(|| anyhow!("{of:?} is no update here")).or_usage()?;

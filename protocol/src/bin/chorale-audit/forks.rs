@@ -136,6 +136,7 @@ pub(crate) fn record(checked: &Checked) -> String {
         Spec::Release(release) => format!("release {} of round {}", release.label, release.round),
         Spec::Evidence(evidence) => format!("evidence against {}", evidence.accused),
         Spec::Close(why) => format!("close: {why:?}"),
+        Spec::Other(other) => format!("record of unknown kind {}", other.kind),
     };
     let id = checked.id();
     escape(&format!("{id} place {incarnation}/{seq} clock {clock} claimed time {claimed_time} {what}"))

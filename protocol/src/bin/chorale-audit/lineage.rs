@@ -72,6 +72,7 @@ pub(crate) fn what(node: &Node) -> String {
         (Kind::Update, _) => format!("update{round}{stand}"),
         (Kind::Evidence, _) => format!("evidence{stand}"),
         (Kind::Close, _) => format!("close{stand}"),
+        (Kind::Other, _) => format!("record of an unknown kind{stand}"),
     }
 }
 
@@ -149,6 +150,7 @@ fn lines(ancestry: &Ancestry, lineage: &Lineage, network: NetworkId) -> String {
                 Kind::Release => "release",
                 Kind::Evidence => "evidence",
                 Kind::Close => "close",
+                Kind::Other => "unknown",
             },
             "round": node.round.map(|round| round.0),
             "release": node.release,

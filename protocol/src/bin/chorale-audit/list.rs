@@ -162,6 +162,7 @@ fn line(checked: &Checked) -> String {
         Spec::Release(release) => format!("release {} of round {}", release.label, release.round),
         Spec::Evidence(evidence) => format!("evidence against {}", evidence.accused),
         Spec::Close(why) => format!("close: {why:?}"),
+        Spec::Other(other) => format!("record of unknown kind {}", other.kind),
     };
     escape(&format!("  seq {seq:<6} clock {clock:<6} manifest {manifest_version} {} {what}", checked.id()))
 }

@@ -50,6 +50,7 @@ pub(crate) fn options(args: &Checks) -> Result<Options, Trouble> {
         network: pin::network(args.network.as_deref(), args.genesis.as_deref())?,
         anchors,
         allow_unanchored: args.allow_unanchored,
+        allow_pruned: args.allow_pruned,
         recompute: !args.no_recompute,
         witnesses: args.witnesses.map_or(0, u64::from),
         heads_only: args.heads_only,

@@ -5,7 +5,7 @@ use crate::{
     admit::most_clock,
     base::{Incarnation, Lamport, RecordId, Seq},
     engine::index::Index,
-    feed::{Close, SkipReason},
+    feed::{Close, Release, SkipReason},
     wire::{Have, SyncRequest},
 };
 
@@ -215,6 +215,53 @@ fn who_is_far_ahead_lets_the_others_catch_up_but_not_for_ever() {
         }
     }
     assert_eq!(plans.len(), 1);
+}
+
+#[test]
+fn releases_are_of_own_updates_each_once_and_sixteen_between_two_updates() {
+    let release = |desk: &mut Desk, update: &Checked| {
+        let spec = Release { round: Round(round_of(update).unwrap()), label: "v1".into() };
+        let draft = desk.authors[1].draft(&desk.chain, &[update], Spec::Release(spec));
+        desk.authors[1].write(draft)
+    };
+    let mut desk = running();
+    let base = desk.update(2, &[]);
+    desk.gossip(&base, 2);
+    let foreign = release(&mut desk, &base);
+    assert_eq!(refusal(&desk.gossip(&foreign, 1)), Some("RULE-016"));
+
+    for (again, code) in [(true, "FEED-009"), (false, "FEED-010")] {
+        let mut desk = running();
+        let first = desk.update(1, &[]);
+        let mut updates = vec![first.clone()];
+        updates.extend(race(&mut desk, 1, &first, 17));
+        for update in &updates {
+            assert_eq!(refusal(&desk.gossip(update, 1)), None);
+        }
+        for update in &updates[..16] {
+            let record = release(&mut desk, update);
+            assert_eq!(refusal(&desk.gossip(&record, 1)), None);
+        }
+        let last = release(&mut desk, &updates[if again { 3 } else { 16 }]);
+        assert_eq!(refusal(&desk.gossip(&last, 1)), Some(code));
+    }
+}
+
+#[test]
+fn a_round_that_does_not_rise_convicts_nobody_else_and_is_refused() {
+    for (round, code) in [(2, "FEED-008"), (1, "FEED-008")] {
+        let mut desk = running();
+        let first = desk.update(1, &[]);
+        let second = desk.update(1, &[&first]);
+        let parents = if round == 1 { vec![] } else { vec![&first] };
+        let spec = Spec::Update(fixture::update(&desk.chain, round, parents.len()));
+        let mut draft = desk.authors[1].draft(&desk.chain, &parents, spec);
+        draft.body = Some(desk.body("again"));
+        let again = desk.authors[1].write(draft);
+        assert_eq!(refusal(&desk.gossip(&first, 1)), None);
+        assert_eq!(refusal(&desk.gossip(&second, 1)), None);
+        assert_eq!(refusal(&desk.gossip(&again, 1)), Some(code));
+    }
 }
 
 /// Member 1 is convicted; member 2 builds on a record of its that nobody has.

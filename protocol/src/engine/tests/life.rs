@@ -101,6 +101,15 @@ fn a_release_pins_the_last_publication_in_a_record() {
 }
 
 #[test]
+fn one_publication_is_released_once() {
+    let mut desk = Desk::new(policy());
+    let first = desk.start_alone();
+    desk.finish(&first);
+    assert_eq!(refusal(&desk.give(Input::Release { label: "v1".into(), wall: WALL })), None);
+    assert_eq!(refusal(&desk.give(Input::Release { label: "v2".into(), wall: WALL })), Some("OWN-002"));
+}
+
+#[test]
 fn closing_drops_the_round_under_way_and_ends_the_feed() {
     let mut desk = Desk::new(policy());
     let first = desk.start_alone();

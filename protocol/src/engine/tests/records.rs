@@ -1,7 +1,7 @@
 //! What others send.
 
 use super::*;
-use crate::feed::{Close, Evidence, EvidenceSpec};
+use crate::feed::{Close, Evidence, EvidenceSpec, Other};
 
 /// A running engine that has met everybody.
 fn running() -> Desk {
@@ -23,6 +23,33 @@ fn a_record_is_admitted_once() {
     let again = desk.gossip(&update, 3);
     assert_eq!(verdict(&again), Some(Verdict::Ignore));
     assert_eq!(again.len(), 1);
+}
+
+#[test]
+fn a_record_of_an_unknown_kind_is_kept_and_passed_on_and_stops_no_feed() {
+    let mut desk = running();
+    let first = desk.update(1, &[]);
+    desk.gossip(&first, 1);
+    for count in 0..16 {
+        let spec = Spec::Other(Other { kind: 9 + count, item: vec![0x81, 0x07] });
+        let draft = desk.authors[1].draft(&desk.chain, &[&first], spec);
+        let other = desk.authors[1].write(draft);
+        let outputs = desk.gossip(&other, 2);
+        assert_eq!(verdict(&outputs), Some(Verdict::Accept));
+        assert!(outputs.contains(&Output::Store { id: other.id(), bytes: other.bytes().clone() }));
+    }
+    let second = desk.update(1, &[&first]);
+    let outputs = desk.gossip(&second, 1);
+    assert_eq!(verdict(&outputs), Some(Verdict::Accept));
+    assert!(events(&outputs).iter().any(|event| matches!(event, Event::Admitted { .. })), "{outputs:?}");
+    let mut last = Vec::new();
+    for _ in 0..17 {
+        let spec = Spec::Other(Other { kind: 4, item: vec![0x00] });
+        let draft = desk.authors[1].draft(&desk.chain, &[], spec);
+        let other = desk.authors[1].write(draft);
+        last = desk.gossip(&other, 2);
+    }
+    assert_eq!(refusal(&last), Some("FEED-010"));
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! Waiting, merging, publishing.
 
 use super::*;
-use crate::{base::Seq, engine::FetchError, feed::SkipReason};
+use crate::{
+    base::{Incarnation, Seq},
+    engine::FetchError,
+    feed::SkipReason,
+};
 
 #[test]
 fn nothing_is_announced_before_it_is_durable() {
@@ -162,6 +166,37 @@ fn after_the_last_round_comes_a_close_record_and_the_end() {
     assert!(matches!(end[0], Output::Announce { .. }));
     assert_eq!(end.last(), Some(&Output::Finished));
     assert_eq!(plan(&desk.wait(60_000)), None);
+}
+
+#[test]
+fn who_returns_late_and_can_fetch_nothing_goes_on_from_its_own_publication() {
+    let mut desk = Desk::new(policy());
+    let mut next = desk.start_alone();
+    let (mut records, mut own) = (Vec::new(), None);
+    for _ in 0..3 {
+        own = Some(desk.trained(&next).payload.hash);
+        let (before, after) = desk.finish(&next);
+        let Some(Output::Persist { bytes, .. }) = before.first() else { panic!("{before:?}") };
+        records.push(bytes.clone());
+        next = plan(&after).expect("alone, nobody is waited for");
+    }
+    for n in 1..4 {
+        let mut last = desk.update(n, &[]);
+        records.push(last.bytes().clone());
+        for _ in 1..9 {
+            last = desk.update(n, &[&last.clone()]);
+            records.push(last.bytes().clone());
+        }
+    }
+    let payloads = own.into_iter().collect();
+    let mut desk = Desk::stored(policy(), Stored { records, payloads, evidence: Vec::new() });
+    let mut outputs: Vec<Output> = (1..4).flat_map(|n| desk.meet(n)).collect();
+    outputs.extend(desk.wait(60_000));
+    let next = plan(&outputs).expect("nobody is waited for longer");
+    assert_eq!(next.own.as_ref().map(|own| own.round), Some(Round(3)), "{next:?}");
+    assert_eq!((next.incarnation, next.others.len()), (Incarnation(0), 0));
+    desk.finish(&next);
+    assert_eq!(desk.engine.own.last().map(|own| own.round), Some(Round(4)));
 }
 
 #[test]

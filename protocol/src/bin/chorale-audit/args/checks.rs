@@ -23,6 +23,10 @@ pub(crate) struct Checks {
     /// Let an archive pass without an anchor, although it may have been cut short.
     #[arg(long)]
     pub(crate) allow_unanchored: bool,
+    /// Let an archive pass although blobs are missing that the policy no longer keeps. Merges that took them are not computed
+    /// again, and say so.
+    #[arg(long)]
+    pub(crate) allow_pruned: bool,
     /// Do not compute merges again. The verdict is then incomplete at best.
     #[arg(long)]
     pub(crate) no_recompute: bool,

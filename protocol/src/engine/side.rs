@@ -1,0 +1,109 @@
+//! Records of ours that are no updates: releases, accusations, the close. They wait for their turn before the next round.
+
+use super::{Engine, Event, Output, Reason, Stage, index::Known, own::Own};
+use crate::{
+    base::{RecordId, UnixSeconds},
+    feed::{Body, Close, EvidenceSpec, Kind, Record, Release, Spec},
+};
+
+/// Operators' and evidence records that wait for their turn.
+const SIDE: usize = 64;
+
+/// A record other than an update that is to be written before the next round.
+#[derive(Debug, Clone)]
+pub(super) enum Side {
+    /// The operator wants this update pinned.
+    Release { label: String, update: Known },
+    /// Somebody equivocated; the bundle is stored.
+    Evidence { spec: EvidenceSpec, body: Body },
+    /// The feed ends.
+    Close(Close),
+}
+
+impl Own {
+    pub(super) fn push_side(&mut self, side: Side) {
+        if self.side.len() < SIDE || matches!(side, Side::Close(_)) {
+            self.side.push_back(side);
+        }
+    }
+}
+
+impl Engine {
+    /// Writes a record that waits for its turn, if any. True: one is being written.
+    pub(super) fn run_side(&mut self) -> bool {
+        while let Some(side) = self.next_side() {
+            let (spec, parents, body) = match side {
+                Side::Evidence { spec, .. } if self.index.has_evidence(&spec.accused, spec.incarnation) => continue,
+                Side::Evidence { spec, body } => (Spec::Evidence(spec), Vec::new(), Some(body)),
+                Side::Release { label, update } => {
+                    let parents = vec![(update.member, update.record)];
+                    (Spec::Release(Release { round: update.round, label }), parents, None)
+                }
+                Side::Close(why) => (Spec::Close(why), Vec::new(), None),
+            };
+            let version = self.chain.current().version;
+            match self.write(version, spec, parents, body, self.own.wall, None) {
+                Ok(()) => return true,
+                Err(text) => {
+                    let reason = Reason { code: "OWN-001", text };
+                    self.emit(Output::Event(Event::Refused { from: None, reason }));
+                }
+            }
+        }
+        false
+    }
+
+    /// The first that our feed has room for before its next update; the others wait for that.
+    fn next_side(&mut self) -> Option<Side> {
+        let feed = self.index.feed(&self.config.me, self.own.incarnation());
+        let has_room = |side: &Side| match side {
+            Side::Release { .. } => feed.is_none_or(|feed| feed.has_room_for(Kind::Release)),
+            Side::Evidence { .. } => feed.is_none_or(|feed| feed.has_room_for(Kind::Evidence)),
+            Side::Close(_) => true,
+        };
+        let at = self.own.side.iter().position(has_room)?;
+        self.own.side.remove(at)
+    }
+
+    /// The operator wants our last publication pinned.
+    pub(super) fn on_release(&mut self, label: String, wall: UnixSeconds) {
+        self.own.note_wall(wall);
+        let text = match self.own.last().cloned() {
+            Some(update) if self.is_released(&update.record) => {
+                format!(
+                    "the publication of round {} is released already, and no publication is released twice",
+                    update.round
+                )
+            }
+            Some(update) => return self.own.push_side(Side::Release { label, update }),
+            None => "nothing was published yet, so there is nothing to release".to_owned(),
+        };
+        let reason = Reason { code: "OWN-002", text };
+        self.emit(Output::Event(Event::Refused { from: None, reason }));
+    }
+
+    /// Whether a record of ours releases this update, or is about to.
+    fn is_released(&self, update: &RecordId) -> bool {
+        let waits = |side: &Side| matches!(side, Side::Release { update: other, .. } if other.record == *update);
+        let feed = self.index.feed(&self.config.me, self.own.incarnation());
+        let writing = self.own.writing.as_ref().map(|writing| writing.checked.record());
+        let written =
+            |record: &Record| matches!(record.spec, Spec::Release(_)) && record.parent_ids().any(|id| id == *update);
+        feed.is_some_and(|feed| feed.has_released(update))
+            || self.own.side.iter().any(waits)
+            || writing.is_some_and(written)
+    }
+
+    /// The operator wants to leave: what is under way is dropped.
+    pub(super) fn on_close(&mut self, wall: UnixSeconds) {
+        self.own.note_wall(wall);
+        if self.own.halted {
+            return;
+        }
+        self.own.side.retain(|side| !matches!(side, Side::Close(_)));
+        self.own.side.push_back(Side::Close(Close::Left));
+        if matches!(self.stage, Stage::Working(_)) {
+            self.begin_gather();
+        }
+    }
+}
