@@ -1,6 +1,7 @@
 //! Promises about many members, kept in virtual time.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "what fails here fails a test")]
 
+mod ahead;
 mod basic;
 mod crash;
 mod deaf;
@@ -14,3 +15,4 @@ mod pace;
 mod partition;
 mod restored;
 mod slow;
+mod version;

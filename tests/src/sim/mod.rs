@@ -8,6 +8,7 @@ mod clock;
 mod disk;
 mod gossip;
 mod hands;
+mod insider;
 mod link;
 mod node;
 mod rng;
@@ -15,6 +16,7 @@ mod training;
 mod world;
 
 pub use disk::Disk;
+pub use insider::Insider;
 pub use link::Link;
 pub use node::{Node, Seen};
 pub use rng::Rng;
