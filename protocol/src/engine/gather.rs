@@ -7,6 +7,7 @@ use super::{
     index::Known,
     judge::Span,
     pace::{Pace, Patience},
+    presence::Quota,
 };
 use crate::{
     admit,
@@ -30,6 +31,7 @@ pub(super) struct Standing {
     pub(super) superseded: bool,
     /// The counter of its last presence.
     pub(super) counter: Option<u64>,
+    pub(super) presences: Quota,
 }
 
 /// What can be made of a drawn member.

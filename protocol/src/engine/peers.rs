@@ -12,6 +12,12 @@ use crate::{
 const IN_FLIGHT: usize = 16;
 /// Between two dials of one peer.
 const DIAL_MS: u64 = 5_000;
+/// How often a manifest version that a peer speaks of is asked for.
+const CLAIM_TRIES: u32 = 7;
+/// How long nothing that a peer says of versions counts after one that nobody could give.
+const CLAIM_REST_MS: u64 = 600_000;
+/// Peers whose word of versions is remembered.
+const CLAIMS: usize = 4_096;
 
 /// One participant's connection.
 #[derive(Debug, Default)]
@@ -55,13 +61,22 @@ impl Peer {
     }
 }
 
+/// A newer manifest version that a peer speaks of.
+#[derive(Debug)]
+struct Claim {
+    version: u64,
+    missing: Missing,
+    /// Nobody could give it: until then this peer's word does not count.
+    rests: Option<Millis>,
+}
+
 /// Connections and open questions.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     peers: BTreeMap<TransportId, Peer>,
     missing: List,
-    /// A newer manifest version was heard of.
-    version: Option<(u64, Missing)>,
+    /// Newer manifest versions that were heard of, one of each peer: a false one hides no true one.
+    claims: BTreeMap<TransportId, Claim>,
     synced: bool,
 }
 
@@ -161,17 +176,25 @@ impl Peers {
     }
 
     /// A manifest version is known to exist; `from` should have it.
-    pub(super) fn lacks_version(&mut self, version: u64, from: Option<TransportId>, now: Millis) {
-        if self.version.as_ref().is_none_or(|(known, _)| *known < version) {
-            self.version = Some((version, Missing::new(from, now)));
+    pub(super) fn lacks_version(&mut self, version: u64, speaker: TransportId, from: TransportId, now: Millis) {
+        match self.claims.get_mut(&speaker) {
+            Some(claim) if claim.rests.is_some_and(|until| now < until) => {}
+            Some(claim) if claim.rests.is_none() => claim.version = claim.version.max(version),
+            None if self.claims.len() >= CLAIMS => {}
+            Some(_) | None => {
+                let missing = Missing::new(Some(from), now);
+                self.claims.insert(speaker, Claim { version, missing, rests: None });
+            }
         }
     }
 
     /// We hold this version now.
     pub(super) fn holds_version(&mut self, version: u64) {
-        if self.version.as_ref().is_some_and(|(known, _)| *known <= version) {
-            self.version = None;
-        }
+        self.claims.retain(|_, claim| claim.version > version);
+    }
+
+    fn open_claims(&self) -> impl Iterator<Item = &Missing> {
+        self.claims.values().filter(|claim| claim.rests.is_none()).map(|claim| &claim.missing)
     }
 
     /// Whether to dial a peer that is not connected; says yes once in a while.
@@ -216,8 +239,7 @@ impl Peers {
     }
 
     fn is_due(&self, now: Millis) -> bool {
-        let version = self.version.iter().map(|(_, missing)| missing);
-        self.missing.values().chain(version).any(|missing| missing.due <= now)
+        self.missing.values().chain(self.open_claims()).any(|missing| missing.due <= now)
     }
 
     /// The peer that should know, else the one that was not asked for longest.
@@ -225,8 +247,7 @@ impl Peers {
         let free = |peer: &TransportId| {
             self.peers.get(peer).is_some_and(|entry| entry.up && entry.asked.is_none() && entry.not_before <= now)
         };
-        let version = self.version.iter().map(|(_, missing)| missing);
-        let due = version.chain(self.missing.values()).filter(|missing| missing.due <= now);
+        let due = self.open_claims().chain(self.missing.values()).filter(|missing| missing.due <= now);
         for missing in due.filter(|missing| missing.tries % 2 == 0) {
             if let Some(from) = missing.from.as_ref().filter(|from| free(from)) {
                 return Some(from.clone());
@@ -238,14 +259,18 @@ impl Peers {
 
     /// One answer holds everything that the peer has: all that is due is asked for by it.
     fn postpone(&mut self, now: Millis) {
-        let version = self.version.iter_mut().map(|(_, missing)| missing);
-        for missing in self.missing.values_mut().chain(version).filter(|missing| missing.due <= now) {
+        let open = self.claims.values_mut().filter(|claim| claim.rests.is_none()).map(|claim| &mut claim.missing);
+        for missing in self.missing.values_mut().chain(open).filter(|missing| missing.due <= now) {
             missing.postpone(now);
         }
     }
 
     /// Removes and returns what was asked for often enough, `tries` times for instance.
     pub(super) fn give_up(&mut self, now: Millis, impatient: bool) -> Vec<RecordId> {
+        let open = self.claims.values_mut().filter(|claim| claim.rests.is_none());
+        for claim in open.filter(|claim| claim.missing.tries >= CLAIM_TRIES && claim.missing.due <= now) {
+            claim.rests = Some(now.after(CLAIM_REST_MS));
+        }
         self.missing.give_up(now, impatient)
     }
 
@@ -259,8 +284,7 @@ impl Peers {
         }
         let free = || self.peers.values().filter(|entry| entry.up && entry.asked.is_none());
         let first = free().filter(|entry| !entry.answered).map(|entry| entry.not_before).min();
-        let version = self.version.iter().map(|(_, missing)| missing.due);
-        let missing = self.missing.values().map(|missing| missing.due).chain(version).min();
+        let missing = self.missing.values().chain(self.open_claims()).map(|missing| missing.due).min();
         let askable = free().map(|entry| entry.not_before).min();
         let missing = missing.zip(askable).map(|(due, free)| due.max(free).max(now));
         [patience, first, missing].into_iter().flatten().min()

@@ -4,13 +4,41 @@ use bytes::Bytes;
 
 use super::{Engine, Event, Output, Reason, Ticket, Verdict, missing::Want};
 use crate::{
-    base::{MemberId, TransportId},
+    base::{MemberId, Millis, TransportId},
     feed::{Blame, Head},
     wire::Presence,
 };
 
 /// Connections beyond which only drawn members are dialled.
 const CONNECTIONS: usize = 32;
+/// Presence messages of one member that are taken at once, and how long until there is room for one more.
+const BURST: u64 = 8;
+const REFILL_MS: u64 = 250;
+
+/// How many presence messages of a member were taken lately.
+#[derive(Debug, Default)]
+pub(super) struct Quota {
+    used: u64,
+    since: Millis,
+}
+
+impl Quota {
+    fn refill(&mut self, now: Millis) {
+        let back = now.since(self.since) / REFILL_MS;
+        self.used = self.used.saturating_sub(back);
+        self.since = if self.used == 0 { now } else { self.since.after(back * REFILL_MS) };
+    }
+
+    fn is_spent(&mut self, now: Millis) -> bool {
+        self.refill(now);
+        self.used >= BURST
+    }
+
+    fn spend(&mut self, now: Millis) {
+        self.refill(now);
+        self.used += 1;
+    }
+}
 
 impl Engine {
     /// Tells everybody our head and manifest version.
@@ -26,7 +54,15 @@ impl Engine {
 
     /// Somebody's presence.
     pub(super) fn on_presence(&mut self, bytes: &Bytes, from: TransportId, ticket: Option<Ticket>) {
-        let verdict = match Presence::check(bytes, &self.chain) {
+        let passed_over = self.passes_over(bytes).then_some(Verdict::Ignore);
+        let verdict = passed_over.unwrap_or_else(|| self.take_presence(bytes, from));
+        if let Some(ticket) = ticket {
+            self.emit(Output::Verdict { ticket, verdict });
+        }
+    }
+
+    fn take_presence(&mut self, bytes: &Bytes, from: TransportId) -> Verdict {
+        match Presence::check(bytes, &self.chain) {
             Ok(presence) => self.hear_presence(presence, from),
             Err(refusal) => {
                 let reason = Reason { code: refusal.code(), text: refusal.to_string() };
@@ -38,10 +74,15 @@ impl Engine {
                     Verdict::Reject
                 }
             }
-        };
-        if let Some(ticket) = ticket {
-            self.emit(Output::Verdict { ticket, verdict });
         }
+    }
+
+    /// Whether a message is not new, or one too many of its member: it is not worth verifying.
+    fn passes_over(&mut self, bytes: &[u8]) -> bool {
+        let now = self.now;
+        let Some((member, counter)) = Presence::peek(bytes) else { return false };
+        let Some(standing) = self.standings.get_mut(&member) else { return false };
+        standing.counter.is_some_and(|last| counter <= last) || standing.presences.is_spent(now)
     }
 
     fn hear_presence(&mut self, presence: Presence, from: TransportId) -> Verdict {
@@ -54,11 +95,12 @@ impl Engine {
             return Verdict::Ignore;
         }
         standing.counter = Some(presence.counter);
+        standing.presences.spend(now);
         self.hear(&presence.member);
         self.fetches.touch();
         let asked = if self.peers.is_up(&presence.peer) { presence.peer.clone() } else { from };
         if presence.manifest_version > self.chain.current().version {
-            self.peers.lacks_version(presence.manifest_version, Some(asked.clone()), now);
+            self.peers.lacks_version(presence.manifest_version, presence.peer.clone(), asked.clone(), now);
         }
         if let Some((incarnation, seq, id)) = presence.head {
             let head = Head { member: presence.member, incarnation, seq, id };

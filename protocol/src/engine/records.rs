@@ -70,7 +70,7 @@ impl Engine {
     fn refused_at_check(&mut self, bytes: Bytes, refusal: &Refusal, from: &TransportId) -> Taken {
         if let Some(version) = refusal.needs_version() {
             self.own.hold_unversioned(bytes, from);
-            self.peers.lacks_version(version, Some(from.clone()), self.now);
+            self.peers.lacks_version(version, from.clone(), from.clone(), self.now);
             return Taken::Judged(Verdict::Ignore);
         }
         let reason = Reason { code: refusal.code(), text: refusal.to_string() };

@@ -16,7 +16,10 @@ impl Engine {
         match self.chain.extend(bytes.clone()) {
             Ok(()) => {}
             Err(ManifestError::Held { .. }) => return,
-            Err(ManifestError::Ahead { got, .. }) => return self.peers.lacks_version(got, from, now),
+            Err(ManifestError::Ahead { got, .. }) => {
+                let peer = from.into_iter();
+                return peer.for_each(|peer| self.peers.lacks_version(got, peer.clone(), peer, now));
+            }
             Err(ManifestError::Conflict { .. }) if self.keep_conflict(&bytes) => return,
             Err(error) => {
                 let reason = Reason { code: error.code(), text: error.to_string() };

@@ -87,6 +87,16 @@ impl Presence {
         Ok(Self { network, member, peer, addresses, head, manifest_version, counter })
     }
 
+    /// Whose a message says it is, and its counter: enough to pass over what is not new without verifying it.
+    #[must_use]
+    pub fn peek(bytes: &[u8]) -> Option<(MemberId, u64)> {
+        let envelope = Envelope::split(&Bytes::copy_from_slice(bytes), limit::PRESENCE_BYTES).ok()?;
+        let bounds = Bounds { bytes: limit::PRESENCE_BYTES, ..Bounds::RECORD };
+        cbor::strict(&envelope.payload, bounds).ok()?;
+        let Payload { member, counter, .. } = cbor::known(&envelope.payload).ok()?;
+        Some((member, counter))
+    }
+
     /// The signed envelope.
     #[must_use]
     pub fn sign(&self, key: &AuthorKey) -> Bytes {

@@ -185,3 +185,60 @@ fn whoever_was_not_looked_at_is_not_signed_as_absent() {
     let skipped: Vec<_> = update.skipped.iter().map(|skip| (skip.member, skip.reason)).collect();
     assert_eq!(skipped, [(place, SkipReason::Distance)]);
 }
+
+fn presence(desk: &Desk, n: u64, version: u64, counter: u64) -> Bytes {
+    let presence = crate::wire::Presence {
+        network: desk.chain.network(),
+        member: fixture::member(n).id,
+        peer: fixture::transport(n),
+        addresses: Vec::new(),
+        head: None,
+        manifest_version: version,
+        counter,
+    };
+    presence.sign(&fixture::author(n))
+}
+
+fn say(desk: &mut Desk, n: u64, version: u64, counter: u64) -> Vec<Output> {
+    let bytes = presence(desk, n, version, counter);
+    desk.give(Input::Presence { bytes, from: fixture::transport(n), ticket: Some(Ticket(1)) })
+}
+
+#[test]
+fn of_one_members_presence_messages_a_few_are_passed_on_and_the_rest_waits() {
+    let mut desk = running();
+    let accepted = |desk: &mut Desk, n: u64, from: u64| {
+        let said = (from..from + 100).map(|counter| verdict(&say(desk, n, 0, counter)));
+        said.filter(|verdict| *verdict == Some(Verdict::Accept)).count()
+    };
+    assert_eq!(accepted(&mut desk, 1, 1), 8);
+    assert_eq!(accepted(&mut desk, 2, 1), 8, "others have their own");
+    desk.wait(1_000);
+    assert_eq!(accepted(&mut desk, 1, 101), 4, "one every quarter of a second");
+    desk.wait(60_000);
+    assert_eq!(accepted(&mut desk, 1, 201), 8, "never more than that at once");
+}
+
+#[test]
+fn a_manifest_version_that_does_not_exist_is_given_up_and_hides_no_true_one() {
+    let mut desk = running();
+    for n in 1..4 {
+        desk.give(Input::Synced { peer: fixture::transport(n), complete: true });
+    }
+    say(&mut desk, 1, (1 << 53) - 1, 1);
+    let mut questions = 0;
+    for _ in 0..600 {
+        let outputs = desk.wait(1_000);
+        for peer in asked(&outputs) {
+            questions += 1;
+            desk.give(Input::Synced { peer, complete: true });
+        }
+    }
+    assert!((1..=7).contains(&questions), "{questions} questions for what nobody has");
+    // It says so again and again; who speaks of the next version is asked at once.
+    say(&mut desk, 1, (1 << 53) - 1, 2);
+    assert_eq!(asked(&desk.wait(1_000)), []);
+    let outputs = say(&mut desk, 2, 1, 1);
+    let asked = [asked(&outputs), asked(&desk.wait(1_000))].concat();
+    assert_eq!(asked, [fixture::transport(2)]);
+}
