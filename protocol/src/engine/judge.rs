@@ -3,9 +3,8 @@
 use super::{Engine, Reason, index::Known};
 use crate::{
     admit::{self, Parent, RuleError},
-    base::{MemberId, Millis, Round, Seq},
+    base::{Millis, Round, Seq},
     feed::{Record, Spec},
-    manifest::Role,
     merge,
 };
 
@@ -61,36 +60,8 @@ impl Engine {
         if round <= limit && record.clock <= self.index.most_clock() { Ok(()) } else { Err(Doubt::Early) }
     }
 
-    /// The round that more than a third of the members have published, ourselves included: whoever is ahead of it alone, or
-    /// with few others, does not move it. Of two members at most, the larger one. Who was not heard of for long does not
-    /// count; a program that has just begun cannot tell who that is.
-    pub(super) fn frontier(&self) -> Option<Round> {
-        let sure = self.now.since(self.started) >= self.silence_ms();
-        self.frontier_of(|known| !sure || self.is_present(known))
-    }
-
-    fn frontier_of(&self, counts: impl Fn(&Known) -> bool) -> Option<Round> {
-        let manifest = self.chain.current();
-        let is_drawable = |id: &MemberId| {
-            let member = manifest.member(id).is_some_and(|member| member.role == Role::Member);
-            member && manifest.cut(id).is_none() && !self.trust.is_barred(id)
-        };
-        let known = self.index.all_newest().filter(|known| is_drawable(&known.member) && counts(known));
-        let mut rounds: Vec<Round> = known.map(|known| known.round).collect();
-        rounds.sort_unstable_by(|one, other| other.cmp(one));
-        let place = if rounds.len() < 3 { 0 } else { rounds.len() / 3 };
-        rounds.get(place).copied()
-    }
-
-    /// Whether a member is there: ourselves, alive, or done.
-    fn is_present(&self, known: &Known) -> bool {
-        let rounds = self.chain.current().policy.rounds;
-        let done = rounds > 0 && known.round.0 >= rounds;
-        known.member == self.config.me || done || self.is_alive(&known.member)
-    }
-
     /// The last round that is not far ahead of a frontier.
-    fn lead_of(&self, frontier: Round) -> Round {
+    pub(super) fn lead_of(&self, frontier: Round) -> Round {
         Round(frontier.0.saturating_add(self.chain.current().policy.lead()))
     }
 
@@ -140,12 +111,6 @@ impl Engine {
         let ahead = voices.iter().max_by_key(|voice| voice.round).filter(|voice| voice.round > frontier)?;
         let most = own.unwrap_or_default().next().max(frontier).max(with(frontier));
         (with(ahead.round) > most).then_some(ahead)
-    }
-
-    /// Whether those who are there have fallen so far behind that they do not use what we publish.
-    pub(super) fn is_ahead(&self) -> bool {
-        let frontier = || self.frontier_of(|known| self.is_present(known));
-        self.own.last().is_some_and(|own| frontier().is_some_and(|frontier| own.round > self.lead_of(frontier)))
     }
 
     /// Until when the others may catch up.

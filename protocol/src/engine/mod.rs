@@ -5,6 +5,7 @@
 //! inputs. Nothing is announced before the hands have said that it is durable ([`Input::Persisted`]).
 
 mod fetch;
+mod frontier;
 mod gather;
 mod index;
 mod input;
@@ -117,6 +118,7 @@ pub struct Engine {
     forgiven: BTreeSet<RecordId>,
     trust: trust::Trust,
     peers: peers::Peers,
+    frontier: frontier::Frontier,
     standings: BTreeMap<MemberId, gather::Standing>,
     fetches: fetch::Fetches,
     fetch_times: pace::Durations,
@@ -160,6 +162,7 @@ impl Engine {
             forgiven: BTreeSet::new(),
             trust: trust::Trust::default(),
             peers: peers::Peers::default(),
+            frontier: frontier::Frontier::default(),
             standings: BTreeMap::new(),
             fetches: fetch::Fetches::default(),
             fetch_times: pace::Durations::default(),
@@ -179,6 +182,7 @@ impl Engine {
     /// Tells the engine what happened. Any call also fires all timers that are due.
     pub fn handle(&mut self, now: Millis, input: Input) {
         self.now = self.now.max(now);
+        self.refresh_frontier();
         match input {
             Input::Record { bytes, from, ticket } => self.on_record(bytes, from, ticket),
             Input::Presence { bytes, from, ticket } => self.on_presence(&bytes, from, ticket),

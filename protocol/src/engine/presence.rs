@@ -152,6 +152,7 @@ impl Engine {
         if let Some(member) = member.filter(|member| !self.is_connected(member)) {
             self.standing(&member).heard = None;
         }
+        self.recount_frontier();
         self.fetches.touch();
     }
 }

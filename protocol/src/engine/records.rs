@@ -221,10 +221,12 @@ impl Engine {
         self.pending.release(&id);
         if record.incarnation.0 > 0 && record.seq == Seq(0) {
             self.trust.forgive(&record.member, record.incarnation);
+            self.recount_frontier();
         }
         self.pending.release_early();
         if matches!(record.spec, Spec::Update(_)) {
             self.note_published(&record.member, id, &record.parents);
+            self.advance_frontier(&record.member);
         }
         match &record.spec {
             Spec::Update(update) if record.member != self.config.me => {
@@ -264,9 +266,11 @@ impl Engine {
     /// A sign of life of a member.
     pub(super) fn hear(&mut self, member: &MemberId) {
         let now = self.now;
-        if !self.is_alive(member) {
-            self.gathered = now;
-        }
+        let is_new = !self.is_alive(member);
         self.standing(member).heard = Some(now);
+        if is_new {
+            self.gathered = now;
+            self.recount_frontier();
+        }
     }
 }

@@ -28,6 +28,7 @@ impl Engine {
         }
         engine.restore_own(fallen);
         engine.restore_standings();
+        engine.recount_frontier();
         // What the store knows is no news.
         engine.out.clear();
         if !engine.is_member() {

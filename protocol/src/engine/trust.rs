@@ -86,6 +86,7 @@ impl Engine {
             self.halt();
             return;
         }
+        self.recount_frontier();
         for peer in self.transports(&member) {
             self.emit(Output::Ban { peer, code: "FORK-001" });
         }
@@ -115,6 +116,7 @@ impl Engine {
     /// Leaves a feed out that broke a rule: no further record of it counts. Its connections stay, it may be a mistake.
     pub(super) fn exclude(&mut self, member: MemberId, incarnation: Incarnation, code: &'static str) {
         self.trust.excluded.insert((member, incarnation));
+        self.recount_frontier();
         for held in self.pending.take_member(&member) {
             self.peers.found(&held.checked.id());
         }

@@ -32,6 +32,7 @@ impl Engine {
         self.emit(Output::StoreManifest { bytes });
         self.emit(Output::Event(Event::Manifest { version }));
         self.follow_handovers();
+        self.recount_frontier();
         self.review_membership();
         self.review_keys();
         // Others pull what somebody announces.
