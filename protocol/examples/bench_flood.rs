@@ -11,9 +11,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use chorale_protocol::{
+    adapter::Layout,
     base::{Lamport, Millis, Seq},
     engine::{Config, Engine, Input, Stored, Ticket},
-    feed::{Checked, Spec, sign},
+    feed::{Body, Checked, Spec, sign},
     fixture::{self, Author},
     manifest::{Chain, Policy},
     wire::Presence,
@@ -48,7 +49,7 @@ fn engine(chain: &Chain) -> Engine {
         engine.handle(Millis(0), Input::PeerUp { peer: fixture::transport(n) });
     }
     for n in 1..MEMBERS {
-        let update = Author::new(n).update(chain, 1, &[]);
+        let update = update(&mut Author::new(n), chain, 1, &[]);
         engine.handle(Millis(0), record(update.bytes().clone()));
     }
     while engine.poll().is_some() {}
@@ -65,11 +66,20 @@ fn spoilt(bytes: &Bytes, at: usize) -> Bytes {
     bytes.into()
 }
 
-/// Updates of the liar, each after the one before.
-fn chained(chain: &Chain, count: usize, rounds: impl Fn(u64) -> u64) -> Vec<Checked> {
+/// An update with a payload of the layout's length.
+fn update(author: &mut Author, chain: &Chain, round: u64, parents: &[&Checked]) -> Checked {
+    let policy = &chain.current().policy;
+    let mut draft = author.draft(chain, parents, Spec::Update(fixture::update(chain, round, parents.len())));
+    let length = Layout::new(&policy.adapter).unwrap().payload_len(policy.codec);
+    draft.body = draft.body.map(|body| Body { length, ..body });
+    author.write(draft)
+}
+
+/// Updates of the liar, each after the one before and built on its first; that makes them of round 2.
+fn chained(chain: &Chain, count: usize, round: u64) -> Vec<Checked> {
     let mut author = Author::new(LIAR);
-    author.update(chain, 1, &[]);
-    (0..count as u64).map(|n| author.update(chain, rounds(n), &[])).collect()
+    let first = update(&mut author, chain, 1, &[]);
+    (0..count).map(|_| update(&mut author, chain, round, &[&first])).collect()
 }
 
 fn presence(chain: &Chain, counter: u64) -> Bytes {
@@ -91,8 +101,8 @@ fn heard(bytes: Bytes) -> Input {
 
 fn floods(chain: &Chain, count: usize) -> Vec<Flood> {
     let flood = |kind, before, messages| Flood { kind, before, messages };
-    let good = chained(chain, count, |_| 1);
-    let known = Author::new(2).update(chain, 1, &[]).bytes().clone();
+    let good = chained(chain, count, 2);
+    let known = update(&mut Author::new(2), chain, 1, &[]).bytes().clone();
     let last = good[0].bytes().len() - 1;
     let body = good[0].bytes().len() / 2;
     let twice = |n: u64| {
@@ -101,7 +111,7 @@ fn floods(chain: &Chain, count: usize) -> Vec<Flood> {
         draft.claimed_time.0 += 60 * n;
         sign(draft, &fixture::author(LIAR)).unwrap()
     };
-    let broken = chained(chain, count, |n| 2 + n);
+    let broken = chained(chain, count, 7);
     let far = |one: &Checked| record(one.bytes().clone());
     vec![
         flood("no record at all", vec![], vec![record(vec![7; 1024].into()); count]),

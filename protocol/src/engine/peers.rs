@@ -177,10 +177,11 @@ impl Peers {
 
     /// A manifest version is known to exist; `from` should have it.
     pub(super) fn lacks_version(&mut self, version: u64, speaker: TransportId, from: TransportId, now: Millis) {
+        let full = self.claims.len() >= CLAIMS;
         match self.claims.get_mut(&speaker) {
             Some(claim) if claim.rests.is_some_and(|until| now < until) => {}
             Some(claim) if claim.rests.is_none() => claim.version = claim.version.max(version),
-            None if self.claims.len() >= CLAIMS => {}
+            None if full => {}
             Some(_) | None => {
                 let missing = Missing::new(Some(from), now);
                 self.claims.insert(speaker, Claim { version, missing, rests: None });
