@@ -202,12 +202,19 @@ proptest! {
     }
 
     #[test]
-    fn a_sync_question_says_what_it_said(feeds in vec((hash(), 0..9_u64, UINT), 0..40), version in UINT) {
+    fn a_sync_question_says_what_it_said(
+        feeds in vec((hash(), 0..9_u64, UINT), 0..40),
+        wanted in vec(hash(), 0..20),
+        version in UINT,
+    ) {
         let mut have: Vec<Have> = feeds.into_iter().map(|(member, incarnation, next)| {
             Have { member: MemberId(member), incarnation: Incarnation(incarnation), next: Seq(next) }
         }).collect();
         have.sort_unstable();
-        let said = SyncRequest { network: chain().network(), manifest_version: version, have };
+        let mut wants: Vec<RecordId> = wanted.into_iter().map(RecordId).collect();
+        wants.sort_unstable();
+        wants.dedup();
+        let said = SyncRequest { network: chain().network(), manifest_version: version, have, wants };
         prop_assert_eq!(SyncRequest::parse(&said.to_bytes()), Ok(said));
     }
 

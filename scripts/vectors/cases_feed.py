@@ -172,6 +172,11 @@ def sync():
     yield "question", cbor(question), "ok", ""
     yield "nothing", cbor(changed(question, {3: []})), "ok", ""
     yield "many", cbor(changed(question, {3: [{0: anna, 1: n, 2: 1} for n in range(200)]})), "ok", ""
+    wanted = [bytes([n]) * 32 for n in range(64)]
+    yield "wants", cbor(changed(question, {4: wanted})), "ok", "records asked for by id, as many as there may be"
+    yield "wants-nothing", cbor(changed(question, {4: []})), "CBOR-016", "absent if there are none"
+    yield "wants-too-many", cbor(changed(question, {4: [*wanted, b"\xff" * 32]})), "CBOR-016", ""
+    yield "wants-descending", cbor(changed(question, {4: wanted[::-1]})), "CBOR-016", ""
     yield "version-2", cbor(changed(question, {0: 2})), "CBOR-016", ""
     yield "descending", cbor(changed(question, {3: have[::-1]})), "CBOR-016", ""
     yield "feed-twice", cbor(changed(question, {3: [have[0], have[0]]})), "CBOR-016", ""

@@ -157,6 +157,7 @@ def question(data):
     p = strict.decode(data, (512 << 10, 131_072, 6), QUESTION)
     haves = [(have[0], have[1]) for have in p[3]]
     q.need(p[0] == 1 and ascending(haves), "CBOR-016")
+    q.need(4 not in p or 1 <= len(p[4]) <= 64 and ascending(p[4]), "CBOR-016")
 
 
 def frames(data):
@@ -208,7 +209,7 @@ def log(parts, chain):
 UINT, HASH = strict.UINT, strict.HASH
 PRESENCE = {0: UINT, 1: HASH, 2: HASH, 3: strict.Raw(1, 64), 4: strict.Many(strict.Raw(0, 4096)),
             5: strict.Maybe((UINT, UINT, HASH)), 6: UINT, 7: UINT}
-QUESTION = {0: UINT, 1: HASH, 2: UINT, 3: strict.Many({0: HASH, 1: UINT, 2: UINT})}
+QUESTION = {0: UINT, 1: HASH, 2: UINT, 3: strict.Many({0: HASH, 1: UINT, 2: UINT}), 4: strict.Maybe(strict.Many(HASH))}
 TOPICS = {
     "cbor": lambda case, chain: ok(strict.strict, case, strict.RECORD),
     "keys": lambda case, chain: ok(admit, case),

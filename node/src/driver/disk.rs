@@ -86,9 +86,7 @@ fn tell(outbox: &mpsc::Sender<Written>, result: Result<Option<RecordId>, StoreEr
 
 fn put(store: &Store, batch: &mut Vec<Entry>) -> Result<(), StoreError> {
     if !batch.is_empty() {
-        for id in store.put_records(batch)? {
-            tracing::warn!(record = %id.short(), "a record's place in the index is taken by another; left out");
-        }
+        store.put_records(batch)?;
         batch.clear();
     }
     Ok(())
@@ -102,7 +100,7 @@ fn one(store: &Store, larder: &Larder, order: Write) -> Result<Option<RecordId>,
             store.put_own(entry, payload.as_ref())?;
             return Ok(Some(id));
         }
-        Write::Other(entry) => drop(store.put_records(&[entry])?),
+        Write::Other(entry) => store.put_records(&[entry])?,
         Write::Manifest { version, bytes } => store.put_manifest(version, &bytes)?,
         Write::Evidence(bytes) => store.put_evidence(&bytes)?,
         Write::Conflict(bytes) => store.put_conflict(&bytes)?,

@@ -140,8 +140,8 @@ impl Hands {
                 self.mail(Letter::Pardon(peer))
             }
             Output::Dial { peer, addresses } => self.mail(Letter::Dial(peer, addresses)),
-            Output::Sync { peer, have, manifest_version } => {
-                let request = SyncRequest { network: engine.chain().network(), manifest_version, have };
+            Output::Sync { peer, have, wants, manifest_version } => {
+                let request = SyncRequest { network: engine.chain().network(), manifest_version, have, wants };
                 super::sync::start(self.kit.net.clone(), peer, request, self.done.clone());
                 Ok(())
             }

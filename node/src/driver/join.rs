@@ -90,7 +90,7 @@ pub(super) async fn wait(
 
 /// The manifests that a peer has beyond ours; none if it does not answer.
 async fn ask(net: Net, peer: TransportId, network: NetworkId, manifest_version: u64) -> Vec<Bytes> {
-    let request = SyncRequest { network, manifest_version, have: Vec::new() };
+    let request = SyncRequest { network, manifest_version, have: Vec::new(), wants: Vec::new() };
     let (sender, mut frames) = mpsc::channel(1);
     let manifests = async {
         let mut found = Vec::new();

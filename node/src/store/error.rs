@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use chorale_protocol::base::{BlobHash, NetworkId, RecordId};
+use chorale_protocol::base::{BlobHash, NetworkId};
 
 /// Why the store could not do something.
 #[derive(Debug, thiserror::Error)]
@@ -62,12 +62,6 @@ pub enum StoreError {
         got: String,
         /** of the genesis */
         want: NetworkId,
-    },
-    /// A record would take the place of another one.
-    #[error("record {id} would take the place of another record in the same feed; the index keeps the first")]
-    Occupied {
-        /** the newcomer */
-        id: RecordId,
     },
     /// A blob is not there.
     #[error("blob {hash} is not in the store; it was pruned, or never fetched")]

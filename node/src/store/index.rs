@@ -1,7 +1,7 @@
 //! The redb index: records by place, ids, heads, manifest versions. What is durable when is decided here.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
 };
@@ -20,8 +20,9 @@ use redb::{
 
 use super::{StoreError, answer::Frames};
 
-/// Member, incarnation big-endian, seq big-endian: keys sort as feeds do.
-type Place = [u8; 48];
+/// Member, incarnation big-endian, seq big-endian, record id: keys sort as feeds do, and a place holds every record that was
+/// signed for it and counted once, or is named by one that counts.
+type Place = [u8; 80];
 
 const RECORDS: TableDefinition<'_, &Place, &[u8]> = TableDefinition::new("records");
 const IDS: TableDefinition<'_, &[u8; 32], &Place> = TableDefinition::new("ids");
@@ -111,10 +112,7 @@ impl Index {
     }
 
     /// Stores records in one transaction. `own`: durable when this returns, with everything stored before.
-    ///
-    /// A record whose place is taken by another one is left out and reported.
-    pub(super) fn put_records(&self, entries: &[Entry], own: bool) -> Result<Vec<RecordId>, StoreError> {
-        let mut occupied = Vec::new();
+    pub(super) fn put_records(&self, entries: &[Entry], own: bool) -> Result<(), StoreError> {
         let txn = self.begin(if own { Durability::Immediate } else { Durability::None })?;
         {
             let mut records = txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
@@ -124,26 +122,21 @@ impl Index {
             let mut next = leaves.len().map_err(|e| self.damaged(e))?;
             for Entry { head, bytes } in entries {
                 let place = place(head);
-                let taken = records.get(&place).map_err(|e| self.damaged(e))?.map(|v| v.value() != bytes.as_ref());
-                match taken {
-                    Some(true) => occupied.push(head.id),
-                    Some(false) => {}
-                    None => {
-                        records.insert(&place, bytes.as_ref()).map_err(|e| self.damaged(e))?;
-                        ids.insert(head.id.as_bytes(), &place).map_err(|e| self.damaged(e))?;
-                        leaves.insert(next, &TreeHash::leaf(bytes).0).map_err(|e| self.damaged(e))?;
-                        next += 1;
-                        let feed = feed(&head.member, head.incarnation);
-                        let older = heads.get(&feed).map_err(|e| self.damaged(e))?.map(|v| v.value().0);
-                        if older.is_none_or(|seq| seq < head.seq.0) {
-                            heads.insert(&feed, (head.seq.0, head.id.as_bytes())).map_err(|e| self.damaged(e))?;
-                        }
-                    }
+                if records.get(&place).map_err(|e| self.damaged(e))?.is_some() {
+                    continue;
+                }
+                records.insert(&place, bytes.as_ref()).map_err(|e| self.damaged(e))?;
+                ids.insert(head.id.as_bytes(), &place).map_err(|e| self.damaged(e))?;
+                leaves.insert(next, &TreeHash::leaf(bytes).0).map_err(|e| self.damaged(e))?;
+                next += 1;
+                let feed = feed(&head.member, head.incarnation);
+                let older = heads.get(&feed).map_err(|e| self.damaged(e))?.map(|v| v.value().0);
+                if older.is_none_or(|seq| seq < head.seq.0) {
+                    heads.insert(&feed, (head.seq.0, head.id.as_bytes())).map_err(|e| self.damaged(e))?;
                 }
             }
         }
-        txn.commit().map_err(|e| self.damaged(e))?;
-        Ok(occupied)
+        txn.commit().map_err(|e| self.damaged(e))
     }
 
     pub(super) fn put_manifest(&self, version: u64, bytes: &[u8]) -> Result<(), StoreError> {
@@ -207,11 +200,11 @@ impl Index {
         Ok(all)
     }
 
-    /// The records of one feed up to `head`, ascending.
+    /// The records of one feed up to the place of `head`, ascending; those that share a place by id.
     pub(super) fn feed_of(&self, head: &Head) -> Result<Vec<Bytes>, StoreError> {
         let txn = self.read()?;
         let table = txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
-        let (from, to) = (place(&Head { seq: Seq(0), ..*head }), place(head));
+        let (from, to) = span(head, Seq(0));
         let mut all = Vec::new();
         for row in table.range::<&Place>(&from..=&to).map_err(|e| self.damaged(e))? {
             let (_, bytes) = row.map_err(|e| self.damaged(e))?;
@@ -245,6 +238,9 @@ impl Index {
             }
         }
         let records = txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
+        if !self.answer_wanted(&txn, &request.wants, &mut frames)? {
+            return Ok(frames.end());
+        }
         for head in self.heads()? {
             let wanted = (head.member, head.incarnation);
             let held = request.have.binary_search_by_key(&wanted, |have| (have.member, have.incarnation));
@@ -252,7 +248,7 @@ impl Index {
             if next > head.seq {
                 continue;
             }
-            let (from, to) = (place(&Head { seq: next, ..head }), place(&head));
+            let (from, to) = span(&head, next);
             for row in records.range::<&Place>(&from..=&to).map_err(|e| self.damaged(e))? {
                 let (_, bytes) = row.map_err(|e| self.damaged(e))?;
                 if !frames.record(bytes.value()) {
@@ -261,6 +257,24 @@ impl Index {
             }
         }
         Ok(frames.end())
+    }
+
+    /// Adds the records that were asked for by id, each with all of its feed in its place and in those before it, so many as go
+    /// with one: the asker may have another branch. `false` if they no longer fit.
+    fn answer_wanted(&self, txn: &ReadTransaction, wants: &[RecordId], frames: &mut Frames) -> Result<bool, StoreError> {
+        let ids = txn.open_table(IDS).map_err(|e| self.damaged(e))?;
+        let records = txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
+        let mut found: BTreeMap<Place, Vec<u8>> = BTreeMap::new();
+        for id in wants {
+            let Some(place) = ids.get(id.as_bytes()).map_err(|e| self.damaged(e))?.map(|v| *v.value()) else { continue };
+            let head = parse_place(&place);
+            let (from, to) = span(&head, Seq(head.seq.0.saturating_sub(SyncRequest::WITH_WANTED)));
+            for row in records.range::<&Place>(&from..=&to).map_err(|e| self.damaged(e))? {
+                let (key, bytes) = row.map_err(|e| self.damaged(e))?;
+                found.insert(*key.value(), bytes.value().to_vec());
+            }
+        }
+        Ok(found.values().all(|bytes| frames.record(bytes)))
     }
 
     fn begin(&self, durability: Durability) -> Result<WriteTransaction, StoreError> {
@@ -293,8 +307,24 @@ fn parse_feed(key: &[u8; 40]) -> (MemberId, Incarnation) {
 }
 
 fn place(head: &Head) -> Place {
-    let mut key = [0; 48];
+    let mut key = [0; 80];
     key[..40].copy_from_slice(&feed(&head.member, head.incarnation));
-    key[40..].copy_from_slice(&head.seq.0.to_be_bytes());
+    key[40..48].copy_from_slice(&head.seq.0.to_be_bytes());
+    key[48..].copy_from_slice(head.id.as_bytes());
     key
+}
+
+fn parse_place(key: &Place) -> Head {
+    let (mut feed, mut seq, mut id) = ([0; 40], [0; 8], [0; 32]);
+    feed.copy_from_slice(&key[..40]);
+    seq.copy_from_slice(&key[40..48]);
+    id.copy_from_slice(&key[48..]);
+    let (member, incarnation) = parse_feed(&feed);
+    Head { member, incarnation, seq: Seq(u64::from_be_bytes(seq)), id: RecordId(id) }
+}
+
+/// The first and the last key that a record from seq `from` up to the head's can have.
+fn span(head: &Head, from: Seq) -> (Place, Place) {
+    let (first, last) = (RecordId([0; 32]), RecordId([0xff; 32]));
+    (place(&Head { seq: from, id: first, ..*head }), place(&Head { id: last, ..*head }))
 }

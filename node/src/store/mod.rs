@@ -144,13 +144,10 @@ impl Store {
     /// Makes our own record durable, with every record stored before it; from now on the training state of `payload` is kept.
     ///
     /// # Errors
-    /// The disk, or another record in its place.
+    /// The disk.
     pub fn put_own(&self, entry: Entry, payload: Option<&BlobHash>) -> Result<(), StoreError> {
-        let id = entry.head.id;
         self.mark_published()?;
-        if !self.inner.index.put_records(&[entry], true)?.is_empty() {
-            return Err(StoreError::Occupied { id });
-        }
+        self.inner.index.put_records(&[entry], true)?;
         payload.into_iter().for_each(|payload| self.inner.states.keep(payload));
         self.inner.blobs.sweep_partials(PARTIALS)
     }
@@ -175,11 +172,12 @@ impl Store {
         })
     }
 
-    /// Stores other members' records in one transaction, durable with our own next one. Returns those whose place was taken.
+    /// Stores other members' records in one transaction, durable with our own next one. A place keeps all of them: two keys of
+    /// one member can have signed for it, or one key twice.
     ///
     /// # Errors
     /// The disk.
-    pub fn put_records(&self, entries: &[Entry]) -> Result<Vec<RecordId>, StoreError> {
+    pub fn put_records(&self, entries: &[Entry]) -> Result<(), StoreError> {
         self.inner.index.put_records(entries, false)
     }
 

@@ -28,7 +28,7 @@ fn entry(member: u8, incarnation: u64, seq: u64, text: &str) -> Entry {
 }
 
 fn request(version: u64, have: Vec<Have>) -> SyncRequest {
-    SyncRequest { network: NetworkId([0; 32]), manifest_version: version, have }
+    SyncRequest { network: NetworkId([0; 32]), manifest_version: version, have, wants: Vec::new() }
 }
 
 /// The frames of an answer: tag and text.
@@ -69,19 +69,27 @@ fn one_process_at_a_time_holds_a_home() {
 }
 
 #[test]
-fn records_come_back_in_feed_order_and_a_place_keeps_its_first() {
+fn records_come_back_in_feed_order_and_a_place_keeps_all_that_was_signed_for_it() {
     let (folder, store) = home();
     let all = [entry(2, 0, 0, "c"), entry(1, 1, 0, "b"), entry(1, 0, 300, "a2"), entry(1, 0, 2, "a1")];
-    assert_eq!(store.put_records(&all).unwrap(), []);
-    let intruder = entry(1, 0, 2, "other");
-    assert_eq!(store.put_records(&[intruder.clone(), all[0].clone()]).unwrap(), [intruder.head.id]);
-    assert!(matches!(store.put_own(intruder, None), Err(StoreError::Occupied { .. })));
+    store.put_records(&all).unwrap();
+    let other = entry(1, 0, 2, "other");
+    store.put_records(&[other.clone(), all[0].clone()]).unwrap();
+    store.put_own(other.clone(), None).unwrap();
     store.close().unwrap();
     drop(store);
     let store = Store::open(folder.path()).unwrap();
-    assert_eq!(store.records().unwrap(), ["a1", "a2", "b", "c"]);
+    let mut twins = [(all[3].head.id, "a1"), (other.head.id, "other")];
+    twins.sort_unstable();
+    let [first, second] = twins.map(|(_, text)| text);
+    assert_eq!(store.records().unwrap(), [first, second, "a2", "b", "c"]);
+    assert_eq!(store.feed(&all[2].head).unwrap(), [first, second, "a2"], "an archive has both");
+    let served = frames(&store.answer(&request(0, vec![])).unwrap());
+    assert_eq!(served.len(), 5, "whoever asks gets both");
+    assert_eq!(store.leaves(0).unwrap().len(), 5);
     let heads: Vec<(u64, u64)> = store.heads().unwrap().iter().map(|head| (head.incarnation.0, head.seq.0)).collect();
     assert_eq!(heads, [(0, 300), (1, 0), (0, 0)]);
+    assert_eq!(store.record(&other.head.id).unwrap().unwrap(), "other");
     assert_eq!(store.record(&all[2].head.id).unwrap().unwrap(), "a2");
     assert_eq!(store.record(&RecordId([0; 32])).unwrap(), None);
 }
@@ -260,4 +268,18 @@ fn the_same_store_gives_the_same_archive_bytes() {
     for name in names {
         assert!(Path::new(&at("folder").join(&name)).is_file(), "{name}");
     }
+}
+
+#[test]
+fn what_is_wanted_by_its_id_comes_with_the_branch_that_it_ends() {
+    let (_folder, store) = home();
+    let taken: Vec<Entry> = (0..5).map(|seq| entry(1, 0, seq, &format!("taken {seq}"))).collect();
+    let branch: Vec<Entry> = (2..4).map(|seq| entry(1, 0, seq, &format!("branch {seq}"))).collect();
+    store.put_records(&[taken, branch.clone()].concat()).unwrap();
+    let have = Have { member: MemberId([1; 32]), incarnation: Incarnation(0), next: Seq(5) };
+    let wants = vec![branch[1].head.id, RecordId([0xff; 32])];
+    let answer = store.answer(&SyncRequest { wants, ..request(0, vec![have]) }).unwrap();
+    let mut texts: Vec<String> = frames(&answer).into_iter().map(|(_, text)| text).collect();
+    texts.sort();
+    assert_eq!(texts, ["branch 2", "branch 3", "taken 0", "taken 1", "taken 2", "taken 3"]);
 }

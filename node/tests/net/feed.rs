@@ -12,7 +12,7 @@ use super::{
 };
 
 fn question() -> SyncRequest {
-    SyncRequest { network: NETWORK, manifest_version: 1, have: Vec::new() }
+    SyncRequest { network: NETWORK, manifest_version: 1, have: Vec::new(), wants: Vec::new() }
 }
 
 fn frame(tag: u8, bytes: &[u8]) -> Vec<u8> {

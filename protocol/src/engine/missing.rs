@@ -101,6 +101,16 @@ impl List {
         }
     }
 
+    /// What was asked for the fewest times, so many at most; ascending.
+    pub(super) fn wants(&self, most: usize) -> Vec<RecordId> {
+        let mut ids: Vec<(u32, RecordId)> = self.missing.iter().map(|(id, missing)| (missing.tries, *id)).collect();
+        ids.sort_unstable();
+        ids.truncate(most);
+        let mut ids: Vec<RecordId> = ids.into_iter().map(|(_, id)| id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
     pub(super) fn values(&self) -> impl Iterator<Item = &Missing> {
         self.missing.values()
     }

@@ -89,6 +89,8 @@ pub enum Output {
         peer: TransportId,
         /** what we have */
         have: Vec<Have>,
+        /** records that others build on and that we lack */
+        wants: Vec<RecordId>,
         /** version held */
         manifest_version: u64,
     },

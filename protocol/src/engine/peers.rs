@@ -175,6 +175,11 @@ impl Peers {
         self.missing.remove(id);
     }
 
+    /// Records that a question asks for by id, ascending.
+    pub(super) fn wants(&self) -> Vec<RecordId> {
+        self.missing.wants(SyncRequest::WANTS)
+    }
+
     /// A manifest version is known to exist; `from` should have it.
     pub(super) fn lacks_version(&mut self, version: u64, speaker: TransportId, from: TransportId, now: Millis) {
         let full = self.claims.len() >= CLAIMS;

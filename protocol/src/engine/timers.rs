@@ -21,8 +21,8 @@ impl Engine {
         self.run_stage();
         self.run_fetches();
         for peer in self.peers.questions(self.now, self.patience_ms()) {
-            let (have, manifest_version) = (self.have(), self.chain.current().version);
-            self.emit(Output::Sync { peer, have, manifest_version });
+            let (have, wants) = (self.have(), self.peers.wants());
+            self.emit(Output::Sync { peer, have, wants, manifest_version: self.chain.current().version });
         }
         if self.presence_due.is_some_and(|due| due <= self.now) {
             self.announce_presence();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use chorale_protocol::{base::RecordId, engine::Input, wire::Have};
+use chorale_protocol::{base::RecordId, engine::Input, wire::SyncRequest};
 
 use super::{disk::Finished, gossip::Topic};
 
@@ -25,7 +25,7 @@ pub(super) enum Event {
     /// A fetch ends without the blob.
     NoBlob { node: usize, life: u64, job: u64 },
     /// A question reaches a node.
-    Question { node: usize, from: usize, life: u64, have: Vec<Have>, version: u64 },
+    Question { node: usize, from: usize, life: u64, question: SyncRequest },
     /// A connection comes up or goes down, as `node` sees it.
     Peer { node: usize, life: u64, other: usize, up: bool },
     /// A node starts.

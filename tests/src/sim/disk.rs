@@ -1,15 +1,15 @@
 //! What a node keeps when it crashes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chorale_protocol::{
     base::{BlobHash, Incarnation, Lamport, MemberId, RecordId, Seq},
     engine::{Stored, Trained},
-    feed::{Checked, check_stored},
+    feed::{Checked, check_despite_cut},
     manifest::Chain,
     merge,
-    wire::Have,
+    wire::SyncRequest,
 };
 
 /// The training state saved with a payload.
@@ -29,10 +29,13 @@ pub(super) struct Finished {
     pub(super) trained: Trained,
 }
 
+/// Records by place, and all that were signed for one.
+type Feed = BTreeMap<(Seq, RecordId), (Lamport, Bytes)>;
+
 /// Durable things, and nothing else.
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
-    feeds: BTreeMap<(MemberId, Incarnation), BTreeMap<Seq, (Lamport, Bytes)>>,
+    feeds: BTreeMap<(MemberId, Incarnation), Feed>,
     pub(super) blobs: BTreeMap<BlobHash, Bytes>,
     pub(super) saved: BTreeMap<BlobHash, Saved>,
     pub(super) evidence: Vec<Bytes>,
@@ -41,17 +44,16 @@ pub struct Disk {
 
 impl Disk {
     pub(super) fn put(&mut self, bytes: &Bytes, chain: &Chain) {
-        let checked = check_stored(bytes.clone(), chain).expect("the engine stores checked records only");
+        let checked = check_despite_cut(bytes.clone(), chain).expect("the engine stores checked records only");
         let record = checked.record();
         let feed = self.feeds.entry((record.member, record.incarnation)).or_default();
-        let before = feed.insert(record.seq, (record.clock, bytes.clone()));
-        assert!(before.is_none_or(|(_, held)| held == *bytes), "a stored place is overwritten");
+        feed.insert((record.seq, checked.id()), (record.clock, bytes.clone()));
     }
 
     /// A record that is kept here.
     pub(super) fn record(&self, id: &RecordId, chain: &Chain) -> Option<Checked> {
         let all = self.feeds.values().flat_map(BTreeMap::values);
-        let mut checked = all.filter_map(|(_, bytes)| check_stored(bytes.clone(), chain).ok());
+        let mut checked = all.filter_map(|(_, bytes)| check_despite_cut(bytes.clone(), chain).ok());
         checked.find(|checked| checked.id() == *id)
     }
 
@@ -65,17 +67,19 @@ impl Disk {
     }
 
     /// What somebody lacks, by clock.
-    pub(super) fn lacking(&self, have: &[Have]) -> Vec<Bytes> {
-        let mut lacking: Vec<(Lamport, RecordPlace, Bytes)> = Vec::new();
+    pub(super) fn lacking(&self, question: &SyncRequest) -> Vec<Bytes> {
+        let mut lacking: Vec<(Lamport, RecordId, Bytes)> = Vec::new();
         for ((member, incarnation), feed) in &self.feeds {
-            let held = have.iter().find(|have| have.member == *member && have.incarnation == *incarnation);
+            let held = question.have.iter().find(|have| (have.member, have.incarnation) == (*member, *incarnation));
             let next = held.map_or(Seq(0), |have| have.next);
-            let missing = feed.range(next..);
-            lacking.extend(missing.map(|(seq, (clock, bytes))| (*clock, (*member, *incarnation, *seq), bytes.clone())));
+            let mut places: BTreeSet<Seq> = feed.keys().map(|(seq, _)| *seq).filter(|seq| *seq >= next).collect();
+            for (seq, _) in feed.keys().filter(|(_, id)| question.wants.contains(id)) {
+                places.extend((seq.0.saturating_sub(SyncRequest::WITH_WANTED)..=seq.0).map(Seq));
+            }
+            let missing = feed.iter().filter(|((seq, _), _)| places.contains(seq));
+            lacking.extend(missing.map(|((_, id), (clock, bytes))| (*clock, *id, bytes.clone())));
         }
         lacking.sort();
         lacking.into_iter().map(|(_, _, bytes)| bytes).collect()
     }
 }
-
-type RecordPlace = (MemberId, Incarnation, Seq);

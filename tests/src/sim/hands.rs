@@ -7,7 +7,7 @@ use chorale_protocol::{
     engine::{FetchError, Input, Output, PlannedVoice, RoundPlan, Trained},
     feed::Body,
     merge::{self, Plan, Voice},
-    wire::Presence,
+    wire::{Presence, SyncRequest},
 };
 
 use super::{
@@ -92,7 +92,10 @@ impl World {
                 self.publish(node, Topic::Presence, &bytes);
             }
             Output::Verdict { ticket, verdict } => self.on_verdict(node, ticket, verdict),
-            Output::Sync { peer, have, manifest_version } => self.ask(node, &peer, have, manifest_version),
+            Output::Sync { peer, have, wants, manifest_version } => {
+                let question = SyncRequest { network: self.network(), manifest_version, have, wants };
+                self.ask(node, &peer, question);
+            }
             Output::Fetch { body, from, payload } => self.fetch(node, body, &from, payload),
             Output::CancelFetch { hash } => {
                 self.nodes[node].fetches.remove(&hash);
@@ -128,13 +131,13 @@ impl World {
         }
     }
 
-    fn ask(&mut self, node: usize, peer: &TransportId, have: Vec<chorale_protocol::wire::Have>, version: u64) {
+    fn ask(&mut self, node: usize, peer: &TransportId, question: SyncRequest) {
         let life = self.nodes[node].life;
         let lost = self.link.loses(&mut self.rng);
         let other = self.node_of(peer).filter(|other| self.is_connected(node, *other) && !lost);
         if let Some(other) = other {
             let delay = self.link.delay(&mut self.rng);
-            self.clock.after(delay, Event::Question { node: other, from: node, life, have, version });
+            self.clock.after(delay, Event::Question { node: other, from: node, life, question });
         } else {
             let input = Box::new(Input::Synced { peer: peer.clone(), complete: false });
             self.clock.after(STALL_MS, Event::Input { node, life, input });
@@ -142,21 +145,14 @@ impl World {
     }
 
     /// A question reached `node`: its disk answers.
-    pub(super) fn on_question(
-        &mut self,
-        node: usize,
-        from: usize,
-        life: u64,
-        have: &[chorale_protocol::wire::Have],
-        version: u64,
-    ) {
+    pub(super) fn on_question(&mut self, node: usize, from: usize, life: u64, question: &SyncRequest) {
         let Some(engine) = self.nodes[node].engine.as_ref() else { return };
         let peer = self.transport(node);
-        let skip = usize::try_from(version + 1).unwrap_or(usize::MAX);
+        let skip = usize::try_from(question.manifest_version + 1).unwrap_or(usize::MAX);
         let manifests = engine.chain().signed().into_iter().skip(skip);
         let mut inputs: Vec<Input> =
             manifests.map(|bytes| Input::Manifest { bytes, from: Some(peer.clone()) }).collect();
-        let records = self.nodes[node].disk.lacking(have).into_iter();
+        let records = self.nodes[node].disk.lacking(question).into_iter();
         inputs.extend(records.map(|bytes| Input::Record { bytes, from: peer.clone(), ticket: None }));
         inputs.push(Input::Synced { peer: peer.clone(), complete: true });
         let delay = self.link.delay(&mut self.rng);

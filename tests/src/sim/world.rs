@@ -377,7 +377,7 @@ impl World {
             Event::Round { finished, .. } => self.on_round(node, *finished),
             Event::Blob { job, holder, .. } => self.on_blob(node, job, holder),
             Event::NoBlob { job, .. } => self.on_no_blob(node, job),
-            Event::Question { from, life, have, version, .. } => self.on_question(node, from, life, &have, version),
+            Event::Question { from, life, question, .. } => self.on_question(node, from, life, &question),
             Event::Peer { other, up, .. } => self.on_peer(node, other, up),
             Event::Start { .. } => self.start(node),
         }
