@@ -7,7 +7,7 @@ use chorale_protocol::{
         Checked, Close, Evidence, EvidenceForm, EvidenceSpec, Feed, Linked, Spec, check, check_stored, peek_id, sign,
     },
     fixture::{self, Author},
-    manifest::Chain,
+    manifest::{Chain, Handover},
 };
 
 fn three(chain: &Chain, author: &mut Author) -> Vec<Checked> {
@@ -47,14 +47,26 @@ fn an_id_is_seen_without_a_look_at_the_signature() {
 }
 
 #[test]
-fn a_member_has_sixty_four_incarnations() {
-    let chain = fixture::chain(1, fixture::policy());
-    let author = Author::new(0);
-    let mut record = author.draft(&chain, &[], Spec::Close(Close::Left));
-    record.prev = Some(chorale_protocol::base::RecordId([1; 32]));
-    for (incarnation, code) in [(63, None), (64, Some("REC-028")), (1 << 52, Some("REC-028"))] {
+fn each_key_of_a_member_has_sixty_four_incarnations() {
+    let mut chain = fixture::chain(1, fixture::policy());
+    let mut author = Author::new(0);
+    let code = |chain: &Chain, author: &Author, incarnation| {
+        let mut record = author.draft(chain, &[], Spec::Close(Close::Left));
+        record.prev = Some(chorale_protocol::base::RecordId([1; 32]));
         record.incarnation = Incarnation(incarnation);
-        assert_eq!(sign(record.clone(), &fixture::author(0)).err().map(|refusal| refusal.code()), code);
+        let signed = sign(record, &fixture::author(author.key)).unwrap();
+        check(signed.bytes().clone(), chain).err().map(|refusal| refusal.code())
+    };
+    for (incarnation, want) in [(63, None), (64, Some("REC-028")), (1 << 52, Some("REC-028"))] {
+        assert_eq!(code(&chain, &author, incarnation), want, "{incarnation}");
+    }
+    let mut next = fixture::next(&chain);
+    next.members[0].author_key = fixture::author(70).public();
+    next.handovers = vec![Handover { member: author.id, incarnation: Incarnation(5), last: None }];
+    chain.extend(fixture::signed(next, &[0])).unwrap();
+    author.hand_over(70);
+    for (incarnation, want) in [(5, Some("REC-029")), (6, None), (69, None), (70, Some("REC-028"))] {
+        assert_eq!(code(&chain, &author, incarnation), want, "{incarnation}");
     }
 }
 

@@ -213,6 +213,8 @@ def rotated():
         ("old-key-later-feed", sealed("anna", 0, record_id(two), changes={5: 1}), "REC-008", "in a new incarnation"),
         ("old-key-new-version", sealed("anna", 2, record_id(two), changes=old), "REC-007", ""),
         ("new-key", world.as_anna2(0, record_id(two)), "ok", "opens an incarnation of its own"),
+        ("new-key-incarnation-64", world.as_anna2(0, record_id(two), incarnation=64), "ok", "a new key has 64 of its own"),
+        ("new-key-incarnation-65", world.as_anna2(0, record_id(two), incarnation=65), "REC-028", ""),
         ("new-key-later-feed", world.as_anna2(0, record_id(two), incarnation=5), "ok", ""),
         ("new-key-old-feed", world.as_anna2(2, record_id(two), incarnation=0), "REC-029", ""),
         ("new-key-old-version", sealed("anna2", 0, record_id(two), changes={3: world.member_id("anna"), 5: 1}), "REC-007", ""),

@@ -105,7 +105,7 @@ fn fields(evil: &Evil, update: &Record) -> Vec<Case> {
         edit("an unknown field", "CBOR-016", &set(17, int(0))),
         edit("a first record with a predecessor", "REC-010", &set(7, bytes(&[7; 32]))),
         edit("a 65th incarnation", "REC-028", &set(5, int(64))),
-        edit("a clock that leaps", "RULE-013", &set(10, int((1 << 53) - 2))),
+        edit("a clock that leaps", "RULE-004", &set(10, int((1 << 53) - 2))),
         edit("an integer of 2^53", "CBOR-010", &set(10, int(1 << 53))),
         edit("a text where bytes are wanted", "CBOR-016", &set(9, text("hash"))),
         edit("a time that is not a whole minute", "REC-024", &set(11, int(61))),

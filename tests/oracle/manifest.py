@@ -177,9 +177,9 @@ class Chain:
                 events.append((new.version, "KEY-002"))
         return events
 
-    def keeps_incarnation(self, member, incarnation, version):
-        """Whether a record that names this version is of an incarnation above those of the keys before."""
-        return all(incarnation > handover[1] for at, handover in self.handovers.get(member, []) if at <= version)
+    def first_incarnation(self, member, version):
+        """The first of the 64 incarnations of the key that this version gives the member."""
+        return max((handover[1] + 1 for at, handover in self.handovers.get(member, []) if at <= version), default=0)
 
     def behind_handover(self, member, incarnation, seq, record, version):
         after = [handover for at, handover in self.handovers.get(member, []) if at > version]

@@ -67,7 +67,9 @@ def check(data, chain, despite_cut=False):
     need(author[4] == 0, "REC-006")
     need(author[2] == p[4], "REC-007")
     record = Record(payload, p)
-    need(chain.keeps_incarnation(record.member, record.incarnation, record.version), "REC-029")
+    first = chain.first_incarnation(record.member, record.version)
+    need(record.incarnation < first + 64, "REC-028")
+    need(record.incarnation >= first, "REC-029")
     record.void = not chain.stands(record.member, record.incarnation, record.seq, record.id, record.version)
     need(despite_cut or not record.void, "REC-008")
     form(record)
@@ -80,7 +82,6 @@ def check(data, chain, despite_cut=False):
 
 
 def form(record):
-    need(record.incarnation < 64, "REC-028")
     need((record.incarnation == record.seq == 0) == (record.prev is None), "REC-010")
     need(record.time % 60 == 0, "REC-024")
     need(len(record.parents) <= 64, "REC-014")

@@ -15,7 +15,7 @@ from archive import Source, Unreadable, name_of, open_archive
 from manifest import Chain
 from severity import INCOMPLETE, WARNINGS
 from strict import EVIDENCE_BYTES, MANIFEST_BYTES
-from walk import Walk
+from walk import Walk, lawful
 
 SCHEMA, FEED_BYTES, EACH, KEPT = "chorale-audit/1", 1 << 30, 200, 64
 SEVERITIES = ["warning", "incomplete", "failure"]
@@ -60,6 +60,7 @@ class Audit:
             Scan(self, key).run()
         self.all.sort(key=lambda r: (r.member, r.incarnation, r.seq, r.offset))
         self.by_id = {r.id: r for r in self.all}
+        self.lawful = lawful(self)
         self.bundles()
         self.conflicts()
         self.newest = max((r.round for r in self.all if r.round is not None), default=0)

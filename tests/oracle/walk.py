@@ -2,10 +2,8 @@
 import adapter
 import remerge
 from adapter import Refused
-from record import DISTANCE, EVIDENCE_KIND, RELEASE, UPDATE
+from record import CLOSE, DISTANCE, EVIDENCE_KIND, RELEASE, UPDATE
 from severity import INCOMPLETE
-
-CLOCK_STEP = 1 << 20
 
 
 class Walk:
@@ -23,7 +21,7 @@ class Walk:
         payload = self.bodies(one)
         if not one.linked:
             return
-        manifest, known = self.audit.chain.versions[one.version], self.audit.by_id
+        manifest, known = self.audit.chain.versions[one.version], self.audit.lawful
         parents = [known.get(parent) for parent in one.parents]
         if None in parents:
             self.notes.run("DAG-001", one.where)
@@ -133,15 +131,34 @@ def named(one, manifest, known):
         adapter.need(not found or not update or found.kind == UPDATE, "RULE-015")
 
 
+def lawful(audit):
+    """The records by id, without those that are loose or void and break a rule."""
+    known = dict(audit.by_id)
+    for one in sorted((r for r in audit.all if not r.linked), key=lambda r: (r.clock, r.id)):
+        prev = audit.by_id.get(one.prev)
+        try:
+            if prev and one.seq:
+                place = prev.member, prev.incarnation, prev.seq + 1
+                adapter.need(place == (one.member, one.incarnation, one.seq) and prev.id in known, "LNK-003")
+                adapter.need(prev.kind != CLOSE and prev.version <= one.version, "LNK-003")
+            elif prev:
+                adapter.need(prev.member == one.member and prev.incarnation < one.incarnation, "INC-002")
+            manifest = audit.chain.versions[one.version]
+            named(one, manifest, known)
+            admit(one, known.get(one.prev), [known.get(parent) for parent in one.parents], manifest.policy, audit.layout, None)
+        except Refused:
+            del known[one.id]
+    return known
+
+
 def admit(one, prev, parents, policy, layout, first):
     """The rules that need the records that one builds on; what cannot be said without a missing one is left out."""
     known = [p for p in parents if p]
-    below = ([prev] if prev and one.seq == 0 else []) + known
-    adapter.need(all(one.clock > p.clock for p in below), "RULE-004")
     whole = len(known) == len(parents)
-    if whole and (one.prev is None or prev):
-        newest = max((p.clock for p in known + ([prev] if prev else [])), default=0)
-        adapter.need(one.clock <= newest + 1 + CLOCK_STEP, "RULE-013")
+    clock = 1 + max((p.clock for p in known + ([prev] if prev else [])), default=0)
+    missing = not whole or (one.prev is not None and prev is None)
+    adapter.need(one.clock == clock or (missing and one.clock > clock), "RULE-004")
+    below = ([prev] if prev and one.seq == 0 else []) + known
     adapter.need(all(one.version >= p.version for p in below), "RULE-017")
     if one.kind == RELEASE and known:
         adapter.need(known[0].round == one.spec[0], "RULE-011")

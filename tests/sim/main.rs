@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "what fails here fails a test")]
 
 mod ahead;
+mod barred;
 mod basic;
 mod crash;
 mod deaf;

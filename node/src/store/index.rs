@@ -261,12 +261,19 @@ impl Index {
 
     /// Adds the records that were asked for by id, each with all of its feed in its place and in those before it, so many as go
     /// with one: the asker may have another branch. `false` if they no longer fit.
-    fn answer_wanted(&self, txn: &ReadTransaction, wants: &[RecordId], frames: &mut Frames) -> Result<bool, StoreError> {
+    fn answer_wanted(
+        &self,
+        txn: &ReadTransaction,
+        wants: &[RecordId],
+        frames: &mut Frames,
+    ) -> Result<bool, StoreError> {
         let ids = txn.open_table(IDS).map_err(|e| self.damaged(e))?;
         let records = txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
         let mut found: BTreeMap<Place, Vec<u8>> = BTreeMap::new();
         for id in wants {
-            let Some(place) = ids.get(id.as_bytes()).map_err(|e| self.damaged(e))?.map(|v| *v.value()) else { continue };
+            let Some(place) = ids.get(id.as_bytes()).map_err(|e| self.damaged(e))?.map(|v| *v.value()) else {
+                continue;
+            };
             let head = parse_place(&place);
             let (from, to) = span(&head, Seq(head.seq.0.saturating_sub(SyncRequest::WITH_WANTED)));
             for row in records.range::<&Place>(&from..=&to).map_err(|e| self.damaged(e))? {

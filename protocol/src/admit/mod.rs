@@ -8,7 +8,7 @@ mod named;
 pub use named::check_named;
 
 use crate::{
-    base::{Incarnation, Lamport, MemberId, RecordId, Round, Seq, limit},
+    base::{Incarnation, Lamport, MemberId, RecordId, Round, Seq},
     feed::{Body, Record, Reference, Spec, Update},
     manifest::{Codec, Manifest, Phase, Policy, Role},
     merge,
@@ -46,21 +46,13 @@ pub enum RuleError {
         /** which */
         parent: RecordId,
     },
-    /// The Lamport clock does not exceed that of a record it builds on.
-    #[error("clock {got}, but a record it builds on has {parent}; it must be greater")]
+    /// The clock is not one more than the largest of those records that it builds on.
+    #[error("clock {got}, the records it builds on make it {want}")]
     Clock {
         /** the record's */
         got: Lamport,
-        /** the other's */
-        parent: Lamport,
-    },
-    /// The Lamport clock leaps: whoever merged it would have no numbers left.
-    #[error("clock {got}, at most {most} follows from the records it builds on")]
-    ClockLeap {
-        /** the record's */
-        got: Lamport,
-        /** what follows at most */
-        most: Lamport,
+        /** what follows from those that are known */
+        want: Lamport,
     },
     /// The first record of a later incarnation does not name an earlier record of its author.
     #[error("incarnation {incarnation} of {member} begins behind a record of {got_member}.{got}")]
@@ -197,7 +189,6 @@ impl RuleError {
             Self::Release { .. } => "RULE-011",
             Self::VersionFell { .. } => "RULE-017",
             Self::OldVersion { .. } => "RULE-018",
-            Self::ClockLeap { .. } => "RULE-013",
             Self::State { .. } => "RULE-014",
             Self::Author { .. } => "RULE-015",
             Self::ForeignRelease { .. } => "RULE-016",
@@ -259,18 +250,13 @@ pub fn check(
     }
 }
 
-/// The clock exceeds those of the records it builds on, and not by much. Within a feed the lower bound is the feed's own rule.
+/// The clock is 1 + the largest of the record before and of the parents, 1 without any. An unknown one can make it larger, never
+/// smaller.
 fn check_clock(record: &Record, prev: Option<Parent>, parents: &[Option<Parent>]) -> Result<(), RuleError> {
     let got = record.clock;
-    let before = prev.iter().filter(|_| record.seq == Seq(0)).chain(parents.iter().flatten());
-    if let Some(parent) = before.map(|one| one.clock).find(|clock| got <= *clock) {
-        return Err(RuleError::Clock { got, parent });
-    }
-    if record.prev.is_some() != prev.is_some() || parents.iter().any(Option::is_none) {
-        return Ok(());
-    }
-    let most = most_clock(prev.iter().chain(parents.iter().flatten()).map(|one| one.clock).max().unwrap_or_default());
-    if got > most { Err(RuleError::ClockLeap { got, most }) } else { Ok(()) }
+    let want = prev.iter().chain(parents.iter().flatten()).map(|one| one.clock).max().unwrap_or_default().next();
+    let complete = record.prev.is_some() == prev.is_some() && parents.iter().all(Option::is_some);
+    if got < want || (complete && got != want) { Err(RuleError::Clock { got, want }) } else { Ok(()) }
 }
 
 /// The manifest version is not older than those of the records it builds on. Within a feed that is the feed's own rule.
@@ -297,12 +283,6 @@ fn check_old(record: &Record, parents: &[Option<Parent>], last: Round) -> Result
         Some((round, version)) => Err(RuleError::OldVersion { round, version, last }),
         None => Ok(()),
     }
-}
-
-/// The largest clock of a record that builds on records of at most `newest`.
-#[must_use]
-pub const fn most_clock(newest: Lamport) -> Lamport {
-    Lamport(newest.0.saturating_add(1 + limit::CLOCK_STEP))
 }
 
 fn check_update(

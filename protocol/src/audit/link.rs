@@ -128,14 +128,8 @@ fn vouch(reading: &Reading<'_>, gathered: &mut Gathered) -> io::Result<()> {
 /// The order in which records are linked: if a cut or a handover says which history stands, that one first; what is void last.
 fn ranked(found: &[Found], reading: &Reading<'_>, feed: (MemberId, Incarnation)) -> Vec<usize> {
     let mut order: Vec<usize> = (0..found.len()).collect();
-    let chain = reading.rules.chain();
-    let cut = chain.current().cut(&feed.0).filter(|cut| cut.incarnation == feed.1).and_then(|cut| cut.last);
-    let handed = || {
-        let here = chain.handovers(&feed.0).iter().rev().filter(|(_, handover)| handover.incarnation == feed.1);
-        here.filter_map(|(_, handover)| handover.last).next()
-    };
     let mut stands = BTreeSet::new();
-    if let Some((_, last)) = cut.or_else(handed) {
+    if let Some((_, last)) = reading.rules.chain().last_of(&feed.0, feed.1) {
         let prev: BTreeMap<_, _> = found.iter().map(|one| (one.packed.id, one.prev)).collect();
         let mut at = Some(last);
         while let Some(id) = at.filter(|id| stands.insert(*id)) {

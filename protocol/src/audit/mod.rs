@@ -36,6 +36,7 @@ mod rules;
 mod scan;
 mod source;
 mod survey;
+mod unlawful;
 mod walk;
 mod window;
 mod withheld;

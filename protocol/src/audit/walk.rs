@@ -45,6 +45,8 @@ pub(super) struct Audit<'a> {
     pub(super) allow_pruned: bool,
     /// Threads within one merge.
     pub(super) threads: usize,
+    /// Records aside from the feeds that break a rule.
+    pub(super) unlawful: &'a BTreeSet<RecordId>,
     /// The largest round in the archive.
     pub(super) newest: Round,
     /// Whom each evidence bundle convicts that verifies.
@@ -131,11 +133,7 @@ impl<'a> Walker<'a> {
         let sound = parents.len() == record.parents.len();
         if !sound {
             let lacking = record.parents.len() - parents.len();
-            self.walk.notes.run(
-                "DAG-001",
-                &light.place(),
-                format_args!("{lacking} of its parents are not in the archive"),
-            );
+            self.walk.notes.run("DAG-001", &light.place(), format_args!("{lacking} parents are absent or break rules"));
         }
         let prev = record.prev.and_then(|id| self.find(&id)).map(|prev| prev.parent());
         let policy = (&manifest.policy, self.audit.rules.payload_bytes());
@@ -166,9 +164,10 @@ impl<'a> Walker<'a> {
         self.since.filter(|since| feed(since) == feed(light)).and_then(|since| since.round)
     }
 
-    /// A record by id; mostly it is the author's last one.
+    /// A record by id, unless it breaks a rule and does not count; mostly it is the author's last one.
     fn find(&self, id: &RecordId) -> Option<Light> {
-        self.last.filter(|last| last.id == *id).or_else(|| self.audit.index.by_id(id))
+        let lawful = |light: &Light| light.stand == Stand::Linked || !self.audit.unlawful.contains(&light.id);
+        self.last.filter(|last| last.id == *id).or_else(|| self.audit.index.by_id(id)).filter(lawful)
     }
 
     /// Whom it merged, and whom it passed over.

@@ -26,12 +26,9 @@ pub const TEXT_CHARS: usize = 128;
 pub const PARENTS: usize = 64;
 /// Parents of an update, its own one included, and members that it names as skipped, together.
 pub const NAMED: usize = 64;
-/// How far a clock may exceed those of the records it builds on, beyond the one step that it must. At 2^20 a record, a clock
-/// outlasts 2^33 records of nothing but such leaps.
-pub const CLOCK_STEP: u64 = 1 << 20;
 /// Releases, and records of evidence, that a feed has between two updates: so many of either kind.
 pub const BETWEEN_UPDATES: u64 = 16;
-/// Incarnations of a member.
+/// Incarnations under one key of a member.
 pub const INCARNATIONS: u64 = 64;
 /// Members of a network.
 pub const MEMBERS: usize = 4096;

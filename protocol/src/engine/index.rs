@@ -7,10 +7,11 @@ use std::{
 
 use bytes::Bytes;
 
+use super::voids::Voids;
 use crate::{
-    admit::{Parent, most_clock},
+    admit::Parent,
     base::{BlobHash, Incarnation, Lamport, MemberId, RecordId, Round, Seq},
-    feed::{Body, Checked, Feed, Head, Linked, Refusal, Spec, check_stored},
+    feed::{Body, Checked, Feed, Head, Linked, Record, Refusal, Spec, check_stored},
     manifest::Chain,
     wire::{Have, SyncRequest},
 };
@@ -52,10 +53,25 @@ impl Known {
 
 /// What later records may need to know about one, and its bytes as evidence.
 #[derive(Debug, Clone)]
-struct Entry {
-    parent: Parent,
+pub(super) struct Entry {
+    pub(super) parent: Parent,
     payload: Option<BlobHash>,
-    bytes: Bytes,
+    pub(super) bytes: Bytes,
+    manifest_version: u64,
+    closes: bool,
+}
+
+impl Entry {
+    pub(super) fn of(checked: &Checked) -> Self {
+        let record = checked.record();
+        Self {
+            parent: parent_of(checked),
+            payload: record.body.map(|body| body.hash),
+            bytes: checked.bytes().clone(),
+            manifest_version: record.manifest_version,
+            closes: matches!(record.spec, Spec::Close(_)),
+        }
+    }
 }
 
 /// The records that count.
@@ -68,17 +84,11 @@ pub(super) struct Index {
     pinned: BTreeSet<BlobHash>,
     rounds: BTreeMap<Round, Vec<Known>>,
     evidence: BTreeSet<(MemberId, Incarnation)>,
-    /// Records that never count but that admitted ones may build on or follow: of convicted members, and of broken feeds.
-    strays: BTreeMap<RecordId, Parent>,
-    strays_of: BTreeMap<MemberId, usize>,
+    /// Records that do not count but that others may build on.
+    pub(super) voids: Voids,
     /// The largest clock of all that counts.
     clock: Lamport,
 }
-
-/// Records that do not count and are remembered as possible parents.
-const STRAYS: usize = 16_384;
-/// Of one member.
-const STRAYS_OF_ONE: usize = 256;
 
 fn parent_of(checked: &Checked) -> Parent {
     let record = checked.record();
@@ -100,7 +110,21 @@ impl Index {
 
     /// What a record that builds on `id` needs to know of it.
     pub(super) fn parent(&self, id: &RecordId) -> Option<Parent> {
-        self.entries.get(id).map(|entry| entry.parent).or_else(|| self.strays.get(id).copied())
+        self.entry(id).map(|entry| entry.parent)
+    }
+
+    fn entry(&self, id: &RecordId) -> Option<&Entry> {
+        self.entries.get(id).or_else(|| self.voids.get(id))
+    }
+
+    /// Whether a record may stand right behind the one that it names, be that void or not.
+    pub(super) fn may_follow(&self, prev: &RecordId, record: &Record) -> bool {
+        self.entry(prev).is_some_and(|before| {
+            let parent = &before.parent;
+            (parent.member, parent.incarnation, parent.seq.next()) == (record.member, record.incarnation, record.seq)
+                && before.manifest_version <= record.manifest_version
+                && !before.closes
+        })
     }
 
     pub(super) fn bytes(&self, id: &RecordId) -> Option<&Bytes> {
@@ -117,12 +141,6 @@ impl Index {
         feeds.rev().find_map(|(_, feed)| feed.head())
     }
 
-    /// The clock of the newest record in all feeds of `member`.
-    pub(super) fn clock(&self, member: &MemberId) -> Lamport {
-        let feeds = self.feeds.range((*member, Incarnation(0))..=(*member, Incarnation(u64::MAX)));
-        feeds.map(|(_, feed)| feed.clock()).max().unwrap_or_default()
-    }
-
     /// Offers a record to its feed; the caller inserts what was appended.
     pub(super) fn offer(&mut self, checked: &Checked, chain: &Chain) -> Result<Linked, Refusal> {
         let Self { entries, feeds, .. } = self;
@@ -134,15 +152,53 @@ impl Index {
 
     /// Takes the records of `member` out that no longer stand; what stands beside them takes its place again.
     pub(super) fn drop_fallen(&mut self, member: &MemberId, chain: &Chain) {
-        let stands = |entry: &Entry| check_stored(entry.bytes.clone(), chain).ok();
         let own = self.entries.values().filter(|entry| entry.parent.member == *member);
-        let Some(from) = own.filter(|entry| stands(entry).is_none()).map(|entry| entry.parent.incarnation).min() else {
-            return;
-        };
+        let fallen = own.filter(|entry| check_stored(entry.bytes.clone(), chain).is_err());
+        if let Some(from) = fallen.map(|entry| entry.parent.incarnation).min() {
+            self.link_again(member, from, &BTreeSet::new(), Vec::new(), chain);
+        }
+    }
+
+    /// Puts the void branch that ends with `last` in the place of the one in its feed; `false` if that is no such branch.
+    pub(super) fn raise(&mut self, last: RecordId, chain: &Chain) -> bool {
+        let mut branch = Vec::new();
+        let mut at = Some(last);
+        while let Some((id, entry)) = at.and_then(|id| Some((id, self.voids.get(&id)?.clone()))) {
+            let Ok(checked) = check_stored(entry.bytes.clone(), chain) else { return false };
+            at = checked.record().prev.filter(|_| entry.parent.seq > Seq(0));
+            branch.push((id, entry));
+        }
+        branch.reverse();
+        let Some((_, first)) = branch.first() else { return false };
+        let (member, incarnation, seq) = (first.parent.member, first.parent.incarnation, first.parent.seq);
+        // Where it begins, the branch goes on from a record of the feed.
+        let joins = seq == Seq(0) || at.is_some_and(|id| self.entries.contains_key(&id));
+        if !joins {
+            return false;
+        }
+        let feed = |entry: &Entry| (entry.parent.member, entry.parent.incarnation) == (member, incarnation);
+        let displaced = self.entries.iter().filter(|(_, entry)| feed(entry) && entry.parent.seq >= seq);
+        let displaced: BTreeSet<RecordId> = displaced.map(|(id, _)| *id).collect();
+        branch.iter().for_each(|(id, _)| self.voids.remove(id));
+        self.link_again(&member, incarnation, &displaced, branch, chain);
+        true
+    }
+
+    /// Links the feeds of `member` from incarnation `from` on again, without those records that are displaced or no longer stand,
+    /// with others beside them.
+    fn link_again(
+        &mut self,
+        member: &MemberId,
+        from: Incarnation,
+        displaced: &BTreeSet<RecordId>,
+        more: Vec<(RecordId, Entry)>,
+        chain: &Chain,
+    ) {
         let gone = |parent: &Parent| parent.member == *member && parent.incarnation >= from;
         let ids: Vec<RecordId> = self.entries.iter().filter(|(_, one)| gone(&one.parent)).map(|(id, _)| *id).collect();
         let mut taken: Vec<(RecordId, Entry)> =
             ids.into_iter().filter_map(|id| Some((id, self.entries.remove(&id)?))).collect();
+        taken.extend(more);
         taken.sort_by_key(|(_, entry)| (entry.parent.incarnation, entry.parent.seq));
         self.feeds.retain(|(other, incarnation), _| other != member || *incarnation < from);
         for updates in self.rounds.values_mut() {
@@ -157,9 +213,10 @@ impl Index {
             self.closed.remove(member);
         }
         for (id, entry) in taken {
-            match stands(&entry) {
+            let standing = check_stored(entry.bytes.clone(), chain).ok().filter(|_| !displaced.contains(&id));
+            match standing {
                 Some(checked) if matches!(self.offer(&checked, chain), Ok(Linked::Appended)) => self.insert(&checked),
-                _ => drop(self.strays.insert(id, entry.parent)),
+                _ => self.voids.insert_fallen(id, entry),
             }
         }
     }
@@ -178,12 +235,7 @@ impl Index {
     /// Remembers an appended record.
     pub(super) fn insert(&mut self, checked: &Checked) {
         let record = checked.record();
-        let entry = Entry {
-            parent: parent_of(checked),
-            payload: record.body.map(|body| body.hash),
-            bytes: checked.bytes().clone(),
-        };
-        self.entries.insert(checked.id(), entry);
+        self.entries.insert(checked.id(), Entry::of(checked));
         self.clock = self.clock.max(record.clock);
         match &record.spec {
             Spec::Update(_) => self.insert_update(checked),
@@ -211,21 +263,9 @@ impl Index {
         }
     }
 
-    /// Remembers a record that does not count, as a possible parent. No honest record builds on one whose clock leaps; with
-    /// such a parent it could leap too.
-    pub(super) fn insert_stray(&mut self, checked: &Checked) {
-        let member = checked.record().member;
-        let of_member = self.strays_of.get(&member).copied().unwrap_or(0);
-        let room = self.strays.len() < STRAYS && of_member < STRAYS_OF_ONE;
-        if room && checked.record().clock <= self.most_clock() && !self.strays.contains_key(&checked.id()) {
-            self.strays.insert(checked.id(), parent_of(checked));
-            self.strays_of.insert(member, of_member + 1);
-        }
-    }
-
-    /// The largest clock that a record may have which builds on what is known here.
-    pub(super) fn most_clock(&self) -> Lamport {
-        most_clock(self.clock)
+    /// The largest clock of all that counts.
+    pub(super) const fn clock(&self) -> Lamport {
+        self.clock
     }
 
     /// The newest update of a member.

@@ -8,6 +8,10 @@ use crate::{
     merge,
 };
 
+/// By how much the clock of a record with an unknown parent may exceed all that counts here: a bound on the records that barred
+/// members can have signed for one another and nobody has.
+const UNSEEN: u64 = 1 << 20;
+
 /// What speaks against a record.
 #[derive(Debug)]
 pub(super) enum Doubt {
@@ -38,8 +42,10 @@ impl Engine {
     /// The rules that need the records it builds on.
     pub(super) fn judge(&self, record: &Record) -> Result<(), Doubt> {
         let prev = record.prev.and_then(|id| self.index.parent(&id));
-        if let Some(prev) = prev.filter(|_| record.seq == Seq(0)) {
-            admit::check_opening(record.member, record.incarnation, &prev)?;
+        // A member makes a broken rule good behind the record that broke it.
+        let behind = prev.or_else(|| record.prev.and_then(|id| self.index.unlawful(&id).copied()));
+        if let Some(behind) = behind.filter(|_| record.seq == Seq(0)) {
+            admit::check_opening(record.member, record.incarnation, &behind)?;
         }
         let parents: Vec<Option<Parent>> = record.parent_ids().map(|id| self.index.parent(&id)).collect();
         let Some((manifest, _)) = self.chain.at(record.manifest_version) else { return Err(Doubt::Early) };
@@ -48,16 +54,20 @@ impl Engine {
         let feed = self.index.feed(&record.member, record.incarnation);
         let since = feed.and_then(|feed| feed.since(record.manifest_version));
         admit::check(record, prev, &parents, (&manifest.policy, length), since)?;
-        if parents.iter().any(Option::is_none) { self.judge_forgiven(record) } else { Ok(()) }
+        let complete = record.prev.is_some() == prev.is_some() && parents.iter().all(Option::is_some);
+        if complete { Ok(()) } else { self.judge_incomplete(record, &parents) }
     }
 
-    /// A parent will never come, and somebody's history has two branches or was cut off: the record may honestly build on what
-    /// we cannot have. What it can do at most is to claim the next round. That depends on what we know, so it is no reason to
-    /// blame anybody.
-    fn judge_forgiven(&self, record: &Record) -> Result<(), Doubt> {
+    /// A record before it will never come or breaks a rule, and somebody's history has two branches or was cut off: the record may
+    /// honestly build on what we cannot have. Its author cannot have merged what lay beyond the window. How far that is depends on
+    /// what we know, so it is no reason to blame anybody.
+    fn judge_incomplete(&self, record: &Record, parents: &[Option<Parent>]) -> Result<(), Doubt> {
         let round = if let Spec::Update(update) = &record.spec { update.round } else { Round(0) };
-        let limit = self.frontier().unwrap_or_default().next();
-        if round <= limit && record.clock <= self.index.most_clock() { Ok(()) } else { Err(Doubt::Early) }
+        let known = parents.iter().flatten().filter_map(|parent| parent.round).max();
+        let base = self.frontier().max(known).unwrap_or_default();
+        let last = base.0.saturating_add(self.window().max(1)).saturating_add(1);
+        let clock = self.index.clock().0.saturating_add(UNSEEN);
+        if round.0 <= last && record.clock.0 <= clock { Ok(()) } else { Err(Doubt::Early) }
     }
 
     /// The last round that is not far ahead of a frontier.

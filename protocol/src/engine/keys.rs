@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{Engine, Event, Output};
-use crate::{base::MemberId, code::blob_hash, feed::check_stored, manifest::DoubleVote};
+use crate::{base::MemberId, code::blob_hash, manifest::DoubleVote};
 
 /// Manifests against ours that are kept.
 const CONFLICTS: usize = 16;
@@ -15,26 +15,25 @@ impl Engine {
         for member in &changed {
             self.index.drop_fallen(member, &self.chain);
             for held in self.pending.take_member(member) {
-                let id = held.checked.id();
-                if check_stored(held.checked.bytes().clone(), &self.chain).is_ok() {
-                    self.admit(held.checked, held.from);
-                } else {
-                    self.index.insert_stray(&held.checked);
-                    self.peers.found(&id);
-                    self.pending.release(&id);
-                }
+                self.admit(held.checked, held.from);
             }
-            let (index, standing) = (&self.index, self.standings.get_mut(member));
-            if let Some(standing) = standing
-                && standing.ready.as_ref().is_some_and(|known| !index.contains(&known.record))
-            {
-                standing.ready = None;
-            }
+            self.forget_gone(member);
         }
+        self.take_named_branches();
         for member in self.trust.clear_settled(&self.chain) {
             for peer in self.transports(&member) {
                 self.emit(Output::Pardon { peer });
             }
+        }
+    }
+
+    /// What is ready of a member may have lost its place.
+    pub(super) fn forget_gone(&mut self, member: &MemberId) {
+        let (index, standing) = (&self.index, self.standings.get_mut(member));
+        if let Some(standing) = standing
+            && standing.ready.as_ref().is_some_and(|known| !index.contains(&known.record))
+        {
+            standing.ready = None;
         }
     }
 
@@ -59,19 +58,20 @@ impl Engine {
         self.go_on();
     }
 
-    /// Opens a new incarnation if the one that we write in was our earlier keys'.
+    /// Opens the first incarnation of our newest key, unless we write under that key already. What earlier keys signed in it does
+    /// not stand, however many of them others opened.
     pub(super) fn leave_old_feeds(&mut self) {
         let me = self.config.me;
-        let Some((version, ended)) = self.chain.handovers(&me).last().map(|(at, one)| (*at, one.incarnation)) else {
-            return;
-        };
-        let held = self.index.version_of(&me, self.own.incarnation());
-        self.own.forget_fallen(&self.index);
-        if self.own.incarnation() > ended && held.is_none_or(|held| held >= version) {
+        let Some(version) = self.chain.handovers(&me).last().map(|(version, _)| *version) else { return };
+        self.own.forget_fallen(&self.index, &self.chain);
+        if !self.own.enter_epoch(version) {
             return;
         }
-        let used = self.own.incarnation().max(ended).max(self.own.fallen());
-        self.open_incarnation(used.next());
+        let (first, _) = self.chain.incarnations(&me, self.chain.current().version);
+        let held = self.index.version_of(&me, self.own.incarnation());
+        if self.own.incarnation() < first || held.is_none_or(|held| held < version) {
+            self.open_incarnation(first);
+        }
     }
 
     /// Keeps a manifest that contradicts ours if it convicts a governor. False: it proves nothing.

@@ -28,6 +28,8 @@ mod tests;
 mod timers;
 mod trust;
 mod version;
+mod void;
+mod voids;
 
 pub use input::{FetchError, Input, Ticket, Trained};
 pub use output::{Event, Output, PlannedVoice, Reason, RoundPlan, RoundReport, Verdict};

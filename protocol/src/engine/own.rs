@@ -13,11 +13,20 @@ use super::{
 };
 use crate::{
     base::{Incarnation, Lamport, MemberId, Millis, RecordId, Seq, TransportId, UnixSeconds, limit},
-    feed::{Body, Checked, Linked, Record, Reference, Spec, check_stored, sign},
+    feed::{Body, Checked, Linked, Record, Reference, Spec, Standpoint, check_stored, sign, stands},
+    manifest::Chain,
 };
 
 /// Records of an unknown manifest version that are kept for it.
 const UNVERSIONED: usize = 64;
+
+/// A record of ours that came from others.
+#[derive(Debug, Clone, Copy)]
+struct Outside {
+    at: Standpoint,
+    id: RecordId,
+    clock: Lamport,
+}
 
 /// A record on its way to the disk.
 #[derive(Debug)]
@@ -44,10 +53,12 @@ pub(super) struct Own {
     /// We come back with an old publication.
     returned: bool,
     /// The newest of our own records that somebody else had and we had not.
-    outside: Option<(Incarnation, Seq, RecordId, Lamport)>,
+    outside: Option<Outside>,
     pub(super) halted: bool,
-    /// The newest incarnation of our earlier keys that holds records which no longer stand.
-    fallen: Incarnation,
+    /// Our key has no incarnation left.
+    exhausted: bool,
+    /// The version that brought the key that we write under; 0: our first one.
+    epoch: u64,
     unversioned: VecDeque<(Bytes, TransportId)>,
 }
 
@@ -131,19 +142,20 @@ impl Own {
         self.side.clear();
     }
 
-    /// What we published last may lie behind a handover: then nothing goes on from it.
-    pub(super) fn forget_fallen(&mut self, index: &Index) {
+    /// What we published last may lie behind a handover, and so may what others had of ours: then nothing goes on from it.
+    pub(super) fn forget_fallen(&mut self, index: &Index, chain: &Chain) {
+        self.outside.take_if(|outside| stands(chain, outside.at, || outside.id).is_err());
         self.last.take_if(|own| !index.contains(&own.record));
         self.before.take_if(|own| !index.contains(&own.record));
     }
 
-    pub(super) fn fallen(&self) -> Incarnation {
-        self.fallen
+    /// We write under the key that this version brought; `false` if we did before.
+    pub(super) fn enter_epoch(&mut self, version: u64) -> bool {
+        std::mem::replace(&mut self.epoch, version) != version
     }
 
-    /// There is a record of ours in this incarnation that no longer stands.
-    pub(super) fn note_fallen(&mut self, incarnation: Incarnation) {
-        self.fallen = self.fallen.max(incarnation);
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.exhausted
     }
 
     pub(super) fn resume(&mut self) {
@@ -179,8 +191,8 @@ impl Engine {
     pub(super) fn own_from_outside(&mut self, checked: &Checked) {
         let record = checked.record();
         let place = (record.incarnation, record.seq);
-        if self.own.outside.is_none_or(|(incarnation, seq, ..)| (incarnation, seq) < place) {
-            self.own.outside = Some((record.incarnation, record.seq, checked.id(), record.clock));
+        if self.own.outside.is_none_or(|outside| (outside.at.incarnation, outside.at.seq) < place) {
+            self.own.outside = Some(Outside { at: record.standpoint(), id: checked.id(), clock: record.clock });
         }
         if record.incarnation >= self.own.incarnation {
             self.open_incarnation(record.incarnation.next());
@@ -188,8 +200,11 @@ impl Engine {
     }
 
     pub(super) fn open_incarnation(&mut self, incarnation: Incarnation) {
-        if incarnation.0 >= limit::INCARNATIONS {
-            let text = format!("all {} incarnations of this member are used up: it can publish no more", incarnation.0);
+        let (_, last) = self.chain.incarnations(&self.config.me, self.chain.current().version);
+        self.own.exhausted = incarnation > last;
+        if self.own.exhausted {
+            let text =
+                format!("incarnation {last} was this key's last: nothing is published before the member has a new key");
             let reason = super::Reason { code: "OWN-003", text };
             self.emit(Output::Event(Event::Refused { from: None, reason }));
             return self.halt();
@@ -228,9 +243,9 @@ impl Engine {
         let me = self.config.me;
         let (manifest, manifest_hash) = self.chain.at(version).ok_or("the plan's manifest version is not held")?;
         let parents = Reference::all(&parents, manifest)?;
+        let (prev, before) = self.prev_of(incarnation).unzip();
         let clocks = parents.iter().filter_map(|one| self.index.parent(&one.record)).map(|parent| parent.clock);
-        let outside = self.own.outside.map(|(.., clock)| clock);
-        let clock = clocks.chain([self.index.clock(&me)]).chain(outside).max().unwrap_or_default().next();
+        let clock = clocks.chain(before).max().unwrap_or_default().next();
         let is_update = matches!(spec, Spec::Update(_));
         let record = Record {
             network: self.chain.network(),
@@ -238,7 +253,7 @@ impl Engine {
             key: self.config.key.public(),
             incarnation,
             seq,
-            prev: self.prev_of(incarnation),
+            prev,
             manifest_version: version,
             manifest_hash,
             clock,
@@ -255,15 +270,14 @@ impl Engine {
         Ok(())
     }
 
-    /// The record before our next one: the head, or the last that is known of the incarnation before.
-    fn prev_of(&self, incarnation: Incarnation) -> Option<RecordId> {
+    /// The record before our next one, and its clock: the head, or the last that counts of the incarnations before. Where none
+    /// does, the last that others had.
+    fn prev_of(&self, incarnation: Incarnation) -> Option<(RecordId, Lamport)> {
         let me = &self.config.me;
-        if let Some(head) = self.index.head(me, incarnation) {
-            return Some(head.id);
-        }
-        let held = self.index.head_before(me, incarnation).map(|head| (head.incarnation, head.seq, head.id));
-        let outside = self.own.outside.map(|(incarnation, seq, id, _)| (incarnation, seq, id));
-        held.into_iter().chain(outside).filter(|(before, ..)| *before < incarnation).max().map(|(.., id)| id)
+        let head = self.index.head(me, incarnation).or_else(|| self.index.head_before(me, incarnation));
+        let held = head.and_then(|head| Some((head.id, self.index.parent(&head.id)?.clock)));
+        let outside = self.own.outside.filter(|outside| outside.at.incarnation < incarnation);
+        held.or_else(|| outside.map(|outside| (outside.id, outside.clock)))
     }
 
     /// Our record is durable: now, and not before, others may see it.
@@ -274,8 +288,6 @@ impl Engine {
         let Some(Writing { checked, report }) = self.own.writing.take() else { return };
         // A handover may have come since it was signed.
         if check_stored(checked.bytes().clone(), &self.chain).is_err() {
-            self.own.note_fallen(checked.record().incarnation);
-            self.index.insert_stray(&checked);
             if self.own.is_acting() {
                 self.begin_gather();
             }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     base::{MemberId, RecordId, Seq, TransportId},
-    feed::{Blame, Checked, Linked, Refusal, Spec, check, peek_id},
+    feed::{Blame, Checked, Linked, Refusal, Spec, check, check_despite_cut, peek_id},
 };
 
 /// What became of a record that came.
@@ -55,8 +55,8 @@ impl Engine {
         }
     }
 
-    fn has(&self, id: &RecordId) -> bool {
-        self.index.contains(id) || self.pending.contains(id) || self.own.is_persisting(id)
+    pub(super) fn has(&self, id: &RecordId) -> bool {
+        self.index.parent(id).is_some() || self.pending.contains(id) || self.own.is_persisting(id)
     }
 
     /// Judges again what waited for something that is known now.
@@ -73,6 +73,11 @@ impl Engine {
             self.peers.lacks_version(version, from.clone(), from.clone(), self.now);
             return Taken::Judged(Verdict::Ignore);
         }
+        // Others may have built on what no longer stands.
+        let void = matches!(refusal, Refusal::Cut { .. } | Refusal::HandedOver { .. });
+        if void && let Ok(checked) = check_despite_cut(bytes, &self.chain) {
+            self.take_void(checked, Some(from.clone()));
+        }
         let reason = Reason { code: refusal.code(), text: refusal.to_string() };
         self.emit(Output::Event(Event::Refused { from: Some(from.clone()), reason }));
         match refusal.blame() {
@@ -87,21 +92,13 @@ impl Engine {
     /// Places and judges a checked record.
     pub(super) fn admit(&mut self, checked: Checked, from: Option<TransportId>) -> Verdict {
         let id = checked.id();
-        let (member, incarnation) = (checked.record().member, checked.record().incarnation);
+        let member = checked.record().member;
         self.hear(&member);
         if self.has(&id) {
             return Verdict::Ignore;
         }
-        if self.trust.is_convicted(&member) {
-            self.index.insert_stray(&checked);
-            self.peers.found(&id);
-            self.pending.release(&id);
-            return Verdict::Ignore;
-        }
-        if self.trust.is_excluded(&member, incarnation) {
-            self.index.insert_stray(&checked);
-            self.peers.found(&id);
-            return Verdict::Ignore;
+        if self.is_void(&checked) {
+            return self.take_void(checked, from);
         }
         if member == self.config.me {
             self.own_from_outside(&checked);
@@ -115,7 +112,7 @@ impl Engine {
     }
 
     /// Holds a record until `missing` is known, and asks for that.
-    fn hold(&mut self, held: Held, missing: RecordId) {
+    pub(super) fn hold(&mut self, held: Held, missing: RecordId) {
         let (id, author, from) = (held.checked.id(), held.checked.record().member, held.from.clone());
         self.lacks_for(author, missing, from);
         let gone = self.pending.hold(held, missing);
@@ -146,14 +143,14 @@ impl Engine {
             return record.prev;
         }
         // Where an incarnation begins, the record before it stands in another feed.
-        if let Some(prev) = record.prev.filter(|prev| head.is_none() && self.index.parent(prev).is_none()) {
+        if let Some(prev) = record.prev.filter(|prev| head.is_none() && self.is_unknown(prev)) {
             return Some(prev);
         }
         let follows = record.seq == next && (next == Seq(0) || record.prev == head.map(|head| head.id));
         if !follows || self.forgiven.contains(&checked.id()) {
             return None;
         }
-        record.parent_ids().find(|parent| self.index.parent(parent).is_none())
+        record.parent_ids().find(|parent| self.is_unknown(parent))
     }
 
     fn place(&mut self, checked: Checked, from: Option<TransportId>) -> Verdict {
@@ -173,15 +170,15 @@ impl Engine {
                 }
             };
         }
-        self.link(&checked, from)
+        self.link(checked, from)
     }
 
-    fn link(&mut self, checked: &Checked, from: Option<TransportId>) -> Verdict {
-        match self.index.offer(checked, &self.chain) {
+    fn link(&mut self, checked: Checked, from: Option<TransportId>) -> Verdict {
+        match self.index.offer(&checked, &self.chain) {
             Ok(Linked::Appended) => {
                 self.emit(Output::Store { id: checked.id(), bytes: checked.bytes().clone() });
                 self.news += 1;
-                self.enter(checked);
+                self.enter(&checked);
                 Verdict::Accept
             }
             Ok(Linked::Duplicate) => Verdict::Ignore,
@@ -192,12 +189,12 @@ impl Engine {
             Ok(Linked::Fork(evidence)) => {
                 self.peers.found(&checked.id());
                 self.convict(&evidence);
-                Verdict::Ignore
+                self.take_void(checked, from)
             }
             Err(refusal) if refusal.blame() == Blame::Nobody => Verdict::Ignore,
             Err(refusal) => {
                 let reason = Reason { code: refusal.code(), text: refusal.to_string() };
-                self.broke_rule(checked, from, reason)
+                self.broke_rule(&checked, from, reason)
             }
         }
     }
@@ -205,7 +202,8 @@ impl Engine {
     fn broke_rule(&mut self, checked: &Checked, from: Option<TransportId>, reason: Reason) -> Verdict {
         let record = checked.record();
         self.peers.found(&checked.id());
-        self.index.insert_stray(checked);
+        self.index.note_unlawful(checked);
+        self.pending.release(&checked.id());
         self.exclude(record.member, record.incarnation, reason.code);
         self.emit(Output::Event(Event::Refused { from, reason }));
         Verdict::Reject
@@ -216,6 +214,7 @@ impl Engine {
         let id = checked.id();
         let record = checked.record();
         self.index.insert(checked);
+        self.keep_named(record);
         self.forgiven.remove(&id);
         self.peers.found(&id);
         self.pending.release(&id);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Config, Engine, Stage, Stored, index::Known, own::Own};
 use crate::{
     base::{Incarnation, Millis, UnixSeconds},
-    feed::{Checked, Evidence, Linked, Refusal, Spec, check_stored},
+    feed::{Checked, Evidence, Linked, Refusal, Spec, check_stored, check_unsigned},
     manifest::Chain,
 };
 
@@ -13,24 +13,20 @@ impl Engine {
     pub(super) fn restore(config: Config, chain: Chain, stored: Stored, now: Millis) -> Result<Self, String> {
         let mut engine = Self::empty(config, chain, now);
         engine.note_length();
-        for bundle in &stored.evidence {
-            match Evidence::parse(bundle, &engine.chain) {
-                Ok(evidence) => {
-                    engine.convict(&evidence);
-                    engine.keep_bundle(&evidence);
-                }
-                Err(refusal) => return Err(format!("a stored evidence bundle: {} ({})", refusal, refusal.code())),
-            }
-        }
-        let fallen = engine.restore_records(stored.records)?;
+        let proofs = engine.restore_evidence(&stored.evidence)?;
+        let forks = engine.restore_records(stored.records)?;
         for hash in stored.payloads {
             engine.fetches.set_ready(hash);
         }
-        engine.restore_own(fallen);
+        engine.restore_own();
         engine.restore_standings();
         engine.recount_frontier();
         // What the store knows is no news.
         engine.out.clear();
+        engine.publish_stored();
+        forks.iter().for_each(|fork| engine.convict(fork));
+        proofs.iter().for_each(|proof| engine.take_proof(proof));
+        engine.take_named_branches();
         if !engine.is_member() {
             return Err("this node's author key is no member of the network's newest manifest".to_owned());
         }
@@ -49,24 +45,24 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Gives our newest incarnation with records behind a handover.
-    fn restore_records(&mut self, records: Vec<bytes::Bytes>) -> Result<Incarnation, String> {
+    /// Gives the proofs that lie in the records themselves.
+    fn restore_records(&mut self, records: Vec<bytes::Bytes>) -> Result<Vec<Evidence>, String> {
         let me = self.config.me;
         let mut checked: Vec<Checked> = Vec::with_capacity(records.len());
-        let mut fallen = Incarnation(0);
         for bytes in records {
-            match check_stored(bytes, &self.chain) {
+            match check_stored(bytes.clone(), &self.chain) {
                 Ok(record) => checked.push(record),
-                Err(Refusal::HandedOver { member, incarnation, .. }) => {
-                    if member == me {
-                        fallen = fallen.max(incarnation);
+                // A manifest version since then ended the feed before it, or it was stored because others built on it.
+                Err(Refusal::Cut { .. } | Refusal::HandedOver { .. }) => {
+                    if let Ok(void) = check_unsigned(bytes, &self.chain) {
+                        self.index.restore_void(&void);
                     }
                 }
-                // A manifest version since then may have cut it off.
                 Err(refusal) if refusal.needs_version().is_none() => {}
                 Err(refusal) => return Err(format!("a stored record: {} ({})", refusal, refusal.code())),
             }
         }
+        let mut forks = Vec::new();
         // Parents before children, each feed ascending.
         checked.sort_by_key(|one| (one.record().clock, one.record().member, one.id()));
         for one in &checked {
@@ -74,7 +70,8 @@ impl Engine {
             if let (Spec::Evidence(spec), Some(body)) = (&one.record().spec, one.record().body) {
                 self.fetch_evidence(*spec, body, one.record().member);
             }
-            let mine = one.record().member == me;
+            // Whoever has our key may have signed another history; then we write no more.
+            let mine = one.record().member == me && !self.trust.is_convicted(&me);
             match self.index.offer(one, &self.chain) {
                 Ok(Linked::Appended) => self.index.insert(one),
                 Ok(Linked::Duplicate) => {}
@@ -87,13 +84,17 @@ impl Engine {
                 Err(refusal) if mine => {
                     return Err(format!("own record {}: {} ({})", one.id(), refusal, refusal.code()));
                 }
-                Ok(Linked::Fork(_) | Linked::Gap { .. }) | Err(_) => self.index.insert_stray(one),
+                Ok(Linked::Fork(fork)) => {
+                    self.index.restore_void(one);
+                    forks.push(*fork);
+                }
+                Ok(Linked::Gap { .. }) | Err(_) => self.index.restore_void(one),
             }
         }
-        Ok(fallen)
+        Ok(forks)
     }
 
-    fn restore_own(&mut self, fallen: Incarnation) {
+    fn restore_own(&mut self) {
         let me = self.config.me;
         let mut updates: Vec<&Known> =
             self.index.updates_below(crate::base::Round(u64::MAX)).filter(|known| known.member == me).collect();
@@ -105,7 +106,6 @@ impl Engine {
         let wall = self.head_time().unwrap_or_default();
         let convicted = self.trust.is_convicted(&me);
         self.own = Own::restored(incarnation, updates, wall);
-        self.own.note_fallen(fallen);
         if convicted {
             self.halt();
         }
@@ -120,8 +120,9 @@ impl Engine {
     /// An own update whose training state is not on this disk came from others: the disk was a restored backup, and stopped
     /// before the new incarnation had a record. It is opened again.
     fn resume_new_incarnation(&mut self) {
+        let written = self.index.head(&self.config.me, self.own.incarnation()).is_some();
         let lost = self.own.last().is_some_and(|own| !self.fetches.is_ready(&own.payload.hash));
-        if lost && !self.index.is_closed(&self.config.me) {
+        if written && lost && !self.index.is_closed(&self.config.me) {
             self.open_incarnation(self.own.incarnation().next());
         }
     }

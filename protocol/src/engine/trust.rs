@@ -5,6 +5,8 @@ use std::{
     mem,
 };
 
+use bytes::Bytes;
+
 use super::{Engine, Event, Output, Reason, side::Side};
 use crate::{
     base::{BlobHash, Incarnation, MemberId, RecordId, TransportId},
@@ -49,6 +51,17 @@ impl Trust {
         !self.convicted.is_empty()
     }
 
+    /// Whether a proof convicts a member that was not convicted before.
+    fn convict(&mut self, evidence: &Evidence, chain: &Chain) -> bool {
+        let (member, ..) = evidence.accused();
+        let settled = evidence.is_settled(chain) && chain.current().cut(&member).is_none();
+        if settled || self.is_convicted(&member) {
+            return false;
+        }
+        self.convicted.insert(member, evidence.clone());
+        true
+    }
+
     /// A handover says which history stands, so it was a key that failed, and the member has another one. A cut says so, too,
     /// but takes the member out. Gives those whom it clears.
     pub(super) fn clear_settled(&mut self, chain: &Chain) -> Vec<MemberId> {
@@ -66,45 +79,78 @@ impl Trust {
     }
 }
 
+fn body_of(bundle: &Bytes) -> Body {
+    Body { hash: blob_hash(bundle), length: bundle.len() as u64 }
+}
+
 impl Engine {
     /// Takes up a proof that somebody signed two histories.
     pub(super) fn convict(&mut self, evidence: &Evidence) {
         let (member, incarnation, seq) = evidence.accused();
-        self.index.insert_stray(&evidence.first);
-        self.index.insert_stray(&evidence.second);
-        if self.trust.is_convicted(&member) {
-            return;
+        if self.trust.convict(evidence, &self.chain) {
+            let body = self.keep_bundle(evidence);
+            self.emit(Output::Event(Event::Convicted { member, incarnation, seq }));
+            if member == self.config.me {
+                // Nobody accepts our records any more: writing on would only add to the proof.
+                self.halt();
+            } else {
+                self.publish_conviction(EvidenceSpec { accused: member, incarnation, seq }, body);
+            }
+            self.recount_frontier();
+            for held in self.pending.take_member(&member) {
+                self.take_void(held.checked, held.from);
+            }
+            self.fetches.touch();
         }
-        if evidence.is_settled(&self.chain) && self.chain.current().cut(&member).is_none() {
-            return;
-        }
-        self.trust.convicted.insert(member, evidence.clone());
-        let body = self.keep_bundle(evidence);
-        self.emit(Output::Event(Event::Convicted { member, incarnation, seq }));
-        if member == self.config.me {
-            // Nobody accepts our records any more: writing on would only add to the proof.
-            self.halt();
-            return;
-        }
-        self.recount_frontier();
-        for peer in self.transports(&member) {
+        self.take_proof(evidence);
+    }
+
+    /// Shuts a convicted member out, and queues our word about it.
+    fn publish_conviction(&mut self, spec: EvidenceSpec, body: Body) {
+        for peer in self.transports(&spec.accused) {
             self.emit(Output::Ban { peer, code: "FORK-001" });
         }
-        for held in self.pending.take_member(&member) {
-            self.index.insert_stray(&held.checked);
-            self.pending.release(&held.checked.id());
-        }
+        self.own.push_side(Side::Evidence { spec, body });
+    }
+
+    /// Others may have built on either record of a proof.
+    pub(super) fn take_proof(&mut self, evidence: &Evidence) {
         for checked in [&evidence.first, &evidence.second] {
-            self.pending.release(&checked.id());
+            if self.is_void(checked) {
+                self.take_void(checked.clone(), None);
+            }
         }
-        self.own.push_side(Side::Evidence { spec: EvidenceSpec { accused: member, incarnation, seq }, body });
-        self.fetches.touch();
+    }
+
+    /// Takes up the bundles that the store holds. What it tells comes with [`Self::publish_stored`].
+    pub(super) fn restore_evidence(&mut self, bundles: &[Bytes]) -> Result<Vec<Evidence>, String> {
+        let mut all = Vec::new();
+        for bundle in bundles {
+            let evidence = Evidence::parse(bundle, &self.chain)
+                .map_err(|refusal| format!("a stored evidence bundle: {} ({})", refusal, refusal.code()))?;
+            self.trust.convict(&evidence, &self.chain);
+            self.keep_bundle(&evidence);
+            all.push(evidence);
+        }
+        Ok(all)
+    }
+
+    /// After a start: who is convicted stays out, and what was not published before the program ended is published now.
+    pub(super) fn publish_stored(&mut self) {
+        let convicted: Vec<Evidence> = self.trust.convicted.values().cloned().collect();
+        for evidence in convicted {
+            let (accused, incarnation, seq) = evidence.accused();
+            if accused != self.config.me {
+                let body = body_of(&evidence.to_bytes());
+                self.publish_conviction(EvidenceSpec { accused, incarnation, seq }, body);
+            }
+        }
     }
 
     /// Keeps a bundle that verified: others' evidence records name theirs, and an archive holds every bundle that is named.
     pub(super) fn keep_bundle(&mut self, evidence: &Evidence) -> Body {
         let bytes = evidence.to_bytes();
-        let body = Body { hash: blob_hash(&bytes), length: bytes.len() as u64 };
+        let body = body_of(&bytes);
         let (accused, ..) = evidence.accused();
         if !self.trust.has_bundle(&accused, &body.hash) {
             self.trust.bundles.entry(accused).or_default().insert(body.hash);
@@ -168,7 +214,7 @@ impl Engine {
     /// Whether a head that somebody announced is one that we should have.
     pub(super) fn is_news(&self, head: &Head) -> bool {
         let id: &RecordId = &head.id;
-        !(self.index.contains(id)
+        !(self.index.parent(id).is_some()
             || self.pending.contains(id)
             || self.own.is_persisting(id)
             || self.trust.is_convicted(&head.member)

@@ -77,6 +77,7 @@ impl Engine {
     pub(super) fn go_on(&mut self) {
         let me = self.config.me;
         let barred = self.expelled || self.keyless || self.trust.is_convicted(&me) || self.index.is_closed(&me);
+        let barred = barred || self.own.is_exhausted();
         if !barred && !self.own.is_acting() {
             self.own.resume();
             self.begin_gather();

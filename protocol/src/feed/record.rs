@@ -197,9 +197,12 @@ fn author<'a>(draft: &Draft, key: &[u8; 32], chain: &'a Chain) -> Result<(&'a Ma
     Ok((manifest, author.author_key))
 }
 
-/// A new key opens an incarnation of its own: those up to the handover are the earlier keys'.
+/// A new key opens incarnations of its own: those up to the handover are the earlier keys'. Each key has so many.
 fn keeps_incarnation(record: &Record, chain: &Chain) -> Result<(), Refusal> {
     let &Record { member, incarnation, manifest_version, .. } = record;
+    if incarnation > chain.incarnations(&member, manifest_version).1 {
+        return Err(rules::too_many_incarnations(incarnation));
+    }
     let before = chain.handovers(&member).iter().filter(|(version, _)| *version <= manifest_version);
     match before.map(|(version, handover)| (handover.incarnation, *version)).max() {
         Some((ended, version)) if incarnation <= ended => {
@@ -224,7 +227,7 @@ impl Record {
         self.parents.iter().map(|parent| parent.record)
     }
 
-    pub(crate) fn standpoint(&self) -> Standpoint {
+    pub(crate) const fn standpoint(&self) -> Standpoint {
         let &Self { member, incarnation, seq, manifest_version, .. } = self;
         Standpoint { member, incarnation, seq, manifest_version }
     }

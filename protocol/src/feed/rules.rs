@@ -20,11 +20,13 @@ pub(super) fn body_half() -> Refusal {
     Refusal::Field { field: Field::Body, got: "one of hash and length".into(), wanted: "both or neither" }
 }
 
+/// An incarnation beyond those of the author's key.
+pub(super) fn too_many_incarnations(got: Incarnation) -> Refusal {
+    Refusal::Field { field: Field::Incarnation, got: got.to_string(), wanted: "one of the 64 of the author's key" }
+}
+
 /// Rules of form, which need nothing but the record.
 pub(super) fn form(record: &Record) -> Result<(), Refusal> {
-    if record.incarnation.0 >= limit::INCARNATIONS {
-        return refuse(Field::Incarnation, record.incarnation, "0 to 63");
-    }
     let first = record.incarnation == Incarnation(0) && record.seq == Seq(0);
     if first == record.prev.is_some() {
         let got = if first { "one" } else { "none" };

@@ -1,6 +1,9 @@
 //! The chain of manifest versions from the genesis on.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -10,7 +13,7 @@ use super::{
     signed::Unverified,
 };
 use crate::{
-    base::{Incarnation, ManifestHash, MemberId, NetworkId, RecordId, Seq, TransportId},
+    base::{Incarnation, ManifestHash, MemberId, NetworkId, RecordId, Seq, TransportId, limit},
     code::{Context, PublicKey, derive},
 };
 
@@ -243,6 +246,34 @@ impl Chain {
     pub fn cut_of(&self, member: &MemberId, incarnation: Incarnation) -> Standing {
         let cut = self.current().cut(member);
         cut.map_or(Standing::Whole, |cut| Standing::of((cut.incarnation, cut.last), incarnation))
+    }
+
+    /// The record that the manifest names as the last of a feed that stands: by the newest version's cut, else by the newest
+    /// handover in it.
+    #[must_use]
+    pub fn last_of(&self, member: &MemberId, incarnation: Incarnation) -> Option<(Seq, RecordId)> {
+        let cut = self.current().cut(member).filter(|cut| cut.incarnation == incarnation).and_then(|cut| cut.last);
+        let handed = || {
+            let here = self.handovers(member).iter().rev().filter(|(_, handover)| handover.incarnation == incarnation);
+            here.filter_map(|(_, handover)| handover.last).next()
+        };
+        cut.or_else(handed)
+    }
+
+    /// The feeds that a cut or a handover ends.
+    #[must_use]
+    pub fn ended(&self) -> BTreeSet<(MemberId, Incarnation)> {
+        let cuts = self.current().cuts.iter().map(|cut| (cut.member, cut.incarnation));
+        cuts.chain(self.keys.all_handovers().map(|handover| (handover.member, handover.incarnation))).collect()
+    }
+
+    /// The first and the last incarnation of a member under the key that a version gives it: 64 of each key, from 0 on or, after
+    /// handovers, from the one above the highest that one names.
+    #[must_use]
+    pub fn incarnations(&self, member: &MemberId, version: u64) -> (Incarnation, Incarnation) {
+        let before = self.handovers(member).iter().filter(|(at, _)| *at <= version);
+        let first = before.map(|(_, handover)| handover.incarnation.next()).max().unwrap_or_default();
+        (first, Incarnation(first.0.saturating_add(limit::INCARNATIONS - 1)))
     }
 
     /// Where a member's author key changed: each handover with the version that brings it, ascending.

@@ -72,6 +72,10 @@ impl Keys {
         self.handovers.get(member).map_or(&[], Vec::as_slice)
     }
 
+    pub(super) fn all_handovers(&self) -> impl Iterator<Item = &Handover> {
+        self.handovers.values().flatten().map(|(_, handover)| handover)
+    }
+
     pub(super) fn any_handover(&self) -> bool {
         !self.handovers.is_empty()
     }

@@ -28,7 +28,8 @@ fn a_wrong_weight_round_or_clock_is_found() {
     deviate(fixture::policy(), "RULE-008", |draft| draft.update().weights[0] -= 1);
     deviate(fixture::policy(), "RULE-005", |draft| draft.update().round = Round(9));
     deviate(fixture::policy(), "RULE-004", |draft| draft.record.clock = Lamport(11));
-    deviate(fixture::policy(), "RULE-013", |draft| draft.record.clock = Lamport((1 << 53) - 2));
+    deviate(fixture::policy(), "RULE-004", |draft| draft.record.clock.0 += 1);
+    deviate(fixture::policy(), "RULE-004", |draft| draft.record.clock = Lamport((1 << 53) - 2));
     deviate(Policy { lora_rule: LoraRule::Ffa, ..fixture::policy() }, "REC-020", |draft| {
         draft.update().phase = chorale_protocol::manifest::Phase::A;
     });

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chorale_protocol::{
     audit::{Forks, Report, Severity, Survey, Verdict},
-    base::{Incarnation, Seq},
+    base::{Incarnation, Round, Seq},
     feed::{Checked, Close, Spec},
     fixture::{self, Author},
     manifest::{Chain, Cut, Manifest},
@@ -183,4 +183,23 @@ fn a_conflict_that_shows_no_double_vote_accuses_nobody() {
     let mut archive = world.archive();
     archive.insert(format!("conflicts/{}", "00".repeat(32)), other);
     assert_eq!(double_votes(&audit(&archive, &world.options())), ["EVD-002"]);
+}
+
+#[test]
+fn who_builds_on_a_void_record_that_breaks_a_rule_has_built_on_nothing() {
+    for (round, lacking) in [(None, false), (Some(Round(100_000)), true)] {
+        let mut world = World::play(3, 2, fixture::policy(), SEED);
+        let last = world.published[2].last().unwrap().checked.clone();
+        world.step_with(2, |draft| draft.update().round = round.unwrap_or(draft.update().round));
+        world.step(0);
+        let cut = Cut {
+            member: world.authors[2].id,
+            incarnation: Incarnation(0),
+            last: Some((last.record().seq, last.id())),
+        };
+        world.amend(|manifest| manifest.cuts = vec![cut]);
+        let report = world.audit();
+        assert_eq!(codes(&report).contains(&"DAG-001"), lacking, "{:#?}", report.findings);
+        assert_eq!(report.verdict() == Verdict::Passed, !lacking, "{:#?}", report.findings);
+    }
 }

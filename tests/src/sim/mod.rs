@@ -11,6 +11,7 @@ mod hands;
 mod insider;
 mod link;
 mod node;
+mod outside;
 mod rng;
 mod training;
 mod world;

@@ -76,7 +76,7 @@ pub(super) const RECORDS: &[Code] = &[
     code("REC-025", Failure, "A release with a malformed label.", ASK_AUTHOR),
     code("REC-026", Failure, "A privacy claim that makes no sense.", ASK_AUTHOR),
     code("REC-027", Failure, "A checkpoint of a length that no blob has.", ASK_AUTHOR),
-    code("REC-028", Failure, "More new beginnings of a feed than a member has.", ASK_AUTHOR),
+    code("REC-028", Failure, "More new beginnings of a feed than a key of a member has.", ASK_AUTHOR),
     code(
         "REC-029",
         Failure,
@@ -101,7 +101,7 @@ pub(super) const RECORDS: &[Code] = &[
     code("FEED-010", Failure, "More releases or accusations between two updates than a feed may have.", ASK_AUTHOR),
     code("RULE-001", Failure, "A record builds on something that is not an update.", ASK_AUTHOR),
     code("RULE-003", Failure, "An update builds on a record of its author that does not come before it.", ASK_AUTHOR),
-    code("RULE-004", Failure, "A clock that is not greater than that of a record it builds on.", ASK_AUTHOR),
+    code("RULE-004", Failure, "A clock that is not one more than the largest of the records it builds on.", ASK_AUTHOR),
     code("RULE-005", Failure, "A round that does not follow from the rounds merged.", ASK_AUTHOR),
     code("RULE-006", Failure, "An update that trained other factors than the policy says for its round.", ASK_AUTHOR),
     code("RULE-007", Failure, "A publication was merged that is too old for it.", ASK_AUTHOR),
@@ -117,7 +117,6 @@ pub(super) const RECORDS: &[Code] = &[
         "An update merged what another member published under an older manifest version long after that version was replaced.",
         ASK_AUTHOR,
     ),
-    code("RULE-013", Failure, "A clock that leaps ahead of the records it builds on.", ASK_AUTHOR),
     code(
         "RULE-014",
         Failure,

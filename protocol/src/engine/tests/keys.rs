@@ -106,7 +106,7 @@ fn who_has_not_the_key_that_the_manifest_gives_it_signs_nothing_until_it_gets_it
 }
 
 #[test]
-fn a_restart_after_a_handover_goes_on_above_every_incarnation_of_the_old_key() {
+fn a_restart_after_a_handover_goes_on_right_above_what_stands_of_the_old_key() {
     let mut desk = Desk::new(policy());
     let chain = desk.chain.clone();
     let old = desk.update(0, &[]);
@@ -126,7 +126,7 @@ fn a_restart_after_a_handover_goes_on_above_every_incarnation_of_the_old_key() {
         Event::NewIncarnation { incarnation } => Some(*incarnation),
         _ => None,
     });
-    assert!(opened.max().is_some_and(|incarnation| incarnation > Incarnation(3)), "{outputs:?}");
+    assert_eq!(opened.max(), Some(Incarnation(1)), "{outputs:?}");
 }
 
 /// A desk that runs, and member 1's first record, which it has admitted.
@@ -156,9 +156,9 @@ fn a_thief_s_records_are_refused_after_the_handover_and_those_from_before_make_r
     assert!(!events(&outputs).iter().any(|event| matches!(event, Event::Convicted { .. })));
     let more = thief.draft(&old, &[], Spec::Close(Close::Left));
     let more = thief.write(more);
-    for stolen in [&early, &more] {
+    for (stolen, code) in [(&early, None), (&more, Some("REC-008"))] {
         let outputs = desk.gossip(stolen, 2);
-        assert_eq!((verdict(&outputs), refusal(&outputs)), (Some(Verdict::Ignore), Some("REC-008")));
+        assert_eq!((verdict(&outputs), refusal(&outputs)), (Some(Verdict::Ignore), code), "the first is known");
         assert!(!outputs.iter().any(|output| matches!(output, Output::Store { .. } | Output::Penalise { .. })));
     }
     assert_eq!(desk.engine.have().iter().filter(|have| have.member == honest.record().member).count(), 2);
@@ -213,4 +213,83 @@ fn a_manifest_against_ours_is_kept_if_it_convicts_a_governor() {
     let stranger = desk.give(Input::Manifest { bytes: fixture::signed(other, &[1]), from });
     assert_eq!(refusal(&stranger), Some("MAN-018"));
     assert!(stranger.iter().any(|output| matches!(output, Output::Penalise { .. })));
+}
+
+/// Member 0's desk after its first record, a record that a thief of its key signs in another incarnation, and the round under way.
+fn robbed(incarnation: u64) -> (Desk, Checked, Checked, RoundPlan) {
+    let mut desk = Desk::new(policy());
+    let first = desk.start_alone();
+    let (before, after) = desk.finish(&first);
+    let (old, under_way) = (persisted(&before), plan(&after).unwrap());
+    let mut thief = Author::new(0);
+    thief.write(old.record().clone());
+    thief.incarnation = Incarnation(incarnation);
+    let draft = thief.draft(&desk.chain, &[], Spec::Close(Close::Left));
+    let stolen = thief.write(draft);
+    (desk, old, stolen, under_way)
+}
+
+fn opened(outputs: &[Output]) -> Option<Incarnation> {
+    let mut opened = events(outputs).into_iter().filter_map(|event| match event {
+        Event::NewIncarnation { incarnation } => Some(*incarnation),
+        _ => None,
+    });
+    opened.next_back()
+}
+
+#[test]
+fn the_first_record_under_a_new_key_names_none_of_the_thief_and_a_newcomer_accepts_it() {
+    let (mut desk, old, stolen, under_way) = robbed(1);
+    let outputs = desk.gossip(&stolen, 2);
+    assert_eq!(opened(&outputs), Some(Incarnation(2)), "somebody else writes our feed: {outputs:?}");
+    let outputs = desk.manifest(rotation(&desk, 0, 70, &old));
+    assert_eq!(opened(&outputs), Some(Incarnation(1)), "what the thief opened is void: {outputs:?}");
+    let dropped = desk.trained(&under_way);
+    let more = desk.give(Input::Trained(Box::new(dropped)));
+    let plan = plan(&[outputs, more, desk.wait(60_000)].concat()).unwrap();
+    let (before, _) = desk.finish(&plan);
+    let bytes = before.iter().find_map(|output| match output {
+        Output::Persist { bytes, .. } => Some(bytes.clone()),
+        _ => None,
+    });
+    let new = crate::feed::check(bytes.unwrap(), &desk.chain).unwrap();
+    assert_eq!((new.record().incarnation, new.record().prev), (Incarnation(1), Some(old.id())));
+    assert_eq!(new.record().clock, old.record().clock.next(), "the thief's clock is no part of it");
+    let mut newcomer = Desk::new(policy());
+    newcomer.engine = Engine::new(
+        Config { me: fixture::member(3).id, key: fixture::author(3), ..config() },
+        desk.chain.clone(),
+        Stored::default(),
+        Millis(1_000_000),
+    )
+    .unwrap();
+    for record in [&stolen, &old, &new] {
+        newcomer.gossip(record, 0);
+    }
+    assert_eq!(newcomer.engine.index.head(&old.record().member, Incarnation(1)).map(|head| head.id), Some(new.id()));
+}
+
+#[test]
+fn a_thief_that_opens_the_last_incarnation_stops_the_member_until_it_has_a_new_key() {
+    for restart in [false, true] {
+        let (mut desk, old, stolen, _) = robbed(63);
+        let outputs = desk.gossip(&stolen, 2);
+        assert_eq!(refusal(&outputs), Some("OWN-003"), "{outputs:?}");
+        let other = fixture::signed(fixture::next(&desk.chain), &[0]);
+        let outputs = [desk.manifest(other), desk.wait(120_000)].concat();
+        assert!(plan(&outputs).is_none(), "it goes on halted: {outputs:?}");
+        let handover = rotation(&desk, 0, 70, &old);
+        let outputs = if restart {
+            desk.chain.extend(handover).unwrap();
+            let records = vec![old.bytes().clone(), stolen.bytes().clone()];
+            let stored = Stored { records, ..Stored::default() };
+            desk.engine = Engine::new(config(), desk.chain.clone(), stored, Millis(desk.now)).unwrap();
+            std::iter::from_fn(|| desk.engine.poll()).collect()
+        } else {
+            desk.manifest(handover)
+        };
+        assert_eq!(opened(&outputs), Some(Incarnation(1)), "restart {restart}: {outputs:?}");
+        let plan = plan(&[outputs, desk.wait(120_000)].concat()).expect("it publishes again");
+        assert_eq!((plan.incarnation, plan.seq), (Incarnation(1), Seq(0)));
+    }
 }

@@ -6,6 +6,7 @@ mod keys;
 mod life;
 mod records;
 mod rounds;
+mod void;
 
 use bytes::Bytes;
 
