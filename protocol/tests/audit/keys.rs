@@ -190,7 +190,11 @@ fn who_builds_on_a_void_record_that_breaks_a_rule_has_built_on_nothing() {
     for (round, lacking) in [(None, false), (Some(Round(100_000)), true)] {
         let mut world = World::play(3, 2, fixture::policy(), SEED);
         let last = world.published[2].last().unwrap().checked.clone();
-        world.step_with(2, |draft| draft.update().round = round.unwrap_or(draft.update().round));
+        world.step_with(2, |draft| {
+            if let Some(round) = round {
+                draft.update().round = round;
+            }
+        });
         world.step(0);
         let cut = Cut {
             member: world.authors[2].id,
