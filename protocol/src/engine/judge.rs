@@ -58,10 +58,14 @@ impl Engine {
         if complete { Ok(()) } else { self.judge_incomplete(record, &parents) }
     }
 
-    /// A record before it will never come or breaks a rule, and somebody's history has two branches or was cut off: the record may
-    /// honestly build on what we cannot have. Its author cannot have merged what lay beyond the window. How far that is depends on
-    /// what we know, so it is no reason to blame anybody.
+    /// A record before it will never come or breaks a rule, and its author's history has two branches or was cut off: the record
+    /// may honestly build on what we cannot have. Of others' records nothing is excused. Its author cannot have merged what lay
+    /// beyond the window. How far that is depends on what we know, so it is no reason to blame anybody.
     fn judge_incomplete(&self, record: &Record, parents: &[Option<Parent>]) -> Result<(), Doubt> {
+        let mut unknown = record.parents.iter().filter(|named| self.is_unknown(&named.record));
+        if !unknown.all(|named| self.is_excused(record, named)) {
+            return Err(Doubt::Early);
+        }
         let round = if let Spec::Update(update) = &record.spec { update.round } else { Round(0) };
         let known = parents.iter().flatten().filter_map(|parent| parent.round).max();
         let base = self.frontier().max(known).unwrap_or_default();

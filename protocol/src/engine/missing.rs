@@ -111,6 +111,10 @@ impl List {
         ids
     }
 
+    pub(super) fn ids(&self) -> impl Iterator<Item = &RecordId> {
+        self.missing.keys()
+    }
+
     pub(super) fn values(&self) -> impl Iterator<Item = &Missing> {
         self.missing.values()
     }
@@ -119,10 +123,10 @@ impl List {
         self.missing.values_mut()
     }
 
-    /// Removes and returns what was asked for often enough.
-    pub(super) fn give_up(&mut self, now: Millis, impatient: bool) -> Vec<RecordId> {
-        let tries = if impatient { FEW_TRIES } else { TRIES };
-        let lost = self.missing.iter().filter(|(_, missing)| missing.tries >= tries && missing.due <= now);
+    /// Removes and returns what was asked for often enough. `soon`: what few tries are enough for.
+    pub(super) fn give_up(&mut self, now: Millis, soon: &BTreeSet<RecordId>) -> Vec<RecordId> {
+        let tries = |id| if soon.contains(id) { FEW_TRIES } else { TRIES };
+        let lost = self.missing.iter().filter(|(id, missing)| missing.tries >= tries(*id) && missing.due <= now);
         let lost: Vec<RecordId> = lost.map(|(id, _)| *id).collect();
         lost.iter().for_each(|id| self.remove(id));
         lost

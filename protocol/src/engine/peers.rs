@@ -1,6 +1,6 @@
 //! Who is connected, what is missing, and whom to ask for it, one question a peer at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::missing::{List, Missing, Want};
 use crate::{
@@ -271,13 +271,18 @@ impl Peers {
         }
     }
 
-    /// Removes and returns what was asked for often enough, `tries` times for instance.
-    pub(super) fn give_up(&mut self, now: Millis, impatient: bool) -> Vec<RecordId> {
+    /// What is missing and asked for.
+    pub(super) fn missing_ids(&self) -> impl Iterator<Item = &RecordId> {
+        self.missing.ids()
+    }
+
+    /// Removes and returns what was asked for often enough. `soon`: what few tries are enough for.
+    pub(super) fn give_up(&mut self, now: Millis, soon: &BTreeSet<RecordId>) -> Vec<RecordId> {
         let open = self.claims.values_mut().filter(|claim| claim.rests.is_none());
         for claim in open.filter(|claim| claim.missing.tries >= CLAIM_TRIES && claim.missing.due <= now) {
             claim.rests = Some(now.after(CLAIM_REST_MS));
         }
-        self.missing.give_up(now, impatient)
+        self.missing.give_up(now, soon)
     }
 
     /// When [`Self::questions`] may have something to say.

@@ -118,6 +118,12 @@ impl Pending {
         self.ready.extend(released);
     }
 
+    /// What waits for `id`.
+    pub(super) fn waiting(&self, id: &RecordId) -> impl Iterator<Item = &Held> {
+        let waiting = self.waits.get(id).into_iter().flatten();
+        waiting.filter_map(|one| self.held.get(one)).map(|(held, _)| held)
+    }
+
     /// Removes and returns what waits for `id`.
     pub(super) fn take_waiting(&mut self, id: &RecordId) -> Vec<Held> {
         let waiting = self.waits.get(id).cloned().unwrap_or_default();

@@ -1,5 +1,7 @@
 //! Records that come in: checked, placed in their feed, judged by the rules, admitted.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
 };
 use crate::{
     base::{MemberId, RecordId, Seq, TransportId},
-    feed::{Blame, Checked, Linked, Refusal, Spec, check, check_despite_cut, peek_id},
+    feed::{Blame, Checked, Linked, Record, Reference, Refusal, Spec, check, check_despite_cut, peek_id},
 };
 
 /// What became of a record that came.
@@ -147,10 +149,30 @@ impl Engine {
             return Some(prev);
         }
         let follows = record.seq == next && (next == Seq(0) || record.prev == head.map(|head| head.id));
-        if !follows || self.forgiven.contains(&checked.id()) {
+        if !follows {
             return None;
         }
-        record.parent_ids().find(|parent| self.is_unknown(parent))
+        let forgiven = self.forgiven.contains(&checked.id());
+        let mut unknown = record.parents.iter().filter(|parent| self.is_unknown(&parent.record));
+        unknown.find(|parent| !forgiven || !self.is_excused(record, parent)).map(|parent| parent.record)
+    }
+
+    /// Whether a record may honestly build on this one although nobody has it: its author has two histories, or one that was cut
+    /// off or handed over since, and not every member holds the same part of them.
+    pub(super) fn is_excused(&self, record: &Record, parent: &Reference) -> bool {
+        let version = record.manifest_version;
+        let Some((manifest, _)) = self.chain.at(version) else { return false };
+        let Some(author) = manifest.member_at(parent.member) else { return false };
+        let cut_since = self.chain.current().cut(&author).is_some() && manifest.cut(&author).is_none();
+        let handed_over_since = self.chain.handovers(&author).iter().any(|(later, _)| *later > version);
+        self.trust.is_convicted(&author) || cut_since || handed_over_since
+    }
+
+    /// Whether a held record may do without the one that it waits for.
+    fn does_without(&self, held: &Held, missing: &RecordId) -> bool {
+        let record = held.checked.record();
+        let mut parents = record.parents.iter().filter(|parent| parent.record == *missing);
+        record.prev != Some(*missing) && parents.any(|parent| self.is_excused(record, parent))
     }
 
     fn place(&mut self, checked: Checked, from: Option<TransportId>) -> Verdict {
@@ -242,15 +264,15 @@ impl Engine {
         }
     }
 
-    /// Missing records that nobody could give: what waits for them is dropped or, where an equivocation, a cut or a handover explains it,
+    /// Missing records that nobody could give: what waits for them is dropped or, where it names them as a barred member's,
     /// forgiven.
     pub(super) fn give_up_missing(&mut self) {
-        let settled = !self.chain.current().cuts.is_empty() || self.chain.has_handovers();
-        let excuse = self.trust.anyone_convicted() || settled;
-        for missing in self.peers.give_up(self.now, excuse) {
+        let (pending, engine) = (&self.pending, &*self);
+        let excused = |missing: &RecordId| pending.waiting(missing).any(|held| engine.does_without(held, missing));
+        let soon: BTreeSet<RecordId> = self.peers.missing_ids().filter(|missing| excused(missing)).copied().collect();
+        for missing in self.peers.give_up(self.now, &soon) {
             for held in self.pending.take_waiting(&missing) {
-                let is_parent = held.checked.record().prev != Some(missing);
-                if excuse && is_parent {
+                if self.does_without(&held, &missing) {
                     self.forgiven.insert(held.checked.id());
                     self.admit(held.checked, held.from);
                 } else {

@@ -47,10 +47,6 @@ impl Trust {
         self.bundles.get(accused).is_some_and(|held| held.contains(bundle) || held.len() >= BUNDLES)
     }
 
-    pub(super) fn anyone_convicted(&self) -> bool {
-        !self.convicted.is_empty()
-    }
-
     /// Whether a proof convicts a member that was not convicted before.
     fn convict(&mut self, evidence: &Evidence, chain: &Chain) -> bool {
         let (member, ..) = evidence.accused();

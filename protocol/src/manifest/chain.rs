@@ -282,12 +282,6 @@ impl Chain {
         self.keys.handovers(member)
     }
 
-    /// Whether any member's author key ever changed.
-    #[must_use]
-    pub fn has_handovers(&self) -> bool {
-        self.keys.any_handover()
-    }
-
     /// What a version does to author keys: rotations, and what governors decided alone. Empty for one that is not held.
     #[must_use]
     pub fn key_events(&self, version: u64) -> &[KeyEvent] {

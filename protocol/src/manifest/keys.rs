@@ -76,10 +76,6 @@ impl Keys {
         self.handovers.values().flatten().map(|(_, handover)| handover)
     }
 
-    pub(super) fn any_handover(&self) -> bool {
-        !self.handovers.is_empty()
-    }
-
     /// No key was another member's before, or given up by its own. `before` is a member's entry so far.
     pub(super) fn unused<'a>(
         &self,

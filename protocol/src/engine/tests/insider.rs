@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     base::{Incarnation, Lamport, RecordId, Seq},
     engine::index::Index,
-    feed::{Close, Release, SkipReason},
+    feed::{Close, Reference, Release, SkipReason},
     wire::{Have, SyncRequest},
 };
 
@@ -293,6 +293,35 @@ fn who_may_be_right_is_not_blamed_and_is_judged_again_later() {
     admitted = stored(&desk.gossip(&last, 3));
     assert_eq!(admitted, 2, "who is at round 2 may merge what is at round 5, and publish the sixth");
     assert!(!desk.engine.trust.is_barred(&fixture::member(2).id));
+}
+
+#[test]
+fn made_up_parents_are_admitted_of_nobody_who_is_not_barred_and_lift_no_frontier() {
+    let mut desk = running();
+    evidence_of(&mut desk, 1);
+    for n in [2, 3] {
+        let first = desk.update(n, &[]);
+        assert_eq!(stored(&desk.gossip(&first, n as u64)), 1);
+    }
+    assert_eq!(desk.engine.frontier(), Some(Round(1)));
+    let place = |desk: &Desk, n: u64| desk.chain.current().place_of(&fixture::member(n).id).unwrap();
+    let build = |desk: &mut Desk, n: usize, named: u64| {
+        let spec = Spec::Update(fixture::update(&desk.chain, 2, 1));
+        let mut draft = desk.authors[n].draft(&desk.chain, &[], spec);
+        draft.body = Some(desk.body(&format!("{n} names {named}")));
+        draft.parents = vec![Reference { member: place(desk, named), record: RecordId([named as u8; 32]) }];
+        let record = desk.authors[n].clone().write(draft);
+        desk.gossip(&record, n as u64);
+        stored(&desk.wait(120_000))
+    };
+    for (n, named) in [(2, 0), (2, 3), (3, 0), (3, 2)] {
+        assert_eq!(build(&mut desk, n, named), 0, "{n} names a record of {named}");
+        assert_eq!(desk.engine.index.newest(&fixture::member(n as u64).id).map(|known| known.round), Some(Round(1)));
+    }
+    assert_eq!(build(&mut desk, 2, 1), 1, "of the convicted member nobody may have it");
+    assert!(
+        !desk.engine.trust.is_barred(&fixture::member(2).id) && !desk.engine.trust.is_barred(&fixture::member(3).id)
+    );
 }
 
 #[test]
