@@ -213,9 +213,10 @@ def merge(case, layout):
 # --- draw -----------------------------------------------------------------------------------------------------------
 
 
-def draw(network, me, incarnation, seq, members):
-    order = sorted(set(members) - {me})
-    head = bytes.fromhex(network) + bytes.fromhex(me) + u64(incarnation) + u64(seq)
+def draw(case, members):
+    order = sorted(set(members) - {case["me"]})
+    head = bytes.fromhex(case["network"] + case["me"]) + u64(case["incarnation"]) + u64(case["round"])
+    head += bytes.fromhex("".join(case["merged"]))
     words = iter(struct.unpack("<512Q", derive("chorale v1 draw", head, length=4096)))
     for last in range(len(order) - 1, 0, -1):
         word = next(words)

@@ -186,11 +186,13 @@ def draw_cases(rng):
     cases = []
     for count in [0, 1, 2, 3, 5, 8, 16, 33, 63, 64]:
         members = [some_id(rng) for _ in range(count)]
-        case = {"network": some_id(rng), "me": some_id(rng), "incarnation": rng.randrange(3), "seq": rng.randrange(10**6)}
+        case = {"network": some_id(rng), "me": some_id(rng), "incarnation": rng.randrange(3)}
+        case["round"], case["merged"] = rng.choice([(0, 0), (rng.randrange(10**6), rng.randrange(4))])
+        case["merged"] = [some_id(rng) for _ in range(case["merged"])]
         if members and rng.random() < 0.7:
             case["me"] = rng.choice(members)
         case["members"] = members
-        case["order"] = draw(case["network"], case["me"], case["incarnation"], case["seq"], members)
+        case["order"] = draw(case, members)
         cases.append(case)
     return cases
 

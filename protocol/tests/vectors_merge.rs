@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use chorale_protocol::{
     adapter::{Layout, Payload, PayloadError, encode_f32, encode_q32, start_hash},
-    base::{Incarnation, MemberId, NetworkId, RecordId, Round, Seq},
-    draw,
+    base::{Incarnation, MemberId, NetworkId, RecordId, Round},
+    draw::{self, Seed},
     manifest::{AdapterSpec, Codec, Factor, LoraRule, MergeRule, Policy, Steps, TensorSpec},
     merge::{MergeError, Merged, Plan, State, Voice, perform},
 };
@@ -62,8 +62,10 @@ fn draws_are_the_other_implementations() {
         let ids = |value: &Value| list(value).iter().map(|id| text(id).parse().unwrap()).collect::<Vec<MemberId>>();
         let network: NetworkId = text(&case["network"]).parse().unwrap();
         let me = text(&case["me"]).parse().unwrap();
-        let (incarnation, seq) = (Incarnation(unsigned(&case["incarnation"])), Seq(unsigned(&case["seq"])));
-        let order = draw::order(&network, &me, incarnation, seq, &ids(&case["members"]));
+        let merged = list(&case["merged"]).iter().map(|id| text(id).parse().unwrap()).collect();
+        let seed = Seed { round: Round(unsigned(&case["round"])), merged };
+        let order =
+            draw::order(&network, &me, Incarnation(unsigned(&case["incarnation"])), &seed, &ids(&case["members"]));
         assert_eq!(order, ids(&case["order"]), "{case}");
     }
 }

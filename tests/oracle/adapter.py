@@ -121,10 +121,10 @@ def f32_view(values):
     return struct.pack(f"<{len(values)}f", *[v * 2.0 ** -32 for v in values])
 
 
-def draw(network, author, incarnation, seq, candidates):
-    """Section 5.1. The candidates are member ids."""
+def draw(network, author, incarnation, seed, candidates):
+    """Section 5.1. The seed is the round of the author's last update and the ids of others' updates merged there; candidates are ids."""
     order = sorted(candidates)
-    hasher = blake3(network + author + u64(incarnation) + u64(seq), derive_key_context="chorale v1 draw")
+    hasher = blake3(network + author + u64(incarnation) + u64(seed[0]) + b"".join(seed[1]), derive_key_context="chorale v1 draw")
     at = 0
     for i in range(len(order) - 1, 0, -1):
         limit = (1 << 64) - (1 << 64) % (i + 1)

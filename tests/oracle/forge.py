@@ -29,6 +29,7 @@ class Member:
 class Forge(Council):
     def __init__(self, rng):
         self.rng, self.files, self.publications, self.frames = rng, {}, {}, {}
+        self.seeds = {}  # by member and incarnation: what the next draw is made from
         self.members = sorted([Member(rng, i) for i in range(rng.randint(2, 5))], key=lambda m: m.id)
         self.governors = sorted([Key(rng) for _ in range(rng.randint(1, 3))], key=lambda k: k.public)
         self.former, self.stolen = list(self.governors), []  # who governed before; keys that were handed over
@@ -179,7 +180,8 @@ class Forge(Council):
         fields = self.header(member, UPDATE)
         cut = {c[0] for c in self.versions[-1][0][7]}
         candidates = [m.id for m in self.members if m is not member and self.roles[m.id] == 0 and m.id not in cut]
-        order = adapter.draw(self.network, member.id, fields[5], fields[6], candidates)
+        seed = self.seeds.get((member.id, fields[5]), (0, []))
+        order = adapter.draw(self.network, member.id, fields[5], seed, candidates)
         if member.own and rng.random() < 0.08:
             member.own = None
         own, (others, skipped, places) = member.own, self.gather(member, order)
@@ -215,6 +217,9 @@ class Forge(Council):
         fields.update({10: 1 + max([fields[10] - 1] + clocks), 12: hash_, 13: length, 14: policy[9],
                        15: [{0: places[v.member], 1: v.record} for v, _ in used], 16: spec})
         record = self.add(member, fields)
+        if isinstance(spec[0], int) and isinstance(fields[15], list):
+            others_merged = [p[1] for p in fields[15] if p[0] != places[member.id] and isinstance(p[1], bytes)]
+            self.seeds[member.id, member.incarnation] = max(0, min(int(spec[0]), (1 << 53) - 1)), others_merged
         if isinstance(spec[0], int) and 0 <= spec[0] < 1 << 40:
             round_ = int(spec[0])
         member.own, member.state = Voice(member.id, record, round_, values), (merged, v)

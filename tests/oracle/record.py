@@ -6,7 +6,7 @@ from strict import ANY, EVIDENCE, EVIDENCE_BYTES, HASH, RECORD, STRING, UINT, Ma
 
 RECORD_BYTES, BLOB_BYTES, BETWEEN_UPDATES = 4168, 1 << 31, 16
 UPDATE, RELEASE, EVIDENCE_KIND, CLOSE = range(4)  # any other kind is unknown: it has its place and counts for nothing
-DISTANCE = 3
+ABSENT, DISTANCE = 0, 3
 OF_RECORDS = 1, 2, 3, 4  # reasons to skip that speak of a publication
 
 PRIVACY = {key: UINT for key in range(6)}

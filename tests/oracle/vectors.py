@@ -59,7 +59,8 @@ def check(case, layouts):
 
 def draw(case, _):
     me, members = bytes.fromhex(case["me"]), [bytes.fromhex(m) for m in case["members"]]
-    order = q.draw(bytes.fromhex(case["network"]), me, case["incarnation"], case["seq"], [m for m in members if m != me])
+    seed = case["round"], [bytes.fromhex(id_) for id_ in case["merged"]]
+    order = q.draw(bytes.fromhex(case["network"]), me, case["incarnation"], seed, [m for m in members if m != me])
     return [m.hex() for m in order] == case["order"]
 
 

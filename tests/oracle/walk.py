@@ -2,7 +2,7 @@
 import adapter
 import remerge
 from adapter import Refused
-from record import CLOSE, DISTANCE, EVIDENCE_KIND, RELEASE, UPDATE
+from record import ABSENT, CLOSE, DISTANCE, EVIDENCE_KIND, RELEASE, UPDATE
 from severity import INCOMPLETE
 
 
@@ -14,6 +14,7 @@ class Walk:
         self.lacking, self.used = [], {}  # (code if others rest on it, else, record); the last record of each other member built on
         self.since = None  # the first update of a feed under its manifest version
         self.last, self.payload, self.momentum = None, None, None  # newest update, its payload, (record id, state after it)
+        self.place, self.seed = None, None  # of the last linked record; what the next draw is made from, none behind a gap
 
     def record(self, one):
         if one.incarnation and one.seq == 0:
@@ -21,6 +22,13 @@ class Walk:
         payload = self.bodies(one)
         if not one.linked:
             return
+        if not self.place or self.place[0] != one.incarnation:
+            self.recent = []  # what the author's updates of this incarnation merged, the newest last
+        if one.seq == 0:
+            self.seed = 0, []
+        elif self.place != (one.incarnation, one.seq - 1):
+            self.seed = None
+        self.place = one.incarnation, one.seq
         manifest, known = self.audit.chain.versions[one.version], self.audit.lawful
         parents = [known.get(parent) for parent in one.parents]
         if None in parents:
@@ -34,12 +42,15 @@ class Walk:
         except Refused as refused:
             self.notes.add(refused.code, one.where)
         if one.kind == UPDATE:
-            candidates = [m[0] for m in manifest.members if m[4] == 0 and m[0] not in manifest.cut_of and m[0] != one.member]
-            order = adapter.draw(self.audit.network, one.member, one.incarnation, one.seq, candidates)
             if None not in parents:
-                self.rules(one, parents, order, manifest)
+                self.rules(one, parents, manifest)
+            drawn = self.drawn(one, manifest)
             if self.audit.recompute:
-                self.merge(one, parents, order, manifest, payload)
+                self.merge(one, parents, manifest, payload, drawn)
+            if self.contradicted(one, parents, manifest):
+                self.notes.add("DRW-004", one.where)
+            self.seed = one.round, others(one, manifest)
+            self.recent = [*self.recent, one.parents]
             self.since = self.since if self.first(one) else one
             self.last, self.payload = one, payload
 
@@ -87,8 +98,8 @@ class Walk:
         elif lack:
             self.notes.add(lack, one.where)
 
-    def rules(self, one, parents, order, manifest):
-        """The rules of an update that need the author's other records, or the draw."""
+    def rules(self, one, parents, manifest):
+        """The rules of an update that need the author's other records."""
         policy, last = manifest.policy, self.last
         own = next((p for p in parents if p.member == one.member), None)
         if own and last and own.id != last.id and last.incarnation == one.incarnation:
@@ -99,19 +110,39 @@ class Walk:
             self.notes.add("UPD-006", one.where)
         if not policy.least_steps <= one.spec[5] <= policy.most_steps:
             self.notes.add("UPD-007", one.where)
-        used = {p.member for p in parents if p.member != one.member}
+
+    def drawn(self, one, manifest):
+        """Whether an update merged and skipped those whom the draw names; where the draw is not known, whether not too many."""
+        order = None
+        if self.seed:
+            candidates = [m[0] for m in manifest.members if m[4] == 0 and m[0] not in manifest.cut_of and m[0] != one.member]
+            order = adapter.draw(self.audit.network, one.member, one.incarnation, self.seed, candidates)
+        used = {manifest.members[place][0] for place, _ in one.references} - {one.member}
         skips = [(manifest.members[skip[0]][0], skip[1]) for skip in one.spec[4]]
-        code = drawn(order, used, skips, policy.draw)
+        code = account(order, used, skips, manifest.policy.draw, 64 - (len(used) < len(one.references)))
         if code:
             self.notes.add(code, one.where)
+        return not code
 
-    def merge(self, one, parents, order, manifest, payload):
-        codes, state = ["MRG-003"], None
-        if None not in parents:
+    def contradicted(self, one, parents, manifest):
+        """Whether a member is called absent whose update the author builds on."""
+        absent = {manifest.members[skip[0]][0] for skip in one.spec[4] if skip[1] == ABSENT}
+        here, ages = [p for p in parents if p], manifest.policy.ages
+        own = next((p.round for p in here if p.member == one.member), None)
+        base = max((p.round for p in here if p.round is not None), default=None) if own is None and None not in parents else own
+        if base is None:
+            return False
+        ids = {*one.parents, *(id_ for p in here for id_ in p.parents), *(id_ for ids in self.recent[-len(ages):] for id_ in ids)}
+        found = [self.audit.by_id[id_] for id_ in ids if id_ in self.audit.by_id]
+        return any(f.member in absent and f.linked and f.kind == UPDATE and adapter.weigh(ages, base, f) is not None for f in found)
+
+    def merge(self, one, parents, manifest, payload, drawn):
+        codes, state = ["MRG-003"] if drawn else [], None
+        if drawn and None not in parents:
             own = (self.last.id, self.payload) if self.last and self.payload else None
-            case = remerge.Case(self.audit, one, parents, order, manifest, own)
+            case = remerge.Case(self.audit, one, parents, manifest, own)
             codes, state = case.run(self.momentum, payload)
-        self.audit.merges += not codes
+        self.audit.merges += drawn and not codes
         for code in codes:
             if code == "MRG-003":  # a record that is not there may be anybody's
                 self.lacking.append((code, code if None in parents else "MRG-010", one))
@@ -196,10 +227,21 @@ def admit_update(one, parents, known, whole, policy, layout):
         adapter.need(due and one.state[1] == 16 * layout.size, "RULE-014")
 
 
-def drawn(order, used, skips, draw):
-    """Whether those used and skipped are those whom the draw names, in its order; else a code."""
+def others(one, manifest):
+    """The ids of an update's parents by others, in their order."""
+    return [id_ for place, id_ in one.references if manifest.members[place][0] != one.member]
+
+
+def account(order, used, skips, draw, room):
+    """Whether those used and skipped are those whom the draw names, in its order; else a code. Without an order only their number."""
+    if len(used) + sum(reason == DISTANCE for _, reason in skips) > draw:
+        return "DRW-002"
+    if order is None:
+        return None
     merged = fetched = walked = listed = 0
-    for member in order:
+    for member in order[:room]:
+        if fetched == draw:
+            break
         if member in used:
             merged, fetched = merged + 1, fetched + 1
         elif listed < len(skips) and skips[listed][0] == member:
@@ -209,6 +251,4 @@ def drawn(order, used, skips, draw):
         walked += 1
     if listed < len(skips) or merged < len(used):
         return "DRW-001"
-    if fetched > draw:
-        return "DRW-002"
-    return "DRW-003" if fetched < draw and walked < min(len(order), 64) else None
+    return "DRW-003" if fetched < draw and walked < min(len(order), room) else None

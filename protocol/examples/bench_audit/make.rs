@@ -13,9 +13,9 @@ use chorale_protocol::{
     adapter::{Layout, Payload, encode_f32, f32_view, start_hash},
     admit,
     audit::layout::{Name, frame, genesis_name},
-    base::{MemberId, MergeHash, Round, Seq},
+    base::{MemberId, MergeHash, Round},
     code::blob_hash,
-    draw,
+    draw::{self, Seed},
     feed::{Body, Checked, Skip, SkipReason, Spec, Update},
     fixture::{self, Author},
     manifest::{AdapterSpec, Chain, Factor, Policy, TensorSpec},
@@ -100,8 +100,10 @@ impl Player {
     /// One honest publication: the draw's first peers of the round before, merged.
     fn publish(&mut self, play: &Play<'_>, round: u64, before: &[Option<(Checked, Voice)>]) -> Result<(), Fail> {
         let manifest = play.chain.current();
-        let (policy, seq, me) = (&manifest.policy, Seq(round - 1), self.author.id);
-        let order = draw::order(&play.chain.network(), &me, self.author.incarnation, seq, &play.drawable);
+        let (policy, me) = (&manifest.policy, self.author.id);
+        let last = self.newest.as_ref().and_then(|(checked, _)| Seed::after(checked.record(), manifest));
+        let seed = last.unwrap_or_default();
+        let order = draw::order(&play.chain.network(), &me, self.author.incarnation, &seed, &play.drawable);
         let known: Vec<&(Checked, Voice)> = before.iter().flatten().collect();
         let of = |member: &MemberId| known.iter().find(|(_, voice)| voice.member == *member).copied();
         let count = usize::try_from(policy.draw)?;

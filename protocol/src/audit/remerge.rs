@@ -2,36 +2,37 @@
 
 use std::{fmt, io};
 
-use super::{
-    blob::Lack,
-    drawn,
-    light::{Light, Stand},
-    walk::Audit,
-};
+use super::{blob::Lack, light::Light, shared::Audit};
 use crate::{
     adapter::{Payload, check_frozen, within_bound},
     base::{MemberId, RecordId, Round},
     code::blob_hash,
     feed::{Kind, SkipReason, Update},
     manifest::{Codec, Manifest},
-    merge::{self, Merged, Plan, State, Voice, perform},
+    merge::{Merged, Plan, State, Voice, perform},
 };
 
-/// How many publications are tried for a member that was left out as too distant, and how many combinations of such.
-const TRIES: usize = 16;
-
-/// An update whose merge is to be recomputed.
+/// An update whose merge is to be recomputed. It fetched no more than the policy's draw: so many payloads, the author's last one and
+/// the one published are all that are held.
 pub(super) struct Case<'a> {
     pub(super) audit: &'a Audit<'a>,
     pub(super) light: &'a Light,
     pub(super) update: &'a Update,
     /// All of the record's parents.
     pub(super) parents: &'a [Light],
-    /// The draw.
-    pub(super) order: &'a [MemberId],
     pub(super) manifest: &'a Manifest,
     /// The author's last publication, if it is at hand.
     pub(super) own: Option<(RecordId, &'a Payload)>,
+}
+
+/// What an update merged.
+pub(super) enum Inputs<'a> {
+    /// All of its parents.
+    Known(&'a [Light]),
+    /// Some are not in the archive.
+    Incomplete,
+    /// Others than the draw names, or more: they are not looked at.
+    Undrawn,
 }
 
 /// What came of it.
@@ -60,8 +61,6 @@ pub(super) enum Unchecked {
     Payload(MemberId, Round),
     /// Of a member left out as too distant.
     Distant(MemberId),
-    /// Which publications of members left out were meant.
-    Choice,
 }
 
 impl fmt::Display for Unchecked {
@@ -70,8 +69,9 @@ impl fmt::Display for Unchecked {
             Self::Parent => f.write_str("a parent is not in the archive"),
             Self::Momentum => f.write_str("the momentum state before it is not known"),
             Self::Payload(member, round) => write!(f, "the payload of {member} for round {round} is not usable"),
-            Self::Distant(member) => write!(f, "no publication of {member}, left out as too distant, is at hand"),
-            Self::Choice => f.write_str("which publications were left out as too distant could not be found out"),
+            Self::Distant(member) => {
+                write!(f, "the publication of {member} that was left out as too distant is not at hand")
+            }
         }
     }
 }
@@ -118,12 +118,22 @@ pub(super) fn remerge(
             others.push(voice);
         }
     }
-    let (merged, mut outcome) = match &own {
-        Some(own) => with_own(case, own, others, state)?,
-        None => afresh(case, others)?,
+    let mut outcome = Outcome::default();
+    let mut far = distant(case, &mut outcome)?;
+    if own.is_none() && !outcome.incomplete.is_empty() {
+        // The middle of all that were fetched is not known without one of them.
+        return Ok(outcome);
+    }
+    let mut claimed: Vec<MemberId> = far.iter().map(|voice| voice.member).collect();
+    others.append(&mut far);
+    let merged = match run(case, own.as_ref(), &others, state) {
+        Ok(merged) => merged,
+        Err(text) => return Ok(Outcome::wrong("MRG-001", text)),
     };
-    let Some(merged) = merged else { return Ok(outcome) };
     outcome.merged = true;
+    if let Some(text) = reach_differs(&merged, &mut claimed) {
+        outcome.failures.push(("MRG-002", text));
+    }
     if outcome.failures.is_empty() && merged.hash != case.update.merge {
         let text = format!("recomputed {}, the record says {}", merged.hash, case.update.merge);
         outcome.failures.push(("MRG-001", text));
@@ -138,103 +148,33 @@ pub(super) fn remerge(
     Ok(outcome)
 }
 
-type Attempt = (Option<Merged>, Outcome);
-
-/// With an own publication each member left out as too distant is judged by itself.
-fn with_own(case: &Case<'_>, own: &Voice, mut others: Vec<Voice>, state: Option<State>) -> io::Result<Attempt> {
-    let (policy, layout) = (&case.manifest.policy, case.audit.rules.layout());
-    let mut outcome = Outcome::default();
+/// Those left out for their distance, as the record names them, and whether others were that are not at hand.
+fn distant(case: &Case<'_>, outcome: &mut Outcome) -> io::Result<Vec<Voice>> {
     let mut far = Vec::new();
-    for member in distant(case) {
-        let candidates = Candidates::of(case, member, own.round)?;
-        let apart = |voice: &Voice| !within_bound(own.payload.distance2(&voice.payload, layout), policy.reach);
-        match candidates.voices.into_iter().find(apart) {
-            Some(voice) => {
-                far.push(member);
-                others.push(voice);
-            }
-            None if candidates.more => {
-                outcome.incomplete.push(("MRG-008", Unchecked::Distant(member)));
-            }
-            None => {
-                let text = format!("every publication of {member} that may be meant is within reach");
-                outcome.failures.push(("MRG-002", text));
-            }
+    for skip in case.update.skipped.iter().filter(|skip| skip.reason == SkipReason::Distance) {
+        let Some(member) = case.manifest.member_at(skip.member) else { continue };
+        let named = skip.record.and_then(|id| case.audit.index.by_id(&id));
+        let meant = named.filter(|light| light.member == member && light.kind == Kind::Update);
+        let voice = match meant {
+            Some(light) => voice(case, &light)?,
+            None => None,
+        };
+        match voice {
+            Some(voice) => far.push(voice),
+            None => outcome.incomplete.push(("MRG-008", Unchecked::Distant(member))),
         }
     }
-    match run(case, Some(own), others, state) {
-        Ok(merged) => {
-            if let Some(text) = reach_differs(&merged, &far) {
-                outcome.failures.push(("MRG-002", text));
-            }
-            Ok((Some(merged), outcome))
-        }
-        Err(text) => Ok((None, Outcome::wrong("MRG-001", text))),
-    }
+    Ok(far)
 }
 
-/// Without one, the reference is the medoid of all that were fetched: the combination that the author saw is searched for.
-fn afresh(case: &Case<'_>, others: Vec<Voice>) -> io::Result<Attempt> {
-    let distant: Vec<MemberId> = distant(case).collect();
-    let newest = others.iter().map(|voice| voice.round).max().unwrap_or_default();
-    let mut sets = Vec::new();
-    let mut more = false;
-    for member in &distant {
-        let candidates = Candidates::of(case, *member, newest)?;
-        more |= candidates.more;
-        if candidates.voices.is_empty() {
-            return Ok((None, Outcome::lacking("MRG-003", Unchecked::Distant(*member))));
-        }
-        sets.push(candidates.voices);
-    }
-    let combinations = sets.iter().map(Vec::len).fold(1_usize, usize::saturating_mul);
-    let mut first = None;
-    for number in 0..combinations.min(TRIES) {
-        let mut voices = others.clone();
-        voices.extend(combination(&sets, number));
-        match run(case, None, voices, None) {
-            Ok(merged) if reach_differs(&merged, &distant).is_none() && merged.hash == case.update.merge => {
-                return Ok((Some(merged), Outcome::default()));
-            }
-            Ok(merged) => {
-                first.get_or_insert(merged);
-            }
-            Err(text) if combinations == 1 => return Ok((None, Outcome::wrong("MRG-001", text))),
-            Err(_) => {}
-        }
-    }
-    if more || combinations > TRIES {
-        return Ok((None, Outcome::lacking("MRG-008", Unchecked::Choice)));
-    }
-    match first {
-        Some(merged) => {
-            let differs = reach_differs(&merged, &distant);
-            let outcome = differs.map_or_else(Outcome::default, |text| Outcome::wrong("MRG-002", text));
-            Ok((Some(merged), outcome))
-        }
-        None => Ok((None, Outcome::wrong("MRG-001", "no combination of publications can be merged as it says"))),
-    }
-}
-
-/// The `number`th choice of one voice of each set, in mixed radix.
-fn combination(sets: &[Vec<Voice>], mut number: usize) -> Vec<Voice> {
-    let mut chosen = Vec::new();
-    for set in sets {
-        chosen.extend(set.get(number % set.len().max(1)).cloned());
-        number /= set.len().max(1);
-    }
-    chosen
-}
-
-fn run(case: &Case<'_>, own: Option<&Voice>, mut others: Vec<Voice>, state: Option<State>) -> Result<Merged, String> {
+fn run(case: &Case<'_>, own: Option<&Voice>, others: &[Voice], state: Option<State>) -> Result<Merged, String> {
     let spare = if state.is_none() { case.audit.pool.take() } else { Vec::new() };
-    others.sort_by_key(|voice| case.order.iter().position(|member| *member == voice.member));
     perform(Plan {
         network: case.audit.network,
         policy: &case.manifest.policy,
         layout: case.audit.rules.layout(),
         own,
-        others: &others,
+        others,
         state,
         spare,
         threads: case.audit.threads,
@@ -243,15 +183,18 @@ fn run(case: &Case<'_>, own: Option<&Voice>, mut others: Vec<Voice>, state: Opti
 }
 
 /// Whether others are out of reach than the record says.
-fn reach_differs(merged: &Merged, claimed: &[MemberId]) -> Option<String> {
-    if merged.out_of_reach == claimed {
+fn reach_differs(merged: &Merged, claimed: &mut [MemberId]) -> Option<String> {
+    let mut found = merged.out_of_reach.clone();
+    found.sort_unstable();
+    claimed.sort_unstable();
+    if found == claimed {
         return None;
     }
     let names = |members: &[MemberId]| {
         let names: Vec<String> = members.iter().map(ToString::to_string).collect();
         if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
     };
-    Some(format!("out of reach: {}; the record says {}", names(&merged.out_of_reach), names(claimed)))
+    Some(format!("out of reach: {}; the record says {}", names(&found), names(claimed)))
 }
 
 /// Checks what the author published on top of the merge.
@@ -278,42 +221,6 @@ fn published(case: &Case<'_>, merged: &Merged, payload: Option<&Payload>, outcom
             };
             outcome.failures.push(("MRG-006", text));
         }
-    }
-}
-
-/// Those whom the record leaves out as too distant, in draw order.
-fn distant<'a>(case: &'a Case<'_>) -> impl Iterator<Item = MemberId> + 'a {
-    let distant = case.update.skipped.iter().filter(|skip| skip.reason == SkipReason::Distance);
-    distant.filter_map(|skip| drawn::who(case.manifest, skip))
-}
-
-/// What a record may have meant by "too distant": it names the member, not the publication.
-struct Candidates {
-    voices: Vec<Voice>,
-    /// Whether others may have been meant that are not at hand.
-    more: bool,
-}
-
-impl Candidates {
-    /// A member's publications in the window of `base`, those first that are near in logical time.
-    fn of(case: &Case<'_>, member: MemberId, base: Round) -> io::Result<Self> {
-        let ages = &case.manifest.policy.ages;
-        let fits = |light: &Light| {
-            light.kind == Kind::Update
-                && light.stand != Stand::Loose
-                && merge::weight(ages, base, round(light)).is_some()
-        };
-        let mut lights: Vec<Light> = case.audit.index.of(&member).filter(fits).collect();
-        lights.sort_by_key(|light| light.clock.0.abs_diff(case.light.clock.0));
-        let mut more = lights.is_empty() || lights.len() > TRIES;
-        let mut voices = Vec::new();
-        for light in lights.into_iter().take(TRIES) {
-            match voice(case, &light)? {
-                Some(voice) => voices.push(voice),
-                None => more = true,
-            }
-        }
-        Ok(Self { voices, more })
     }
 }
 

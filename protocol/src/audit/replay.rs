@@ -21,9 +21,10 @@ use super::{
     report::{Counts, Intervals, MemberReport, Report},
     rules::Rules,
     scan::{self, Keep, Reading, scan_each},
+    shared::Audit,
     source::Source,
     unlawful::unlawful,
-    walk::{Audit, Walk, walk},
+    walk::{Walk, walk},
     withheld::Used,
     work::each,
 };

@@ -1,57 +1,29 @@
 //! One member's records, one after the other: what they build on, whom they merged, what they published.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-};
+use std::io;
 
 use super::{
     blob::{self, Lack},
     contribution::{Choices, Contribution},
-    drawn,
+    draws::{Draws, contradicted},
     effort::Effort,
     finding::{Notes, Severity},
     layout::Name,
-    light::{Index, Light, Stand},
-    payloads::Payloads,
-    pool::Pool,
-    remerge::{Case, Outcome, Unchecked, remerge},
+    light::{Light, Stand},
+    remerge::{Case, Inputs, Outcome, Unchecked, remerge},
     report::Counts,
-    rules::Rules,
-    source::Source,
+    shared::Audit,
     window::Window,
     withheld::{Lacking, Used, Withheld},
 };
 use crate::{
     adapter::Payload,
     admit,
-    base::{Incarnation, MemberId, NetworkId, RecordId, Round},
-    draw,
+    base::{Incarnation, MemberId, RecordId, Round},
     feed::{Body, Kind, Record, Spec, Update, read_again},
     manifest::{Codec, Manifest},
     merge::State,
 };
-
-/// What all walks share.
-pub(super) struct Audit<'a> {
-    pub(super) source: &'a Source<'a>,
-    pub(super) rules: &'a Rules,
-    pub(super) index: &'a Index,
-    pub(super) payloads: &'a Payloads,
-    pub(super) pool: &'a Pool,
-    pub(super) network: NetworkId,
-    pub(super) recompute: bool,
-    /// Pruned blobs take no archive its pass.
-    pub(super) allow_pruned: bool,
-    /// Threads within one merge.
-    pub(super) threads: usize,
-    /// Records aside from the feeds that break a rule.
-    pub(super) unlawful: &'a BTreeSet<RecordId>,
-    /// The largest round in the archive.
-    pub(super) newest: Round,
-    /// Whom each evidence bundle convicts that verifies.
-    pub(super) convicted: &'a BTreeMap<crate::base::BlobHash, (MemberId, Incarnation, crate::base::Seq)>,
-}
 
 /// What came of it.
 #[derive(Default)]
@@ -68,14 +40,6 @@ pub(super) struct Walk {
     pub(super) own: Contribution,
 }
 
-impl Audit<'_> {
-    /// Bytes of the payload that a record names, if that is there.
-    pub(super) fn payload_bytes(&self, light: &Light) -> u64 {
-        let body = light.body.filter(|_| light.kind == Kind::Update);
-        body.and_then(|body| self.source.length(Name::Blob(body.hash))).unwrap_or_default()
-    }
-}
-
 /// Walks through a member's records.
 pub(super) fn walk(audit: &Audit<'_>, member: &MemberId, effort: &Effort<'_>) -> io::Result<Walk> {
     let mut walker = Walker {
@@ -84,6 +48,7 @@ pub(super) fn walk(audit: &Audit<'_>, member: &MemberId, effort: &Effort<'_>) ->
         last: None,
         since: None,
         payload: None,
+        draws: Draws::default(),
         state: None,
         lost_by_pruning: false,
         walk: Walk::default(),
@@ -104,6 +69,7 @@ struct Walker<'a> {
     since: Option<Light>,
     /// Its payload, if that is there.
     payload: Option<Payload>,
+    draws: Draws,
     /// The momentum state after the merge of a record.
     state: Option<(RecordId, State)>,
     /// That state is not known because of payloads that the policy no longer keeps.
@@ -120,6 +86,7 @@ impl<'a> Walker<'a> {
         if light.stand != Stand::Linked {
             return Ok(());
         }
+        self.draws.follow(light);
         let record = self.decode(light)?;
         let Some((manifest, drawable)) = self.audit.rules.at(record.manifest_version) else { return Ok(()) };
         let mut facts = Vec::with_capacity(record.parents.len());
@@ -144,11 +111,21 @@ impl<'a> Walker<'a> {
         }
         let mut moved2 = None;
         if let Spec::Update(update) = &record.spec {
-            let order = draw::order(&self.audit.network, &light.member, light.incarnation, light.seq, drawable);
             if sound {
-                self.rules(light, update, &parents, &order, manifest);
+                self.rules(light, update, &parents, manifest);
             }
-            moved2 = self.merge(light, update, (&parents, sound), &order, manifest, payload.as_ref())?;
+            let drawn = self.draws.check(&self.audit.network, &record, (manifest, drawable));
+            let inputs = match (&drawn, sound) {
+                (Err(_), _) => Inputs::Undrawn,
+                (Ok(()), false) => Inputs::Incomplete,
+                (Ok(()), true) => Inputs::Known(&parents),
+            };
+            if let Err(error) = &drawn {
+                self.fail(light, error.code(), error.to_string());
+            }
+            moved2 = self.merge(light, update, inputs, manifest, payload.as_ref())?;
+            self.absent(light, &record, manifest, &parents)?;
+            self.draws.advance(&record, manifest);
             self.choices(light, update, &parents, manifest);
             self.since = self.since(light).map_or(Some(*light), |_| self.since);
             self.last = Some(*light);
@@ -177,7 +154,7 @@ impl<'a> Walker<'a> {
             *merged.entry(parent.member).or_default() += 1;
         }
         for skip in &update.skipped {
-            if let Some(member) = drawn::who(manifest, skip) {
+            if let Some(member) = manifest.member_at(skip.member) {
                 *skipped.entry((member, skip.reason)).or_default() += 1;
             }
         }
@@ -303,8 +280,8 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// The rules of an update that need the author's other records, or the draw.
-    fn rules(&mut self, light: &Light, update: &Update, parents: &[Light], order: &[MemberId], manifest: &Manifest) {
+    /// The rules of an update that need the author's other records.
+    fn rules(&mut self, light: &Light, update: &Update, parents: &[Light], manifest: &Manifest) {
         let policy = &manifest.policy;
         let own = parents.iter().find(|parent| parent.member == light.member);
         match (own, self.last) {
@@ -332,11 +309,19 @@ impl<'a> Walker<'a> {
             let text = format!("{} steps, the policy wants {} to {}", update.steps, policy.steps.min, policy.steps.max);
             self.walk.notes.add("UPD-007", &light.place(), text);
         }
-        let used: BTreeSet<MemberId> =
-            parents.iter().map(|parent| parent.member).filter(|member| *member != light.member).collect();
-        if let Err((code, text)) = drawn::check(order, &used, &update.skipped, manifest, policy.draw) {
-            self.fail(light, code, text);
+    }
+
+    /// Nobody is absent whose update the author builds on.
+    fn absent(&mut self, light: &Light, record: &Record, manifest: &Manifest, parents: &[Light]) -> io::Result<()> {
+        if let Some(other) = contradicted(self.audit, record, manifest, parents, &self.draws)? {
+            let (member, round) = (other.member, other.round.unwrap_or_default());
+            let text = format!(
+                "{member} is called absent; what it builds on merged that one's record {} of round {round}",
+                other.id
+            );
+            self.fail(light, "DRW-004", text);
         }
+        Ok(())
     }
 
     /// Recomputes the merge, and what follows from it; gives how far training moved it.
@@ -345,24 +330,26 @@ impl<'a> Walker<'a> {
         &mut self,
         light: &Light,
         update: &Update,
-        (parents, complete): (&[Light], bool),
-        order: &[MemberId],
+        inputs: Inputs<'_>,
         manifest: &Manifest,
         payload: Option<&Payload>,
     ) -> io::Result<Option<u128>> {
         if !self.audit.recompute {
             return Ok(None);
         }
-        let outcome = if complete {
-            let own = self.last.map(|last| last.id).zip(self.payload.as_ref());
-            let case = Case { audit: self.audit, light, update, parents, order, manifest, own };
-            let state = self.state.take();
-            remerge(&case, state, payload)?
-        } else {
-            Outcome::lacking("MRG-003", Unchecked::Parent)
+        let undrawn = matches!(inputs, Inputs::Undrawn);
+        let outcome = match inputs {
+            Inputs::Known(parents) => {
+                let own = self.last.map(|last| last.id).zip(self.payload.as_ref());
+                let case = Case { audit: self.audit, light, update, parents, manifest, own };
+                let state = self.state.take();
+                remerge(&case, state, payload)?
+            }
+            Inputs::Incomplete => Outcome::lacking("MRG-003", Unchecked::Parent),
+            Inputs::Undrawn => Outcome::default(),
         };
         let tally = &mut self.walk.counts.merges;
-        match (outcome.merged, outcome.failed()) {
+        match (outcome.merged, outcome.failed() || undrawn) {
             (_, true) => tally.failed += 1,
             (true, false) => tally.ok += 1,
             (false, false) => tally.missing += 1,

@@ -10,7 +10,7 @@ use super::{
     finding::{Notes, Place},
     light::Light,
     remerge::Unchecked,
-    walk::Audit,
+    shared::Audit,
 };
 use crate::base::{Incarnation, MemberId, Round, Seq};
 
@@ -55,7 +55,7 @@ impl Audit<'_> {
         let by_pruning = match why {
             Unchecked::Payload(_, round) => self.is_pruned(round),
             Unchecked::Momentum => lost,
-            Unchecked::Parent | Unchecked::Distant(_) | Unchecked::Choice => false,
+            Unchecked::Parent | Unchecked::Distant(_) => false,
         };
         self.allow_pruned && by_pruning
     }

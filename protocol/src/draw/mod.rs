@@ -1,29 +1,35 @@
 //! The public draw: in which order a member pulls its peers for its next publication.
 //!
 //! The stream: extendable output of BLAKE3 `derive_key` under "chorale v1 draw" of network (32 bytes) ‖ member (32) ‖
-//! incarnation as u64 little-endian ‖ seq as u64 little-endian, read as u64 little-endian words. The shuffle: members
+//! incarnation as u64 little-endian ‖ the seed, read as u64 little-endian words. The shuffle: members
 //! other than the drawing one, ascending by id, each once; for i from the last place down to 1, take words x until
 //! x < 2^64 − (2^64 mod (i + 1)), and swap places i and x mod (i + 1).
 
+mod account;
+mod seed;
+
+pub use account::{Account, DrawError, Look, Walked, walk};
+pub use seed::Seed;
+
 use crate::{
-    base::{Incarnation, MemberId, NetworkId, Seq},
+    base::{Incarnation, MemberId, NetworkId},
     code::Context,
 };
 
 /// All of `members` but `me`, shuffled by a seed that anybody can recompute: Fisher–Yates with rejection sampling over the
-/// BLAKE3 stream of (network, member, incarnation, seq), from `members` sorted by id. `seq` is that of the publication to come.
+/// BLAKE3 stream of (network, member, incarnation, seed), from `members` sorted by id.
 #[must_use]
 pub fn order(
     network: &NetworkId,
     me: &MemberId,
     incarnation: Incarnation,
-    seq: Seq,
+    seed: &Seed,
     members: &[MemberId],
 ) -> Vec<MemberId> {
     let mut order: Vec<MemberId> = members.iter().filter(|member| *member != me).copied().collect();
     order.sort_unstable();
     order.dedup();
-    let mut stream = Stream::new(network, me, incarnation, seq);
+    let mut stream = Stream::new(network, me, incarnation, seed);
     for last in (1..order.len()).rev() {
         let chosen = stream.below(last as u64 + 1);
         order.swap(last, usize::try_from(chosen).unwrap_or(last));
@@ -38,10 +44,13 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(network: &NetworkId, me: &MemberId, incarnation: Incarnation, seq: Seq) -> Self {
+    fn new(network: &NetworkId, me: &MemberId, incarnation: Incarnation, seed: &Seed) -> Self {
         let mut hasher = Context::Draw.hasher();
         hasher.update(network.as_bytes()).update(me.as_bytes());
-        hasher.update(&incarnation.0.to_le_bytes()).update(&seq.0.to_le_bytes());
+        hasher.update(&incarnation.0.to_le_bytes()).update(&seed.round.0.to_le_bytes());
+        for record in &seed.merged {
+            hasher.update(record.as_bytes());
+        }
         let mut output = hasher.finalize_xof();
         let words = block(&mut output);
         Self { output, words }
@@ -78,13 +87,15 @@ fn block(output: &mut blake3::OutputReader) -> std::array::IntoIter<u64, 8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::{RecordId, Round};
 
     fn member(number: u8) -> MemberId {
         MemberId([number; 32])
     }
 
-    fn drawn(seq: u64, members: &[MemberId]) -> Vec<MemberId> {
-        order(&NetworkId([7; 32]), &member(0), Incarnation(1), Seq(seq), members)
+    fn drawn(round: u64, members: &[MemberId]) -> Vec<MemberId> {
+        let seed = Seed { round: Round(round), merged: Vec::new() };
+        order(&NetworkId([7; 32]), &member(0), Incarnation(1), &seed, members)
     }
 
     #[test]
@@ -101,6 +112,18 @@ mod tests {
     }
 
     #[test]
+    fn what_others_published_decides_and_its_order_counts() {
+        let members: Vec<_> = (0..20).map(member).collect();
+        let after = |merged: &[u8]| {
+            let merged = merged.iter().map(|id| RecordId([*id; 32])).collect();
+            order(&NetworkId([7; 32]), &member(0), Incarnation(1), &Seed { round: Round(5), merged }, &members)
+        };
+        let seeds: [&[u8]; 5] = [&[], &[1], &[2], &[1, 2], &[2, 1]];
+        let orders: std::collections::BTreeSet<_> = seeds.into_iter().map(after).collect();
+        assert_eq!(orders.len(), 5);
+    }
+
+    #[test]
     fn nobody_else_is_an_empty_draw() {
         assert!(drawn(0, &[]).is_empty());
         assert!(drawn(0, &[member(0)]).is_empty());
@@ -111,8 +134,8 @@ mod tests {
     fn every_member_is_first_about_as_often() {
         let members: Vec<_> = (0..=8).map(member).collect();
         let mut first = [0_u32; 9];
-        for seq in 0..4000 {
-            first[usize::from(drawn(seq, &members)[0].0[0])] += 1;
+        for round in 0..4000 {
+            first[usize::from(drawn(round, &members)[0].0[0])] += 1;
         }
         // 500 each is expected; six standard deviations are 126. The stream is fixed, so this cannot fail by luck.
         assert!(first[1..].iter().all(|count| (374..=626).contains(count)), "{first:?}");

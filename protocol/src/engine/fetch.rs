@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Engine, Event, FetchError, Output, Reason, Stage, index::Known, judge::Span};
 use crate::{
-    base::{BlobHash, MemberId, Millis, Round, Seq, TransportId},
+    base::{BlobHash, MemberId, Millis, Round, TransportId},
     feed::{Body, EvidenceSpec},
 };
 
@@ -284,7 +284,7 @@ impl Engine {
         if !self.own.is_acting() {
             return Vec::new();
         }
-        let order = self.draw_for(self.seq_to_gather_for());
+        let order = self.draw_to_gather_for();
         let draw = self.draw_size();
         let span = self.span();
         let since = if let Stage::Gathering { since, .. } = self.stage { since } else { self.now };
@@ -325,11 +325,5 @@ impl Engine {
         let recent = self.index.updates_below(Round(u64::MAX));
         let mut theirs = recent.filter(|known| known.member == *member && known.payload.hash == *payload);
         theirs.find(|known| self.is_in_span(span, known)).cloned()
-    }
-
-    /// The place of the publication that payloads are gathered for now: while a round runs, the one after it.
-    fn seq_to_gather_for(&self) -> Seq {
-        let next = self.next_place().1;
-        if self.is_round_under_way() { next.next() } else { next }
     }
 }

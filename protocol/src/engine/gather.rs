@@ -1,6 +1,6 @@
 //! Waiting for the others: who is drawn, who can be used, who is worth waiting for, and how long.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use super::{
     Engine, Stage,
@@ -10,9 +10,8 @@ use super::{
     presence::Quota,
 };
 use crate::{
-    admit,
-    base::{MemberId, Millis, RecordId, Seq, limit},
-    draw,
+    base::{MemberId, Millis, RecordId},
+    draw::{self, Look},
     feed::{Reference, SkipReason},
 };
 
@@ -63,41 +62,7 @@ pub(super) struct Survey {
     pub(super) skipped: Vec<Passed>,
 }
 
-impl Passed {
-    fn stale(member: MemberId, record: RecordId) -> Self {
-        Self { member, reason: SkipReason::Stale, record: Some(record) }
-    }
-}
-
-impl Survey {
-    /// Passes over whoever cannot be used after all.
-    pub(super) fn keep(&mut self, usable: impl Fn(&Known) -> bool) {
-        let (used, others): (Vec<Known>, Vec<Known>) = std::mem::take(&mut self.voices).into_iter().partition(usable);
-        self.voices = used;
-        self.skipped.extend(others.iter().map(|known| Passed::stale(known.member, known.record)));
-    }
-}
-
 impl Engine {
-    /// The draw for our publication at `seq`.
-    pub(super) fn draw_for(&mut self, seq: Seq) -> Arc<[MemberId]> {
-        let key = (self.own.incarnation(), seq, self.chain.current().version);
-        if let Some((known, order)) = &self.draws
-            && *known == key
-        {
-            return Arc::clone(order);
-        }
-        let members = admit::drawable(self.chain.current());
-        let order: Arc<[MemberId]> = draw::order(&self.chain.network(), &self.config.me, key.0, seq, &members).into();
-        self.draws = Some((key, Arc::clone(&order)));
-        order
-    }
-
-    /// How many members a merge takes at most.
-    pub(super) fn draw_size(&self) -> u64 {
-        self.chain.current().policy.draw
-    }
-
     /// Whether a member can publish again.
     fn is_going_on(&self, member: &MemberId) -> bool {
         !self.index.is_closed(member) && self.is_alive(member)
@@ -163,9 +128,16 @@ impl Engine {
 
     /// What can be made of the draw without those who would carry us ahead of the others, in a gathering since `since`.
     pub(super) fn survey(&mut self, since: Millis) -> Survey {
+        let own = self.own_voice().cloned();
+        self.survey_from(own.as_ref(), Some(since))
+    }
+
+    /// The same for a merge that goes on from `own`. Without `since` nobody is waited for.
+    pub(super) fn survey_from(&mut self, own: Option<&Known>, since: Option<Millis>) -> Survey {
+        let order = self.draw();
         let mut ahead = BTreeMap::new();
         loop {
-            let survey = self.survey_without(&ahead, since);
+            let survey = self.survey_without(&ahead, &order, own, since);
             match self.who_carries_us_ahead(&survey.voices) {
                 Some(known) if ahead.insert(known.member, known.record).is_none() => {}
                 _ => return survey,
@@ -174,34 +146,38 @@ impl Engine {
     }
 
     /// Walks the draw until enough members can be used or are waited for, or as far as a record can account for.
-    fn survey_without(&mut self, ahead: &BTreeMap<MemberId, RecordId>, since: Millis) -> Survey {
-        let order = self.draw_for(self.next_place().1);
-        let draw = usize::try_from(self.draw_size()).unwrap_or(usize::MAX);
-        let span = self.span();
-        let own = usize::from(self.own_voice().is_some());
+    fn survey_without(
+        &self,
+        ahead: &BTreeMap<MemberId, RecordId>,
+        order: &[MemberId],
+        own: Option<&Known>,
+        since: Option<Millis>,
+    ) -> Survey {
+        let span = self.span_from(own);
         let mut survey = Survey::default();
-        for member in order.iter().take(limit::NAMED - own) {
-            if survey.voices.len() + survey.waiting.len() >= draw {
-                break;
-            }
-            if let Some(record) = ahead.get(member) {
-                survey.skipped.push(Passed::stale(*member, *record));
-                continue;
-            }
-            match self.status(member, &span, since) {
+        draw::walk(order, self.draw_size(), own.is_some(), |member| {
+            let status = match ahead.get(member) {
+                Some(record) => Status::Skip(SkipReason::Stale, Some(*record)),
+                None => self.status(member, &span, since),
+            };
+            match status {
                 Status::Ready(known) => survey.voices.push(known),
                 Status::Await(until) => survey.waiting.push((*member, until)),
-                Status::Skip(reason, record) => survey.skipped.push(Passed { member: *member, reason, record }),
+                Status::Skip(reason, record) => {
+                    survey.skipped.push(Passed { member: *member, reason, record });
+                    return Some(Look::Passed);
+                }
             }
-        }
+            Some(Look::Fetched)
+        });
         survey
     }
 
-    fn status(&self, member: &MemberId, span: &Span, since: Millis) -> Status {
+    fn status(&self, member: &MemberId, span: &Span, since: Option<Millis>) -> Status {
         if self.trust.is_barred(member) {
             return Status::Skip(SkipReason::Banned, None);
         }
-        let awaited = self.awaits(member, since);
+        let awaited = since.and_then(|since| self.awaits(member, since));
         let Some(newest) = self.index.newest(member) else {
             return awaited.map_or(Status::Skip(SkipReason::Absent, None), Status::Await);
         };
@@ -213,7 +189,7 @@ impl Engine {
         if usable && self.fetches.is_ready(&newest.payload.hash) {
             return Status::Ready(newest.clone());
         }
-        if let Some(until) = self.awaits_payload(member, since).filter(|_| usable) {
+        if let Some(until) = since.and_then(|since| self.awaits_payload(member, since)).filter(|_| usable) {
             return Status::Await(until);
         }
         let older = self.standings.get(member).and_then(|standing| standing.ready.as_ref());

@@ -4,6 +4,7 @@
 //! payloads, merges and training are jobs that it orders ([`Output::Round`], [`Output::Fetch`]) and whose ends come back as
 //! inputs. Nothing is announced before the hands have said that it is durable ([`Input::Persisted`]).
 
+mod drawing;
 mod fetch;
 mod frontier;
 mod gather;
@@ -34,15 +35,12 @@ mod voids;
 pub use input::{FetchError, Input, Ticket, Trained};
 pub use output::{Event, Output, PlannedVoice, Reason, RoundPlan, RoundReport, Verdict};
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
 use crate::{
-    base::{BlobHash, Incarnation, MemberId, Millis, RecordId, Seq},
+    base::{BlobHash, Incarnation, MemberId, Millis, RecordId},
     code::AuthorKey,
     feed::Head,
     manifest::Chain,
@@ -86,9 +84,6 @@ pub struct Stored {
     pub payloads: Vec<BlobHash>,
 }
 
-/// The manifest version, incarnation and place that a draw is for.
-type DrawKey = (Incarnation, Seq, u64);
-
 /// What our own next publication waits for.
 #[derive(Debug)]
 enum Stage {
@@ -126,7 +121,7 @@ pub struct Engine {
     fetch_times: pace::Durations,
     own: own::Own,
     stage: Stage,
-    draws: Option<(DrawKey, Arc<[MemberId]>)>,
+    drawn: drawing::Drawn,
     /// Bytes of a payload, by manifest version.
     lengths: BTreeMap<u64, u64>,
     /// `None` until the first peer comes up.
@@ -170,7 +165,7 @@ impl Engine {
             fetch_times: pace::Durations::default(),
             own: own::Own::default(),
             stage: Stage::Starting { since: now },
-            draws: None,
+            drawn: drawing::Drawn::default(),
             lengths: BTreeMap::new(),
             presence_due: None,
             expelled: false,

@@ -132,8 +132,9 @@ impl Own {
         self.writing.is_some()
     }
 
-    pub(super) fn is_writing_update(&self) -> bool {
-        self.writing.as_ref().is_some_and(|writing| writing.report.is_some())
+    /// Our update that is on its way to the disk.
+    pub(super) fn writing_update(&self) -> Option<&Checked> {
+        self.writing.as_ref().filter(|writing| writing.report.is_some()).map(|writing| &writing.checked)
     }
 
     /// No more records of ours.

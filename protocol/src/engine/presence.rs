@@ -121,8 +121,7 @@ impl Engine {
         let room = self.peers.connected().count() < CONNECTIONS;
         let drawn = || {
             let draw = usize::try_from(self.draw_size()).unwrap_or(usize::MAX);
-            let order = self.draws.as_ref().map(|(_, order)| order);
-            order.is_some_and(|order| order.iter().take(draw).any(|other| other == member))
+            self.drawn.order().is_some_and(|order| order.iter().take(draw).any(|other| other == member))
         };
         (room || drawn()) && self.peers.should_dial(peer, self.now)
     }

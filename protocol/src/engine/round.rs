@@ -1,12 +1,15 @@
 //! One round: its order to the hands, and the record that its end becomes.
 
+use std::sync::Arc;
+
 use super::{
     Engine, Event, Output, PlannedVoice, RoundPlan, RoundReport, Stage, Trained,
     gather::{Passed, Survey},
     index::Known,
 };
 use crate::{
-    base::{MemberId, Millis, RecordId, Round, limit},
+    base::{MemberId, Millis, RecordId, Round},
+    draw::Seed,
     feed::{Skip, SkipReason, Spec, Update},
     merge,
 };
@@ -20,7 +23,9 @@ const RETRY_MAX_MS: u64 = 60_000;
 pub(super) struct Ordered {
     pub(super) plan: RoundPlan,
     skipped: Vec<Passed>,
-    order: Vec<MemberId>,
+    order: Arc<[MemberId]>,
+    /// What the draw after it is made from, if all of the plan is merged.
+    pub(super) seed: Seed,
     since: Millis,
     gather_ms: u64,
 }
@@ -71,7 +76,7 @@ impl Engine {
 
     /// Whether a round or its record is under way.
     pub(super) fn is_round_under_way(&self) -> bool {
-        matches!(self.stage, Stage::Working(_)) || self.own.is_writing_update()
+        matches!(self.stage, Stage::Working(_)) || self.own.writing_update().is_some()
     }
 
     /// Orders a round from what was gathered.
@@ -82,14 +87,11 @@ impl Engine {
                 self.open_incarnation(last.incarnation.next());
                 return self.begin_gather();
             }
-            let span = self.span_from(Some(&last));
-            survey.keep(|known| self.is_in_span(&span, known));
-            // One of those that a record may name is the own parent.
-            survey.skipped.truncate(limit::NAMED - 1);
+            survey = self.survey_from(Some(&last), None);
             own = Some(last);
         }
         let (incarnation, seq) = self.next_place();
-        let order = self.draw_for(seq).to_vec();
+        let order = self.draw();
         let round = self.round_with(own.as_ref(), &survey);
         let own = own.as_ref().map(voice);
         let manifest = self.chain.current();
@@ -104,7 +106,11 @@ impl Engine {
             checkpoint,
         };
         let skipped = survey.skipped;
-        let ordered = Ordered { plan: plan.clone(), skipped, order, since: self.now, gather_ms };
+        let mut merged: Vec<(MemberId, RecordId)> =
+            survey.voices.iter().map(|known| (known.member, known.record)).collect();
+        merged.sort_unstable();
+        let seed = Seed { round, merged: merged.into_iter().map(|(_, record)| record).collect() };
+        let ordered = Ordered { plan: plan.clone(), skipped, order, seed, since: self.now, gather_ms };
         self.stage = Stage::Working(Box::new(ordered));
         self.fetches.touch();
         self.emit(Output::Round(Box::new(plan)));

@@ -10,8 +10,6 @@ use crate::{
 
 /// The most governors of one version.
 pub(super) const GOVERNORS: usize = 64;
-/// The most entries of the age table.
-const AGES: usize = 16;
 /// One, in the policy's units of 2^-16.
 const ONE: u64 = 1 << 16;
 
@@ -122,7 +120,7 @@ impl Policy {
         let rules = [
             (self.lora_rule != LoraRule::Alternate(0), "an alternation period is 1 or more"),
             (self.momentum < ONE, "momentum is below 1 (65536)"),
-            ((1..=AGES).contains(&ages.len()), "the age table has 1 to 16 entries"),
+            ((1..=limit::AGES).contains(&ages.len()), "the age table has 1 to 16 entries"),
             (ages.first() == Some(&ONE), "the age table begins with 1 (65536)"),
             (ages.is_sorted_by(|a, b| a >= b), "the age table does not rise"),
             (ages.last() != Some(&0), "the age table has no 0"),

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod deviations;
+mod distance;
+mod draws;
 mod heads;
 mod honest;
 mod incomplete;

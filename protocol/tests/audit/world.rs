@@ -10,8 +10,8 @@ use chorale_protocol::{
     audit::{ArchiveBuilder, MemoryArchive, Options, Report, replay},
     base::{KeyHash, MemberId, RecordId},
     code::blob_hash,
-    draw,
-    feed::{Body, Checked, Close, Record, Skip, SkipReason, Spec, Update, sign},
+    draw::{self, Seed},
+    feed::{Body, Checked, Record, Skip, SkipReason, Spec, Update, sign},
     fixture::{self, Author},
     manifest::{Chain, Handover, Policy},
     merge::{Merged, Plan, State, Voice, perform, weight},
@@ -124,9 +124,8 @@ impl World {
     pub fn draft(&mut self, who: usize, own: Option<&Published>) -> Draft {
         let author = &self.authors[who];
         let policy = self.chain.current().policy.clone();
-        let seq = author.draft(&self.chain, &[], Spec::Close(Close::Left)).seq;
         let pool = admit::drawable(self.chain.current());
-        let order = draw::order(&self.chain.network(), &author.id, author.incarnation, seq, &pool);
+        let order = draw::order(&self.chain.network(), &author.id, author.incarnation, &self.seed(who), &pool);
         let (others, mut skipped) = self.survey(&order, &policy, own);
         let merged = perform(Plan {
             network: self.chain.network(),
@@ -161,6 +160,15 @@ impl World {
         let mut record = self.authors[who].draft(&self.chain, &parents, Spec::Update(update));
         record.body = Some(Body { hash: blob_hash(&payload), length: payload.len() as u64 });
         Draft { record, payload, merged, others }
+    }
+
+    /// What the next draw of a member is made from.
+    pub fn seed(&self, who: usize) -> Seed {
+        let Author { id, incarnation, .. } = self.authors[who];
+        let of_feed = |record: &Record| (record.member, record.incarnation) == (id, incarnation);
+        let mut newest = self.records.iter().rev().map(Checked::record).filter(|record| of_feed(record));
+        let seed = |record: &Record| Seed::after(record, self.chain.at(record.manifest_version).unwrap().0);
+        newest.find_map(seed).unwrap_or_default()
     }
 
     /// An entry of the list of the skipped.

@@ -186,6 +186,12 @@ const UPDATES: &[Code] = &[
         "An update merges fewer peers than the draw and does not account for the others.",
         ASK_AUTHOR,
     ),
+    code(
+        "DRW-004",
+        Failure,
+        "A member is called absent although what the author builds on merged its update.",
+        ASK_AUTHOR,
+    ),
 ];
 
 const MERGES: &[Code] = &[
@@ -237,7 +243,7 @@ const MERGES: &[Code] = &[
     code("MRG-005", Failure, "An update changed factors that its phase freezes.", ASK_AUTHOR),
     code("MRG-006", Failure, "A checkpoint is not the momentum state that the recomputation gives.", ASK_AUTHOR),
     code("MRG-007", Incomplete, "Merges were not recomputed, as asked.", "Run again without --no-recompute."),
-    code("MRG-008", Incomplete, "Whether a publication was out of reach could not be checked.", FULLER),
+    code("MRG-008", Incomplete, "A publication left out as too distant is not there to be checked.", FULLER),
     code("MRG-009", Failure, "A checkpoint blob is malformed.", ASK_AUTHOR),
     code(
         "MRG-010",
@@ -280,7 +286,7 @@ mod tests {
             include_str!("../blob.rs"),
             include_str!("../conflicts.rs"),
             include_str!("../bundles.rs"),
-            include_str!("../drawn.rs"),
+            include_str!("../../draw/account.rs"),
             include_str!("../remerge.rs"),
             include_str!("../replay.rs"),
             include_str!("../rules.rs"),

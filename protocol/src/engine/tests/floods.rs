@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     base::{Incarnation, Seq},
     engine::FetchError,
-    feed::{Evidence, EvidenceSpec, SkipReason, sign},
+    feed::{Evidence, EvidenceSpec, Skip, SkipReason, sign},
 };
 
 fn running() -> Desk {
@@ -182,8 +182,8 @@ fn whoever_was_not_looked_at_is_not_signed_as_absent() {
     let Spec::Update(update) = &checked.record().spec else { panic!("an update") };
     let members = &desk.chain.current().members;
     let place = members.iter().position(|member| member.id == far).unwrap() as u64;
-    let skipped: Vec<_> = update.skipped.iter().map(|skip| (skip.member, skip.reason)).collect();
-    assert_eq!(skipped, [(place, SkipReason::Distance)]);
+    let named = second.others[0].record;
+    assert_eq!(update.skipped, [Skip { member: place, reason: SkipReason::Distance, record: Some(named) }]);
 }
 
 fn presence(desk: &Desk, n: u64, version: u64, counter: u64) -> Bytes {

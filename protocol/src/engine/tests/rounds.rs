@@ -1,8 +1,12 @@
 //! Waiting, merging, publishing.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::{
+    admit::drawable,
     base::{Incarnation, Seq},
+    draw::{self, Account, Seed},
     engine::FetchError,
     feed::SkipReason,
 };
@@ -216,4 +220,33 @@ fn blobs_older_than_the_policy_keeps_are_pruned_but_not_our_last_two() {
         next = plan(&after).expect("alone, nobody is waited for");
     }
     assert_eq!(pruned, payloads[..4], "rounds 5 to 8 stay");
+}
+
+#[test]
+fn every_own_update_accounts_for_the_draw_that_follows_from_the_one_before() {
+    let mut desk = Desk::new(Policy { draw: 2, ..policy() });
+    let mut next = desk.start_together();
+    let (mut seed, mut orders) = (Seed::default(), BTreeSet::new());
+    let mut last: Vec<Option<Checked>> = vec![None; 4];
+    for _ in 0..6 {
+        for (n, last) in last.iter_mut().enumerate().skip(1) {
+            let update = desk.update(n, &last.iter().collect::<Vec<_>>());
+            desk.gossip(&update, n as u64);
+            desk.give(Input::PayloadArrived { hash: update.record().body.unwrap().hash });
+            *last = Some(update);
+        }
+        let (before, after) = desk.finish(&next);
+        let signed = before.iter().find_map(|output| match output {
+            Output::Persist { bytes, .. } => Some(crate::feed::check(bytes.clone(), &desk.chain).unwrap()),
+            _ => None,
+        });
+        let (signed, manifest) = (signed.unwrap(), desk.chain.current());
+        let record = signed.record();
+        let order = draw::order(&record.network, &record.member, record.incarnation, &seed, &drawable(manifest));
+        Account::of(record, manifest).check(&order, 2).unwrap();
+        orders.insert(order);
+        seed = Seed::after(record, manifest).unwrap();
+        next = plan(&after).expect("everybody is there");
+    }
+    assert!(orders.len() > 2, "{} draws", orders.len());
 }
