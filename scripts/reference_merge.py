@@ -200,14 +200,27 @@ def merge(case, layout):
     head = bytes.fromhex(case["network"]) + u64(round_) + u64(1) + u64(len(used))
     for voice in used:
         head += bytes.fromhex(voice["member"]) + bytes.fromhex(voice["record"]) + u64(weights[voice["record"]])
+    state = blake3(checkpoint(result + new_v) if mu else f32_bytes(result)).digest()
     return {
         "round": round_,
         "used": [[voice["record"], weights[voice["record"]]] for voice in used],
         "out_of_reach": [voice["member"] for voice in others if voice["record"] not in near],
         "values": result,
         "v": new_v if mu else None,
-        "hash": derive("chorale v1 merge", head, f32_bytes(result)).hex(),
+        "state": state.hex(),
+        "hash": derive("chorale v1 merge", head, state).hex(),
     }
+
+
+def checkpoint(numbers):
+    """X and then v: the low four bytes of each, then the place and the upper two of six bytes of each that four do not hold."""
+    low, rest = bytearray(), bytearray()
+    for place, number in enumerate(numbers):
+        six = number.to_bytes(6, "little", signed=True)
+        low += six[:4]
+        if int.from_bytes(six[:4], "little", signed=True) != number:
+            rest += place.to_bytes(4, "little") + six[4:]
+    return bytes(low + rest)
 
 
 # --- draw -----------------------------------------------------------------------------------------------------------

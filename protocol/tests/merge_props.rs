@@ -5,8 +5,9 @@ use bytes::Bytes;
 use chorale_protocol::{
     adapter::{Layout, Payload, encode_f32, encode_q32, f32_view, within_bound},
     base::{MemberId, NetworkId, RecordId, Round},
+    code::blob_hash,
     manifest::{AdapterSpec, Codec, Factor, LoraRule, MergeRule, Policy, Steps, TensorSpec},
-    merge::{Merged, Plan, State, Voice, perform},
+    merge::{Merged, Plan, State, Voice, merge_hash, perform, perform_measured},
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -91,6 +92,10 @@ fn policy(codec: Codec, momentum: u64, reach: u64) -> Policy {
     }
 }
 
+fn network() -> NetworkId {
+    NetworkId([9; 32])
+}
+
 fn merge(
     layout: &Layout,
     policy: &Policy,
@@ -99,17 +104,8 @@ fn merge(
     state: Option<&State>,
     threads: usize,
 ) -> Merged {
-    perform(Plan {
-        network: NetworkId([9; 32]),
-        policy,
-        layout,
-        own,
-        others,
-        state: state.cloned(),
-        spare: vec![1; 7],
-        threads,
-    })
-    .unwrap()
+    perform(Plan { network: network(), policy, layout, own, others, state: state.cloned(), spare: vec![1; 7], threads })
+        .unwrap()
 }
 
 /// `merge/v1`'s mean and momentum from its definition, one value at a time.
@@ -282,6 +278,49 @@ proptest! {
         let layout = layout(vec![TensorSpec { name: "t".into(), factor: Factor::A, rows: 1, columns: 65 }]);
         if let Ok(payload) = Payload::check(&layout, codec, bytes.into()) {
             prop_assert_eq!(&encode_q32(&layout, codec, &payload.to_q32(&layout)).unwrap(), payload.bytes());
+        }
+    }
+}
+
+#[test]
+fn the_merge_hash_covers_the_plain_hash_of_the_state_on_any_number_of_threads() {
+    // Odd lengths over several groups of the hash's tree; small values, and large ones that take more room in a checkpoint.
+    let tensors = [(1, 70_001), (3, 16_384), (1, 1), (7, 2_341)]
+        .into_iter()
+        .enumerate()
+        .map(|(number, (rows, columns))| TensorSpec { name: format!("t{number}"), factor: Factor::A, rows, columns });
+    let layout = layout(tensors.collect());
+    let codec = Codec::Bfp16;
+    let small: Vec<i64> = (0..layout.len() as i64).map(|at| at * 9_973 % (1 << 28) - (1 << 27)).collect();
+    for values in [values(&layout, 5), small] {
+        let [own, other] = [1, 2].map(|number| voice(&layout, codec, number, 1, &values));
+        let state = State { x: values.iter().map(|value| value / 3).collect(), v: values.clone() };
+        for (momentum, before) in [(0, None), (40_000, None), (40_000, Some(&state))] {
+            let policy = policy(codec, momentum, u64::MAX);
+            let mine = (momentum == 0 || before.is_some()).then_some(&own);
+            for threads in 1..6 {
+                let others = [other.clone()];
+                let plan = Plan {
+                    network: network(),
+                    policy: &policy,
+                    layout: &layout,
+                    own: mine,
+                    others: &others,
+                    state: before.cloned(),
+                    spare: Vec::new(),
+                    threads,
+                };
+                let merged = perform_measured(plan, Some(&own.payload)).unwrap();
+                let view = || f32_view(&merged.values).iter().flat_map(|value| value.to_le_bytes()).collect::<Bytes>();
+                let bytes = merged.checkpoint().unwrap_or_else(|| view());
+                assert_eq!(merged.state, blob_hash(&bytes), "{threads} threads, momentum {momentum}");
+                let member =
+                    |record| mine.into_iter().chain(&others).find(|voice| voice.record == record).unwrap().member;
+                let used = merged.used.iter().map(|(record, weight)| (member(*record), *record, *weight));
+                let hash = merge_hash(network(), merged.round, policy.merge, used, &merged.state);
+                assert_eq!(merged.hash, hash);
+                assert_eq!(merged.moved2, Some(own.payload.distance2_q32(&merged.values, &layout)));
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use chorale_protocol::{
     adapter::{Layout, Payload, PayloadError, encode_f32, encode_q32, start_hash},
     base::{Incarnation, MemberId, NetworkId, RecordId, Round},
+    code::blob_hash,
     draw::{self, Seed},
     manifest::{AdapterSpec, Codec, Factor, LoraRule, MergeRule, Policy, Steps, TensorSpec},
     merge::{MergeError, Merged, Plan, State, Voice, perform},
@@ -116,6 +117,10 @@ fn compare_merge(expected: &Value, merged: &Merged) {
     assert_eq!(merged.out_of_reach, out.collect::<Vec<MemberId>>(), "{expected}");
     compare_values(&expected["values"], Some(&merged.values));
     compare_values(&expected["v"], merged.momentum.as_ref());
+    assert_eq!(merged.state.to_string(), text(&expected["state"]), "{expected}");
+    if let Some(bytes) = merged.checkpoint() {
+        assert_eq!(merged.state, blob_hash(&bytes), "{expected}");
+    }
     assert_eq!(merged.hash.to_string(), text(&expected["hash"]), "{expected}");
 }
 

@@ -202,10 +202,47 @@ def move(average, state, momentum, own):
     return [hold(p + q + rne(momentum * r, 1 << 16)) for p, q, r in zip(x, d, v)], v
 
 
-def merge_hash(network, round_, used, values):
-    """Section 5.5. `used` is pairs of voice and weight; the rule is the mean."""
-    hasher = blake3(network + u64(round_) + u64(1) + u64(len(used)), derive_key_context="chorale v1 merge")
-    for voice, weight in sorted(used, key=lambda pair: pair[0].member):
-        hasher.update(voice.member + voice.record + u64(weight))
-    hasher.update(f32_view(values))
-    return hasher.digest()
+def is_narrow(number):
+    return -(1 << 31) <= number < 1 << 31
+
+
+def checkpoint(x, v):
+    """Section 5.4: the checkpoint blob of X and v."""
+    numbers = x + v
+    low = struct.pack(f"<{len(numbers)}I", *[n & 0xFFFFFFFF for n in numbers])
+    return low + b"".join(struct.pack("<Ih", i, n >> 32) for i, n in enumerate(numbers) if not is_narrow(n))
+
+
+def can_be_checkpoint(size, length):
+    return 8 * size <= length <= 20 * size and (length - 8 * size) % 6 == 0
+
+
+def read_checkpoint(data, size):
+    """X and v; none if these are not the one encoding of a momentum state of so many values."""
+    if not can_be_checkpoint(size, len(data)):
+        return None
+    numbers, last = list(struct.unpack_from(f"<{2 * size}i", data)), -1
+    for place, high in struct.iter_unpack("<Ih", data[8 * size:]):
+        if not last < place < 2 * size:
+            return None
+        numbers[place], last = (high << 32) + (numbers[place] & 0xFFFFFFFF), place
+        if is_narrow(numbers[place]) or abs(numbers[place]) > HELD:
+            return None
+    return numbers[:size], numbers[size:]
+
+
+def state_hash(values, v):
+    """Section 5.5: of M, and with momentum of v."""
+    return blake3(f32_view(values) if v is None else checkpoint(values, v)).digest()
+
+
+def merge_hash(network, round_, used, state):
+    """Section 5.5. `used` is members, record ids and weights in the order of parents, `state` the state hash; the rule is the mean."""
+    head = network + u64(round_) + u64(1) + u64(len(used))
+    return derive("chorale v1 merge", head + b"".join(m + r + u64(w) for m, r, w in used) + state)
+
+
+def used_hash(network, round_, used, values, v):
+    """The merge hash of a merge: `used` is pairs of voice and weight."""
+    used = sorted(used, key=lambda pair: pair[0].member)
+    return merge_hash(network, round_, [(voice.member, voice.record, w) for voice, w in used], state_hash(values, v))

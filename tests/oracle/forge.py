@@ -141,7 +141,7 @@ class Forge(Council):
         elif what == 4 and fields[2] == UPDATE:
             spec[9] = {key: rng.choice([5, 1_000_001]) for key in range(6)}
         elif what == 5 and fields[2] == UPDATE:
-            spec[11] = dict(enumerate(self.blob(rng.randbytes(16 * self.layout().size)))) if rng.random() < 0.7 else {0: bytes(32), 1: 0}
+            spec[11] = dict(enumerate(self.blob(rng.randbytes(8 * self.layout().size + 6 * rng.randrange(3))))) if rng.random() < 0.7 else {0: bytes(32), 1: 0}
         elif what == 6 and fields[2] == UPDATE:
             fields[12], fields[13] = self.blob(rng.randbytes(fields[13] + rng.randrange(2)))
         elif what == 7:
@@ -209,10 +209,10 @@ class Forge(Council):
         member.reached[fields[5]] = round_
         values, phase, data = self.train(layout, merged, round_)
         hash_, length = self.blob(data)
-        spec = {0: round_, 1: phase, 2: [w for _, w in used], 3: adapter.merge_hash(self.network, round_, used, merged),
+        spec = {0: round_, 1: phase, 2: [w for _, w in used], 3: adapter.used_hash(self.network, round_, used, merged, v),
                 4: skipped, 5: rng.randint(1, 9), 6: rng.choice([0, 1, 64])}
         if policy[4] and policy[13] and round_ % policy[13] == 0:
-            spec[11] = dict(enumerate(self.blob(struct.pack(f"<{2 * len(v)}q", *merged, *v))))
+            spec[11] = dict(enumerate(self.blob(adapter.checkpoint(merged, v))))
         clocks = [self.clock_of[v.record] for v, _ in used]
         fields.update({10: 1 + max([fields[10] - 1] + clocks), 12: hash_, 13: length, 14: policy[9],
                        15: [{0: places[v.member], 1: v.record} for v, _ in used], 16: spec})

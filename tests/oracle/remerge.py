@@ -1,24 +1,22 @@
 """One merge, done again from the published payloads, and what its author published on top of it: section 5 of docs/PROTOCOL.md."""
-import struct
-
-from blake3 import blake3
 
 import adapter
 from adapter import Refused, Voice
 from record import DISTANCE, UPDATE
+from severity import INCOMPLETE
+
+
+def covering(network, one, parents):
+    """The merge hash that leaves the state of a record's checkpoint; none while a parent is missing."""
+    if None in parents or len(one.spec[2]) != len(parents):
+        return None
+    used = [(parent.member, parent.id, weight) for parent, weight in zip(parents, one.spec[2])]
+    return adapter.merge_hash(network, one.round, used, one.state[0])
 
 
 class Payload:
     def __init__(self, data, values):
         self.data, self.values = data, values
-
-
-def read_state(data, size):
-    """X and v of a checkpoint blob; none if it is no momentum state of this size."""
-    if len(data) != 16 * size:
-        return None
-    numbers = list(struct.unpack(f"<{2 * size}q", data))
-    return (numbers[:size], numbers[size:]) if all(abs(n) <= adapter.HELD for n in numbers) else None
 
 
 class Merged:
@@ -36,18 +34,14 @@ class Merged:
         average = adapter.mean(used) if used else layout.start()
         self.values, self.v = adapter.move(average, state, policy.momentum, own)
         round_ = policy.round_after(adapter.goes_on_from(policy.ages, own, near))
-        self.hash = adapter.merge_hash(case.audit.network, round_, used, self.values)
-
-    def checkpoint(self):
-        numbers = self.values + self.v
-        return blake3(struct.pack(f"<{len(numbers)}q", *numbers)).digest()
+        self.hash = adapter.used_hash(case.audit.network, round_, used, self.values, self.v)
 
 
 class Case:
     """An update whose merge is recomputed; all its parents are known."""
 
-    def __init__(self, audit, one, parents, manifest, own):
-        self.audit, self.one, self.parents, self.own = audit, one, parents, own
+    def __init__(self, audit, one, parents, manifest, own, payload):
+        self.audit, self.one, self.parents, self.own, self.payload = audit, one, parents, own, payload
         self.policy, self.claimed = manifest.policy, one.spec[3]
         self.distant = [(manifest.members[skip[0]][0], skip[2]) for skip in one.spec[4] if skip[1] == DISTANCE]
 
@@ -58,17 +52,17 @@ class Case:
             payload = self.audit.payload(one)[0] if one.kind == UPDATE else None
         return payload and Voice(one.member, one.id, one.round, payload.values)
 
-    def run(self, momentum, payload):
-        """Codes, and the momentum state after the merge if it was recomputed."""
+    def run(self, momentum):
+        """Codes, whether the merge was recomputed, and the momentum state after it with whether somebody checked that."""
         own = next((p for p in self.parents if p.member == self.one.member), None)
-        state = None
+        state, verified = None, True
         if own and self.policy.momentum:
             if not momentum or momentum[0] != own.id:
-                return ["MRG-003"], None
-            state = momentum[1]
+                return ["MRG-003"], False, None
+            _, state, verified = momentum
         voices = [self.voice(p) for p in self.parents]
         if None in voices:
-            return ["MRG-003"], None
+            return ["MRG-003"], False, None
         # Of two own ones, which RULE-015 refuses, the last: then both verifiers say the same of what follows.
         mine = next((v for v in reversed(voices) if v.member == self.one.member), None)
         others = [v for v in voices if v.member != self.one.member]
@@ -76,32 +70,37 @@ class Case:
         codes = ["MRG-008"] * far.count(None)
         far = [v for v in far if v]
         if codes and not mine:  # the middle of all that were fetched is not known without one of them
-            return codes, None
+            return codes, False, None
         try:
             merged = Merged(self, mine, others + far, state)
         except Refused:
-            return ["MRG-001"], None
+            return ["MRG-001"], False, None
         if merged.far != {v.member for v in far}:
             codes.append("MRG-002")
-        else:
-            codes += ["MRG-001"] if merged.hash != self.claimed else self.published(merged, payload)
-        return codes, (merged.values, merged.v) if merged.v is not None else None
+        codes += [] if verified else ["MRG-012"]
+        if not [code for code in codes if code not in INCOMPLETE]:
+            codes += ["MRG-001"] if merged.hash != self.claimed else self.published(merged.values)
+        return codes, True, ((merged.values, merged.v), verified) if merged.v is not None else None
+
+    def take_up(self):
+        """Where the merge could not be recomputed, the state that its author vouches for, if nothing speaks against it."""
+        if not self.one.state or covering(self.audit.network, self.one, self.parents) != self.claimed:
+            return [], None
+        state = self.audit.state(self.one)[0]
+        codes = self.published(state[0]) if state else []
+        return codes, (state, False) if state and not codes else None
 
     def named(self, member, id_):
         """The publication that was left out as too distant, if it is here and the member's."""
         one = self.audit.by_id.get(id_)
         return self.voice(one) if one and one.member == member and one.kind == UPDATE else None
 
-    def published(self, merged, payload):
-        codes, policy = [], self.policy
-        if payload:
-            if adapter.distance2(payload.values, merged.values) > (policy.norm_bound << 16) ** 2:
-                codes.append("MRG-004")
-            if not self.frozen(merged, payload, self.one.spec[1]):
-                codes.append("MRG-005")
-        if self.one.state and (merged.v is None or merged.checkpoint() != self.one.state[0]):
-            codes.append("MRG-006")
-        return codes
+    def published(self, merged):
+        """What the payload breaks, if it is there, as work on this merge."""
+        if not self.payload:
+            return []
+        far = adapter.distance2(self.payload.values, merged) > (self.policy.norm_bound << 16) ** 2
+        return (["MRG-004"] if far else []) + ([] if self.frozen(merged, self.payload, self.one.spec[1]) else ["MRG-005"])
 
     def frozen(self, merged, payload, phase):
         """Whether what did not train is exactly the encoding of the merge."""
@@ -109,7 +108,7 @@ class Case:
         trains = {0: (0, 1), 1: (0,), 2: (1,)}[phase]
         if all(factor in trains for _, factor, _, _ in layout.tensors):
             return True
-        wanted, at = adapter.encode(layout, codec, merged.values), 0
+        wanted, at = adapter.encode(layout, codec, merged), 0
         for (_, factor, _, _), n in zip(layout.tensors, layout.sizes):
             end = at + -(-n // adapter.BLOCK) + n * adapter.CODECS[codec][0] // 8
             if factor not in trains and wanted[at:end] != payload.data[at:end]:

@@ -100,7 +100,8 @@ def merge(case, layouts):
             and sorted([v.record.hex(), w] for v, w in used) == sorted(expect["used"])
             and same_values(expect["values"], values)
             and (v is None if expect["v"] is None else v is not None and same_values(expect["v"], v))
-            and q.merge_hash(bytes.fromhex(case["network"]), round_, used, values).hex() == expect["hash"])
+            and q.state_hash(values, v).hex() == expect["state"]
+            and q.used_hash(bytes.fromhex(case["network"]), round_, used, values, v).hex() == expect["hash"])
 
 
 NUMBERS = {"start": start, "encode": encode, "encode_f32": encode_f32, "check": check, "draw": draw, "merge": merge}

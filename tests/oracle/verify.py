@@ -48,7 +48,8 @@ class Audit:
         self.notes, self.network, self.recompute = Notes(), network, recompute
         self.anchors, self.allow_unanchored, self.witnesses = anchors, allow_unanchored, witnesses
         self.source, self.chain, self.kept = Source(archive, self.notes), None, {}
-        self.all, self.by_id, self.forks, self.convicted, self.verified, self.merges = [], {}, {}, {}, 0, 0
+        self.all, self.by_id, self.forks, self.convicted, self.verified = [], {}, {}, {}, 0
+        self.merges = dict.fromkeys(("ok", "failed", "missing", "unverified"), 0)
 
     def run(self):
         self.load()
@@ -210,7 +211,7 @@ class Audit:
         data, lack = self.blob(3, one.state)
         if lack:
             return None, lack
-        state = remerge.read_state(data, self.layout.size)
+        state = adapter.read_checkpoint(data, self.layout.size)
         return state, None if state else "MRG-009"
 
     def verdict(self):
@@ -350,7 +351,7 @@ def report(verdict, code, audit, as_json):
         place = ascii(finding["file"])[1:-1] + (f" at byte {finding['offset']}" if "offset" in finding else "")
         who = "".join(f", {key} {finding[key]}" for key in ("member", "incarnation", "seq", "record") if key in finding)
         print(f"{finding['severity']:10} {finding['code']}  {place}{who}")
-    print(f"{verdict}: {audit.verified} records, {audit.merges} merges recomputed")
+    print(f"{verdict}: {audit.verified} records, merges {audit.merges}")
 
 
 def identity(text):

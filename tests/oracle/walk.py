@@ -13,7 +13,7 @@ class Walk:
         self.audit, self.notes = audit, audit.notes
         self.lacking, self.used = [], {}  # (code if others rest on it, else, record); the last record of each other member built on
         self.since = None  # the first update of a feed under its manifest version
-        self.last, self.payload, self.momentum = None, None, None  # newest update, its payload, (record id, state after it)
+        self.last, self.payload, self.momentum = None, None, None  # newest update, its payload, (id, state after it, verified)
         self.place, self.seed = None, None  # of the last linked record; what the next draw is made from, none behind a gap
 
     def record(self, one):
@@ -38,7 +38,7 @@ class Walk:
                 self.used[p.member] = max(self.used.get(p.member, (0, 0)), (p.incarnation, p.seq))
         try:
             named(one, manifest, known)
-            admit(one, known.get(one.prev), parents, manifest.policy, self.audit.layout, self.first(one))
+            admit(one, known.get(one.prev), parents, manifest.policy, self.audit, self.first(one))
         except Refused as refused:
             self.notes.add(refused.code, one.where)
         if one.kind == UPDATE:
@@ -137,20 +137,23 @@ class Walk:
         return any(f.member in absent and f.linked and f.kind == UPDATE and adapter.weigh(ages, base, f) is not None for f in found)
 
     def merge(self, one, parents, manifest, payload, drawn):
-        codes, state = ["MRG-003"] if drawn else [], None
+        own = (self.last.id, self.payload) if self.last and self.payload else None
+        case = remerge.Case(self.audit, one, parents, manifest, own, payload)
+        codes, merged, after = (["MRG-003"] if drawn else []), False, None
         if drawn and None not in parents:
-            own = (self.last.id, self.payload) if self.last and self.payload else None
-            case = remerge.Case(self.audit, one, parents, manifest, own)
-            codes, state = case.run(self.momentum, payload)
-        self.audit.merges += drawn and not codes
+            codes, merged, after = case.run(self.momentum)
+        if not merged:
+            more, after = case.take_up()
+            codes += more
         for code in codes:
-            if code == "MRG-003":  # a record that is not there may be anybody's
+            if code in ("MRG-003", "MRG-012"):  # a record that is not there may be anybody's
                 self.lacking.append((code, code if None in parents else "MRG-010", one))
             else:
                 (self.notes.run if code in INCOMPLETE else self.notes.add)(code, one.where)
-        if not state and one.state:  # where the chain of merges is broken, a checkpoint mends it
-            state = self.audit.state(one)[0]
-        self.momentum = (one.id, state) if state else None
+        failed = not drawn or any(code not in INCOMPLETE for code in codes)
+        unverified = merged and after and not after[1]
+        self.audit.merges["failed" if failed else "missing" if not merged else "unverified" if unverified else "ok"] += 1
+        self.momentum = (one.id, *after) if after else None
 
 
 def named(one, manifest, known):
@@ -176,13 +179,13 @@ def lawful(audit):
                 adapter.need(prev.member == one.member and prev.incarnation < one.incarnation, "INC-002")
             manifest = audit.chain.versions[one.version]
             named(one, manifest, known)
-            admit(one, known.get(one.prev), [known.get(parent) for parent in one.parents], manifest.policy, audit.layout, None)
+            admit(one, known.get(one.prev), [known.get(parent) for parent in one.parents], manifest.policy, audit, None)
         except Refused:
             del known[one.id]
     return known
 
 
-def admit(one, prev, parents, policy, layout, first):
+def admit(one, prev, parents, policy, audit, first):
     """The rules that need the records that one builds on; what cannot be said without a missing one is left out."""
     known = [p for p in parents if p]
     whole = len(known) == len(parents)
@@ -195,12 +198,12 @@ def admit(one, prev, parents, policy, layout, first):
         adapter.need(known[0].round == one.spec[0], "RULE-011")
         adapter.need(known[0].member == one.member, "RULE-016")
     if one.kind == UPDATE:
-        admit_update(one, parents, known, whole, policy, layout)
+        admit_update(one, parents, known, whole, policy, audit)
         last = (first or one).round + max(1, len(policy.ages) - 1)
         adapter.need(all(p.version == one.version or p.round <= last for p in known), "RULE-018")
 
 
-def admit_update(one, parents, known, whole, policy, layout):
+def admit_update(one, parents, known, whole, policy, audit):
     for p in known:
         adapter.need(p.member != one.member or (p.incarnation, p.seq) < (one.incarnation, one.seq), "RULE-003")
         adapter.need(p.round is not None, "RULE-001")
@@ -221,10 +224,11 @@ def admit_update(one, parents, known, whole, policy, layout):
             adapter.need(right == weight, "RULE-008")
     adapter.need(one.spec[1] == policy.phase(one.round), "RULE-006")
     adapter.need(one.codec == policy.codec, "RULE-009")
-    adapter.need(one.body[1] == layout.payload_length(policy.codec), "RULE-010")
+    adapter.need(one.body[1] == audit.layout.payload_length(policy.codec), "RULE-010")
     if one.state:
         due = policy.momentum and policy.checkpoint and one.round % policy.checkpoint == 0
-        adapter.need(due and one.state[1] == 16 * layout.size, "RULE-014")
+        adapter.need(due and adapter.can_be_checkpoint(audit.layout.size, one.state[1]), "RULE-014")
+        adapter.need(not whole or remerge.covering(audit.network, one, parents) == one.spec[3], "RULE-019")
 
 
 def others(one, manifest):

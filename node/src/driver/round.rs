@@ -170,7 +170,7 @@ impl Desk {
     ) -> Result<Trained, RoundError> {
         let store = self.store()?;
         let Base { merged, checkpoint } = base;
-        let Merged { round, phase, used, out_of_reach, values, momentum, hash: merge } = merged;
+        let Merged { round, phase, used, out_of_reach, values, momentum, state: named, hash: merge, .. } = merged;
         let hash = blob_hash(payload.bytes());
         let (momentum, spare) = match momentum {
             Some(v) => (Some(merge::State { x: values, v }), Vec::new()),
@@ -186,7 +186,7 @@ impl Desk {
         });
         let body = body.map_err(failed)?;
         written.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(failed)?;
-        let checkpoint = checkpoint.map(|bytes| store.put_blob(&bytes)).transpose().map_err(failed)?;
+        let checkpoint = checkpoint.map(|bytes| store.put_named_blob(named, &bytes)).transpose().map_err(failed)?;
         self.larder.keep(hash, payload);
         let TrainState { momentum, residual, .. } = state;
         self.carried = Some(Carried { payload: hash, momentum, spare, residual });

@@ -19,7 +19,18 @@ const AFTER: u64 = 1_700_000_200;
 
 /// Every golden archive.
 pub(crate) fn all() -> Vec<Golden> {
-    vec![clean(), forked(), revoked(), everything(), voted_twice(), pruned(), tampered(), truncated(), empty()]
+    vec![
+        clean(),
+        forked(),
+        revoked(),
+        everything(),
+        voted_twice(),
+        pruned(),
+        forged_momentum(),
+        tampered(),
+        truncated(),
+        empty(),
+    ]
 }
 
 fn texts(ids: &[RecordId]) -> Vec<String> {
@@ -154,9 +165,22 @@ fn pruned() -> Golden {
         archive.remove(&Name::Blob(published.checked.record().body.unwrap().hash).to_string());
     }
     let heads = world.heads();
-    // One payload is of round 1; a merge of each member needs it, its author's and the others' first.
-    let codes = ["BLB-002", "MRG-003", "MRG-003", "MRG-003"];
+    // One payload is of round 1; a merge of each member needs it, its author's and the others' first. Two go on from checkpoints.
+    let codes = ["BLB-002", "MRG-003", "MRG-003", "MRG-003", "MRG-012", "MRG-012"];
     golden("pruned", &world, archive, vec![anchored(&heads, 3, &codes)])
+}
+
+/// A member keeps a payload back, makes up the momentum state behind it, signs that, and goes on from there by the rules.
+fn forged_momentum() -> Golden {
+    let mut world = World::play(3, 2, Policy { checkpoint_every: 1, reach: 1_000 << 16, ..fixture::policy() }, SEED);
+    let hidden = world.step(2);
+    world.step_made_up(2, 40 << 32);
+    world.rounds(2);
+    let mut archive = world.archive();
+    World::withhold(&mut archive, &hidden);
+    let heads = world.heads();
+    let codes = ["BLB-001", "MRG-003", "MRG-012"];
+    golden("forged-momentum", &world, archive, vec![anchored(&heads, 3, &codes)])
 }
 
 /// One bit of the signature on a member's newest record: its payload is then nobody's, and who merged it lacks a parent.

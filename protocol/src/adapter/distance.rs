@@ -52,7 +52,7 @@ pub(super) fn to_values(a: &Payload, values: &[i64], layout: &Layout, level: Lev
 }
 
 /// The squared distance of a tile's part from its Q.32 `values`.
-pub(super) fn from_values(part: Part<'_>, codec: Codec, values: &[i64], level: Level) -> u128 {
+pub(crate) fn from_values(part: Part<'_>, codec: Codec, values: &[i64], level: Level) -> u128 {
     level.run(ToValues { a: part, form: Form::of(codec), values })
 }
 

@@ -1,7 +1,10 @@
 //! Wider registers change no bit of a payload, a distance or a view.
 
-use super::{Checking, Layout, Payload, distance, encode::encode, simd::Level, view::ViewHasher};
-use crate::manifest::{AdapterSpec, Codec, Factor, TensorSpec};
+use super::{Checking, Layout, Payload, distance, encode::encode, simd::Level, view::hash_view};
+use crate::{
+    code::tree::{Joined, Run},
+    manifest::{AdapterSpec, Codec, Factor, TensorSpec},
+};
 
 fn layout() -> Layout {
     let shapes = [(1, 1), (130, 130), (3, 64), (7, 11)];
@@ -38,15 +41,13 @@ fn every_level_encodes_checks_decodes_and_measures_the_same() {
             let third = encode(&layout, codec, &floats, level).unwrap();
             let [first, second, third] =
                 [first, second, third].map(|bytes| Payload::check_at(&layout, codec, bytes, level).unwrap());
-            let mut hasher = ViewHasher::new(blake3::Hasher::new(), level);
-            hasher.bytes(b"odd").view(&a);
             (
                 [&first, &second, &third].map(|payload| payload.bytes().clone()),
                 first.decode::<i64>(&layout, level),
                 first.decode::<f32>(&layout, level),
                 distance::between(&first, &second, &layout, level),
                 distance::to_values(&first, &b, &layout, level),
-                hasher.finish(),
+                view_hash(&a, a.len(), level),
             )
         };
         let levels = Level::all();
@@ -105,19 +106,28 @@ fn a_payload_that_comes_in_pieces_is_judged_as_one_that_comes_whole() {
     }
 }
 
+/// In two runs that meet at `border`.
+fn view_hash(values: &[i64], border: usize, level: Level) -> [u8; 32] {
+    let (first, second) = values.split_at(border);
+    let mut joined = Joined::default();
+    for (start, values) in [(0, first), (border, second)] {
+        let mut run = Run::new(4 * start as u64);
+        for part in values.chunks(9000) {
+            hash_view(&mut run, part, level);
+        }
+        joined.run(&run);
+    }
+    joined.finish()
+}
+
 #[test]
-fn a_view_hash_is_that_of_its_bytes_at_any_offset() {
+fn a_view_hash_is_that_of_its_bytes_wherever_its_runs_meet() {
     let layout = layout();
     let values: Vec<_> = values(&layout, 5).into_iter().cycle().take(40_000).collect();
     let bytes: Vec<_> = super::f32_view(&values).iter().flat_map(|value| value.to_le_bytes()).collect();
-    for offset in [0, 1, 2, 3, 4, 63, 65_535, 65_536, 70_001] {
-        let head = vec![7; offset];
-        let mut hasher = ViewHasher::new(blake3::Hasher::new(), Level::widest());
-        hasher.bytes(&head);
-        for part in values.chunks(9000) {
-            hasher.view(part);
-        }
-        assert_eq!(hasher.finish(), *blake3::hash(&[&head[..], &bytes].concat()).as_bytes(), "offset {offset}");
+    for border in [0, 1, 2, 63, 255, 256, 16_383, 16_384, 16_385, 32_768, 39_999, 40_000] {
+        let hash = view_hash(&values, border, Level::widest());
+        assert_eq!(hash, *blake3::hash(&bytes).as_bytes(), "cut at {border}");
     }
 }
 

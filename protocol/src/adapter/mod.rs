@@ -16,10 +16,10 @@ mod start;
 mod update;
 mod view;
 
-pub(crate) use distance::{in_tile, most_in_tile};
+pub(crate) use distance::{from_values, in_tile, most_in_tile};
 pub(crate) use layout::Tile;
 pub(crate) use payload::{Checking, Part};
-pub(crate) use view::{MAGIC, ViewHasher, whole};
+pub(crate) use view::{MAGIC, hash_view, whole};
 
 pub use distance::within_bound;
 pub use encode::{encode_f32, encode_q32};

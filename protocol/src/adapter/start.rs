@@ -1,7 +1,13 @@
 //! The starting adapter, in integers, so that every machine and language starts from the same bits.
 
-use super::{Layout, layout::Slot, simd::Level, view::ViewHasher};
-use crate::{code::Context, manifest::Factor};
+use super::{Layout, layout::Slot, simd::Level, view::hash_view};
+use crate::{
+    code::{
+        Context,
+        tree::{Joined, Run},
+    },
+    manifest::Factor,
+};
 
 /// Values drawn from the stream at a time.
 const DRAWN: usize = 1024;
@@ -39,7 +45,8 @@ fn draw(slot: &Slot, seed: u64, values: &mut [i64]) {
 /// BLAKE3 of the f32 little-endian view of Q.32 `values`: what [`AdapterSpec::start`](crate::manifest::AdapterSpec) names.
 #[must_use]
 pub fn start_hash(values: &[i64]) -> [u8; 32] {
-    let mut hasher = ViewHasher::new(blake3::Hasher::new(), Level::widest());
-    hasher.view(values);
-    hasher.finish()
+    let (mut run, mut joined) = (Run::new(0), Joined::default());
+    hash_view(&mut run, values, Level::widest());
+    joined.run(&run);
+    joined.finish()
 }

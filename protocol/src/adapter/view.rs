@@ -4,13 +4,12 @@ use super::{
     block::{BLOCK, power_f32},
     simd::{Kernel, Level},
 };
+use crate::code::tree::Run;
 
 /// 1.5 · 2^52: added to an f64 below 2^51 it rounds half to even and leaves the integer in the low bits.
 pub(crate) const MAGIC: f64 = 6_755_399_441_055_744.0;
 /// Values turned to f32 at a time.
 const VIEWED: usize = 16_384;
-/// Bytes hashed at a time. A power of two, so that BLAKE3 works on whole subtrees.
-const HASHED: usize = 1 << 16;
 
 /// The f32 view of Q.32 values: nearest, half to even, times 2⁻³².
 #[must_use]
@@ -29,66 +28,14 @@ pub fn f32_view_into(values: &[i64], view: &mut Vec<f32>) {
     }
 }
 
-/// A BLAKE3 hash of some bytes and then of the little-endian bytes of f32 views.
-pub(crate) struct ViewHasher {
-    hasher: blake3::Hasher,
-    /// What is not yet hashed; `HASHED` bytes.
-    waiting: Vec<u8>,
-    filled: usize,
-    level: Level,
-}
-
-impl ViewHasher {
-    pub(crate) fn new(hasher: blake3::Hasher, level: Level) -> Self {
-        Self { hasher, waiting: vec![0; HASHED], filled: 0, level }
-    }
-
-    /// Bytes before the first view.
-    pub(crate) fn bytes(&mut self, mut bytes: &[u8]) -> &mut Self {
-        while !bytes.is_empty() {
-            let room = self.waiting.get_mut(self.filled..).unwrap_or_default();
-            let (now, later) = bytes.split_at(bytes.len().min(room.len()));
-            for (to, from) in room.iter_mut().zip(now) {
-                *to = *from;
-            }
-            bytes = later;
-            self.advance(now.len());
-        }
-        self
-    }
-
-    /// The f32 view of `values`.
-    pub(crate) fn view(&mut self, mut values: &[i64]) {
-        let mut word = [0.0];
-        while let [first, rest @ ..] = values {
-            let room = self.waiting.get_mut(self.filled..).unwrap_or_default();
-            let count = values.len().min(room.len() / 4);
-            if count == 0 {
-                // The bytes before ended at an odd place: one value lies across the end of the buffer.
-                self.level.run(View { values: std::slice::from_ref(first), view: &mut word });
-                self.bytes(&word[0].to_le_bytes());
-                values = rest;
-                continue;
-            }
-            let (now, later) = values.split_at(count);
-            self.level.run(ViewBytes { values: now, bytes: room });
-            values = later;
-            self.advance(4 * count);
-        }
-    }
-
-    /// The hash of it all.
-    pub(crate) fn finish(mut self) -> [u8; 32] {
-        self.hasher.update(self.waiting.get(..self.filled).unwrap_or_default());
-        *self.hasher.finalize().as_bytes()
-    }
-
-    fn advance(&mut self, count: usize) {
-        self.filled += count;
-        if self.filled == self.waiting.len() {
-            self.hasher.update(&self.waiting);
-            self.filled = 0;
-        }
+/// Adds the little-endian bytes of the f32 view of `values` to a run of a hash.
+pub(crate) fn hash_view(run: &mut Run, mut values: &[i64], level: Level) {
+    while !values.is_empty() {
+        let room = run.room();
+        let (now, later) = values.split_at(values.len().min(room.len() / 4));
+        level.run(ViewBytes { values: now, bytes: room });
+        run.advance(4 * now.len());
+        values = later;
     }
 }
 

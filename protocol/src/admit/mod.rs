@@ -4,11 +4,13 @@
 //! comes to the same verdict.
 
 mod named;
+mod state;
 
 pub use named::check_named;
+pub use state::covering;
 
 use crate::{
-    base::{Incarnation, Lamport, MemberId, RecordId, Round, Seq},
+    base::{Incarnation, Lamport, MemberId, MergeHash, RecordId, Round, Seq},
     feed::{Body, Record, Reference, Spec, Update},
     manifest::{Codec, Manifest, Phase, Policy, Role},
     merge,
@@ -117,13 +119,13 @@ pub enum RuleError {
         want: u64,
     },
     /// A momentum checkpoint where none belongs, or of another length.
-    #[error("a checkpoint of {got} bytes in round {round}, the policy wants {want:?}")]
+    #[error("a checkpoint of {got} bytes in round {round}; the fewest that one has there: {want:?}")]
     State {
         /** its length */
         got: u64,
         /** the record's round */
         round: Round,
-        /** bytes of a checkpoint in this round; `None`: none belongs there */
+        /** the fewest bytes of a checkpoint in this round; `None`: none belongs there */
         want: Option<u64>,
     },
     /// A record that is named as a member's publication, and is another's or none.
@@ -155,6 +157,14 @@ pub enum RuleError {
         version: u64,
         /** the last round of an older version */
         last: Round,
+    },
+    /// A momentum checkpoint that is not the state which the merge hash covers.
+    #[error("the merge hash is {got}, with this checkpoint it would be {want}")]
+    Covered {
+        /** what it says */
+        got: MergeHash,
+        /** what follows from the parents and the checkpoint's hash */
+        want: MergeHash,
     },
     /// A release of something that is not the named round.
     #[error("the release names round {got}, its parent is of round {want:?}")]
@@ -192,6 +202,7 @@ impl RuleError {
             Self::State { .. } => "RULE-014",
             Self::Author { .. } => "RULE-015",
             Self::ForeignRelease { .. } => "RULE-016",
+            Self::Covered { .. } => "RULE-019",
             Self::Incarnation { .. } => "INC-002",
         }
     }
@@ -324,14 +335,7 @@ fn check_update(
     if got != Some(payload_len) {
         return Err(RuleError::Length { got, want: payload_len });
     }
-    check_state(update, policy)
-}
-
-/// A checkpoint stands only where the policy wants one, and holds two numbers of 8 bytes for each value.
-fn check_state(update: &Update, policy: &Policy) -> Result<(), RuleError> {
-    let Some(Body { length: got, .. }) = update.state else { return Ok(()) };
-    let want = policy.wants_checkpoint(update.round).then(|| policy.checkpoint_bytes());
-    if want == Some(got) { Ok(()) } else { Err(RuleError::State { got, round: update.round, want }) }
+    state::check(record, update, parents, policy)
 }
 
 /// The known parents' rounds, in order; all updates, an own one before the record.

@@ -2,14 +2,19 @@
 
 use std::{fmt, io};
 
-use super::{blob::Lack, light::Light, shared::Audit};
+use super::{
+    blob::{self, Lack},
+    layout::Name,
+    light::Light,
+    shared::Audit,
+};
 use crate::{
     adapter::{Payload, check_frozen, within_bound},
-    base::{MemberId, RecordId, Round},
-    code::blob_hash,
-    feed::{Kind, SkipReason, Update},
+    admit::{Parent, covering},
+    base::{MemberId, RecordId, Round, Seq},
+    feed::{Kind, Record, SkipReason, Update},
     manifest::{Codec, Manifest},
-    merge::{Merged, Plan, State, Voice, perform},
+    merge::{Merged, Plan, State, Voice, perform_measured},
 };
 
 /// An update whose merge is to be recomputed. It fetched no more than the policy's draw: so many payloads, the author's last one and
@@ -23,6 +28,8 @@ pub(super) struct Case<'a> {
     pub(super) manifest: &'a Manifest,
     /// The author's last publication, if it is at hand.
     pub(super) own: Option<(RecordId, &'a Payload)>,
+    /// What the record published.
+    pub(super) payload: Option<&'a Payload>,
 }
 
 /// What an update merged.
@@ -46,6 +53,8 @@ pub(super) struct Outcome {
     pub(super) incomplete: Vec<(&'static str, Unchecked)>,
     /// The momentum state after the merge.
     pub(super) state: Option<State>,
+    /// The checkpoint that this rests on, if it rests on one whose merge could not be recomputed.
+    pub(super) since: Option<Since>,
     /// ‖P − M‖² of what was published on top of it, in units of 2⁻⁶⁴.
     pub(super) moved2: Option<u128>,
 }
@@ -61,6 +70,8 @@ pub(super) enum Unchecked {
     Payload(MemberId, Round),
     /// Of a member left out as too distant.
     Distant(MemberId),
+    /// The state before the merge is the author's word: its checkpoint at this place.
+    Unverified(Seq),
 }
 
 impl fmt::Display for Unchecked {
@@ -71,6 +82,12 @@ impl fmt::Display for Unchecked {
             Self::Payload(member, round) => write!(f, "the payload of {member} for round {round} is not usable"),
             Self::Distant(member) => {
                 write!(f, "the publication of {member} that was left out as too distant is not at hand")
+            }
+            Self::Unverified(since) => {
+                write!(
+                    f,
+                    "the momentum state is what its author says since seq {since}, where the merge was not recomputed"
+                )
             }
         }
     }
@@ -90,21 +107,34 @@ impl Outcome {
     }
 }
 
-/// Recomputes the merge. `state` is the momentum state after the merge of the record named; `payload` what the record
-/// published.
-pub(super) fn remerge(
-    case: &Case<'_>,
-    state: Option<(RecordId, State)>,
-    payload: Option<&Payload>,
-) -> io::Result<Outcome> {
+/// The momentum state after a record's merge.
+pub(super) struct Known {
+    /// The record.
+    pub(super) id: RecordId,
+    pub(super) state: State,
+    /// See [`Outcome::since`].
+    pub(super) since: Option<Since>,
+}
+
+/// A checkpoint that nobody but its author vouches for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Since {
+    /// Its place.
+    pub(super) seq: Seq,
+    /// Its merge was not recomputed for nothing but what the policy no longer keeps, and that is allowed.
+    pub(super) pruned: bool,
+}
+
+/// Recomputes the merge. `known` is the newest momentum state of the author.
+pub(super) fn remerge(case: &Case<'_>, known: Option<Known>) -> io::Result<Outcome> {
     let own_parent = case.parents.iter().find(|parent| parent.member == case.light.member);
     let momentum = case.manifest.policy.momentum > 0;
-    let state = match own_parent {
-        Some(own) if momentum => match state.filter(|(id, _)| *id == own.id) {
-            Some((_, state)) => Some(state),
+    let (state, since) = match own_parent {
+        Some(own) if momentum => match known.filter(|known| known.id == own.id) {
+            Some(Known { state, since, .. }) => (Some(state), since),
             None => return Ok(Outcome::lacking("MRG-003", Unchecked::Momentum)),
         },
-        _ => None,
+        _ => (None, None),
     };
     let mut others = Vec::new();
     let mut own = None;
@@ -134,12 +164,16 @@ pub(super) fn remerge(
     if let Some(text) = reach_differs(&merged, &mut claimed) {
         outcome.failures.push(("MRG-002", text));
     }
+    outcome.since = since;
+    outcome.incomplete.extend(since.map(|since| ("MRG-012", Unchecked::Unverified(since.seq))));
     if outcome.failures.is_empty() && merged.hash != case.update.merge {
         let text = format!("recomputed {}, the record says {}", merged.hash, case.update.merge);
         outcome.failures.push(("MRG-001", text));
     }
     if outcome.failures.is_empty() {
-        published(case, &merged, payload, &mut outcome);
+        let (values, moved2) = (&merged.values, merged.moved2);
+        case.published(values, moved2, &mut outcome.failures);
+        outcome.moved2 = moved2.filter(|_| since.is_none());
     }
     match merged.momentum {
         Some(v) => outcome.state = Some(State { x: merged.values, v }),
@@ -169,7 +203,7 @@ fn distant(case: &Case<'_>, outcome: &mut Outcome) -> io::Result<Vec<Voice>> {
 
 fn run(case: &Case<'_>, own: Option<&Voice>, others: &[Voice], state: Option<State>) -> Result<Merged, String> {
     let spare = if state.is_none() { case.audit.pool.take() } else { Vec::new() };
-    perform(Plan {
+    let plan = Plan {
         network: case.audit.network,
         policy: &case.manifest.policy,
         layout: case.audit.rules.layout(),
@@ -178,8 +212,8 @@ fn run(case: &Case<'_>, own: Option<&Voice>, others: &[Voice], state: Option<Sta
         state,
         spare,
         threads: case.audit.threads,
-    })
-    .map_err(|error| error.to_string())
+    };
+    perform_measured(plan, case.payload).map_err(|error| error.to_string())
 }
 
 /// Whether others are out of reach than the record says.
@@ -197,30 +231,45 @@ fn reach_differs(merged: &Merged, claimed: &mut [MemberId]) -> Option<String> {
     Some(format!("out of reach: {}; the record says {}", names(&found), names(claimed)))
 }
 
-/// Checks what the author published on top of the merge.
-fn published(case: &Case<'_>, merged: &Merged, payload: Option<&Payload>, outcome: &mut Outcome) {
-    let (policy, layout) = (&case.manifest.policy, case.audit.rules.layout());
-    if let Some(payload) = payload {
-        let moved2 = payload.distance2_q32(&merged.values, layout);
-        outcome.moved2 = Some(moved2);
-        if !within_bound(moved2, policy.norm_bound) {
+impl Case<'_> {
+    /// Checks what the author published on top of M, from which it lies `moved2` apart.
+    fn published(&self, merged: &[i64], moved2: Option<u128>, failures: &mut Vec<(&'static str, String)>) {
+        let (policy, layout) = (&self.manifest.policy, self.audit.rules.layout());
+        if moved2.is_some_and(|moved2| !within_bound(moved2, policy.norm_bound)) {
             let text = format!("the payload lies farther than {} / 65536 from the merge", policy.norm_bound);
-            outcome.failures.push(("MRG-004", text));
+            failures.push(("MRG-004", text));
         }
-        if !check_frozen(layout, policy.codec, case.update.phase, &merged.values, payload) {
-            let text = format!("phase {:?} freezes a factor that differs from the merge", case.update.phase);
-            outcome.failures.push(("MRG-005", text));
+        let frozen = |payload| check_frozen(layout, policy.codec, self.update.phase, merged, payload);
+        if self.payload.is_some_and(|payload| !frozen(payload)) {
+            let text = format!("phase {:?} freezes a factor that differs from the merge", self.update.phase);
+            failures.push(("MRG-005", text));
         }
     }
-    if let Some(claimed) = case.update.state {
-        let got = merged.checkpoint().map(|bytes| blob_hash(&bytes));
-        if got != Some(claimed.hash) {
-            let text = match got {
-                Some(got) => format!("the state after this merge has the hash {got}, the record says {}", claimed.hash),
-                None => "the policy has no momentum, so there is no state".to_owned(),
-            };
-            outcome.failures.push(("MRG-006", text));
+
+    /// Where the merge could not be recomputed, the state that the author says it left: its checkpoint, if that is what the merge
+    /// hash covers and what was published may follow from it. Nobody but the author vouches for it.
+    pub(super) fn take_up(
+        &self,
+        record: &Record,
+        facts: &[Option<Parent>],
+        pruned: bool,
+        outcome: &mut Outcome,
+    ) -> io::Result<()> {
+        let Some(body) = self.update.state else { return Ok(()) };
+        let policy = &self.manifest.policy;
+        if covering(record, self.update, facts, policy, &body.hash) != Some(self.update.merge) {
+            return Ok(());
         }
+        let layout = self.audit.rules.layout();
+        let bytes = blob::read(self.audit.source, Name::Blob(body.hash), body)?;
+        let Some(state) = bytes.ok().and_then(|bytes| State::parse(&bytes, layout)) else { return Ok(()) };
+        let failed = outcome.failures.len();
+        let moved2 = self.payload.map(|payload| payload.distance2_q32(&state.x, layout));
+        self.published(&state.x, moved2, &mut outcome.failures);
+        if outcome.failures.len() == failed {
+            (outcome.state, outcome.since) = (Some(state), Some(Since { seq: self.light.seq, pruned }));
+        }
+        Ok(())
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Tally {
     pub failed: u64,
     /// Known of, but not there, or not to be checked for lack of something else.
     pub missing: u64,
+    /// Of merges: recomputed and equal, but from a momentum state that only its author vouches for.
+    pub unverified: u64,
 }
 
 impl Tally {
@@ -45,6 +47,7 @@ impl Tally {
         self.ok += other.ok;
         self.failed += other.failed;
         self.missing += other.missing;
+        self.unverified += other.unverified;
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     finding::{Notes, Severity},
     layout::Name,
     light::{Light, Stand},
-    remerge::{Case, Inputs, Outcome, Unchecked, remerge},
+    remerge::{Case, Inputs, Known, Outcome, Unchecked, remerge},
     report::Counts,
     shared::Audit,
     window::Window,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     adapter::Payload,
-    admit,
+    admit::{self, Parent},
     base::{Incarnation, MemberId, RecordId, Round},
     feed::{Body, Kind, Record, Spec, Update, read_again},
     manifest::{Codec, Manifest},
@@ -70,8 +70,8 @@ struct Walker<'a> {
     /// Its payload, if that is there.
     payload: Option<Payload>,
     draws: Draws,
-    /// The momentum state after the merge of a record.
-    state: Option<(RecordId, State)>,
+    /// The newest momentum state.
+    state: Option<Known>,
     /// That state is not known because of payloads that the policy no longer keeps.
     lost_by_pruning: bool,
     walk: Walk,
@@ -123,7 +123,7 @@ impl<'a> Walker<'a> {
             if let Err(error) = &drawn {
                 self.fail(light, error.code(), error.to_string());
             }
-            moved2 = self.merge(light, update, inputs, manifest, payload.as_ref())?;
+            moved2 = self.merge((light, &record, update), (inputs, &facts), manifest, payload.as_ref())?;
             self.absent(light, &record, manifest, &parents)?;
             self.draws.advance(&record, manifest);
             self.choices(light, update, &parents, manifest);
@@ -325,61 +325,53 @@ impl<'a> Walker<'a> {
     }
 
     /// Recomputes the merge, and what follows from it; gives how far training moved it.
-    #[allow(clippy::too_many_arguments)]
     fn merge(
         &mut self,
-        light: &Light,
-        update: &Update,
-        inputs: Inputs<'_>,
+        (light, record, update): (&Light, &Record, &Update),
+        (inputs, facts): (Inputs<'_>, &[Option<Parent>]),
         manifest: &Manifest,
         payload: Option<&Payload>,
     ) -> io::Result<Option<u128>> {
         if !self.audit.recompute {
             return Ok(None);
         }
+        let own = self.last.map(|last| last.id).zip(self.payload.as_ref());
+        let parents = if let Inputs::Known(parents) = inputs { parents } else { &[] };
+        let case = Case { audit: self.audit, light, update, parents, manifest, own, payload };
+        let known = self.state.take();
         let undrawn = matches!(inputs, Inputs::Undrawn);
-        let outcome = match inputs {
-            Inputs::Known(parents) => {
-                let own = self.last.map(|last| last.id).zip(self.payload.as_ref());
-                let case = Case { audit: self.audit, light, update, parents, manifest, own };
-                let state = self.state.take();
-                remerge(&case, state, payload)?
-            }
+        let mut outcome = match inputs {
+            Inputs::Known(_) => remerge(&case, known)?,
             Inputs::Incomplete => Outcome::lacking("MRG-003", Unchecked::Parent),
             Inputs::Undrawn => Outcome::default(),
         };
-        let tally = &mut self.walk.counts.merges;
-        match (outcome.merged, outcome.failed() || undrawn) {
-            (_, true) => tally.failed += 1,
-            (true, false) => tally.ok += 1,
-            (false, false) => tally.missing += 1,
+        let by_pruning = |why| self.audit.is_by_pruning(why, self.lost_by_pruning);
+        let pruned = outcome.incomplete.iter().any(|(code, why)| *code == "MRG-003" && by_pruning(*why));
+        if !outcome.merged {
+            case.take_up(record, facts, pruned, &mut outcome)?;
         }
-        let mut pruned = false;
+        let warn = outcome.since.is_some_and(|since| since.pruned);
+        let tally = &mut self.walk.counts.merges;
+        match (outcome.merged, outcome.since) {
+            _ if outcome.failed() || undrawn => tally.failed += 1,
+            (true, None) => tally.ok += 1,
+            (true, Some(_)) => tally.unverified += 1,
+            (false, _) => tally.missing += 1,
+        }
         for (code, why) in outcome.incomplete {
             match code {
-                "MRG-003" if self.audit.is_by_pruning(why, self.lost_by_pruning) => {
-                    pruned = true;
-                    self.walk.notes.run("MRG-011", &light.place(), why);
-                }
-                "MRG-003" => self.walk.withheld.add(light.place(), Lacking::Merge(why)),
+                "MRG-003" if pruned => self.walk.notes.run("MRG-011", &light.place(), why),
+                "MRG-012" if warn => self.walk.notes.run("MRG-011", &light.place(), why),
+                "MRG-003" | "MRG-012" => self.walk.withheld.add(light.place(), Lacking::Merge(why)),
                 _ => self.walk.notes.run(code, &light.place(), why),
             }
         }
         for (code, text) in outcome.failures {
             self.fail(light, code, text);
         }
-        self.state = match outcome.state {
-            Some(state) => Some((light.id, state)),
-            None => self.checkpoint(light)?.map(|state| (light.id, state)),
-        };
+        let since = outcome.since;
+        self.state = outcome.state.map(|state| Known { id: light.id, state, since });
         self.lost_by_pruning = pruned && self.state.is_none();
         Ok(outcome.moved2)
-    }
-
-    /// Where the chain of recomputed merges is broken, a checkpoint mends it.
-    fn checkpoint(&self, light: &Light) -> io::Result<Option<State>> {
-        let Some(body) = light.state else { return Ok(None) };
-        let bytes = blob::read(self.audit.source, Name::Blob(body.hash), body)?;
-        Ok(bytes.ok().and_then(|bytes| State::parse(&bytes, self.audit.rules.layout())))
     }
 }

@@ -55,7 +55,7 @@ impl Audit<'_> {
         let by_pruning = match why {
             Unchecked::Payload(_, round) => self.is_pruned(round),
             Unchecked::Momentum => lost,
-            Unchecked::Parent | Unchecked::Distant(_) => false,
+            Unchecked::Parent | Unchecked::Distant(_) | Unchecked::Unverified(_) => false,
         };
         self.allow_pruned && by_pruning
     }
@@ -77,6 +77,7 @@ impl Lacking {
             Self::Blob(_) => ("BLB-001", "BLB-006"),
             // A record that is not there may be anybody's.
             Self::Merge(Unchecked::Parent) => ("MRG-003", "MRG-003"),
+            Self::Merge(Unchecked::Unverified(_)) => ("MRG-012", "MRG-010"),
             Self::Merge(_) => ("MRG-003", "MRG-010"),
         }
     }

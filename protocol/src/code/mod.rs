@@ -5,6 +5,7 @@ mod envelope;
 mod hash;
 pub(crate) mod map;
 mod sign;
+pub(crate) mod tree;
 mod walk;
 
 pub(crate) use envelope::Envelope;

@@ -53,7 +53,7 @@ impl Policy {
         (self.ages.len() as u64).saturating_sub(1).max(1)
     }
 
-    /// Bytes of a momentum checkpoint: two numbers of 8 bytes for each value.
+    /// Room for a momentum checkpoint: 16 bytes a value, of which it takes 8 and little more where values are small.
     #[must_use]
     pub fn checkpoint_bytes(&self) -> u64 {
         self.adapter.values().saturating_mul(16)

@@ -1,5 +1,6 @@
 //! `merge/v1`: publications become one, in integers, with the same bits on every machine and any number of threads.
 
+mod digest;
 #[cfg(test)]
 mod levels;
 mod mean;
@@ -10,6 +11,6 @@ mod rounds;
 mod state;
 mod work;
 
-pub use perform::{MergeError, Merged, Plan, Voice, perform, weight};
+pub use perform::{MergeError, Merged, Plan, Voice, merge_hash, perform, perform_measured, weight};
 pub use rounds::{base_round, common_round, round_published, rounds_possible};
 pub use state::State;

@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use super::{
-    State, base_round, common_round, reach, round_published,
+    State, base_round, common_round,
+    digest::Digest,
+    reach, round_published,
     state::checkpoint,
-    work::{Memory, Work},
+    work::{Made, Memory, Work},
 };
 use crate::{
-    adapter::{Layout, Payload, ViewHasher, simd::Level},
+    adapter::{Layout, Payload, simd::Level},
     base::{
-        MemberId, MergeHash, NetworkId, RecordId, Round,
+        BlobHash, MemberId, MergeHash, NetworkId, RecordId, Round,
         limit::{WEIGHT, WEIGHT_SUM},
     },
     code::Context,
@@ -69,8 +71,12 @@ pub struct Merged {
     pub values: Vec<i64>,
     /// The momentum state's v; `None` if μ = 0.
     pub momentum: Option<Vec<i64>>,
+    /// Plain BLAKE3 of the f32 view of M, or with momentum of the checkpoint blob.
+    pub state: BlobHash,
     /// The hash of it all.
     pub hash: MergeHash,
+    /// ‖P − M‖² of the payload that was to be measured, in units of 2⁻⁶⁴.
+    pub moved2: Option<u128>,
 }
 
 impl Merged {
@@ -80,7 +86,7 @@ impl Merged {
         self.momentum.map(|v| State { x: self.values, v })
     }
 
-    /// The checkpoint blob of the state; `None` if μ = 0.
+    /// The checkpoint blob of the state, whose hash is `state`; `None` if μ = 0.
     #[must_use]
     pub fn checkpoint(&self) -> Option<Bytes> {
         self.momentum.as_ref().map(|v| checkpoint(&self.values, v))
@@ -170,16 +176,28 @@ pub fn weight(ages: &[u64], base: Round, round: Round) -> Option<u64> {
 ///
 /// `mean`: acc = Σ w·v, M = acc ÷ Σw half to even. Momentum μ: with X, v of the state, d = mean − X, v ← RNE(μ·v) + d,
 /// M = X + d + RNE(μ·v); without a state X = mean, v = 0. M and v are held within ±(2^46 − 1). No voices: M is the start.
-/// Hash: BLAKE3 under the merge context of net ‖ round u64-LE ‖ rule u64-LE ‖ count u64-LE ‖ each (member, record id,
-/// weight u64-LE) ascending by member ‖ the f32 little-endian view of M. The rule `mean` is 1.
+/// For the hash see [`merge_hash`].
 ///
 /// # Errors
 /// The plan breaks its own rules.
 pub fn perform(plan: Plan<'_>) -> Result<Merged, MergeError> {
-    perform_at(plan, Level::widest())
+    perform_measured(plan, None)
 }
 
-pub(super) fn perform_at(plan: Plan<'_>, level: Level) -> Result<Merged, MergeError> {
+/// As [`perform`]; measures also how far a payload is from M.
+///
+/// # Errors
+/// The plan breaks its own rules.
+pub fn perform_measured(plan: Plan<'_>, payload: Option<&Payload>) -> Result<Merged, MergeError> {
+    let (layout, codec) = (plan.layout, plan.policy.codec);
+    let mut merged = perform_at(plan, payload.filter(|payload| payload.codec() == codec), Level::widest())?;
+    let other = payload.filter(|payload| payload.codec() != codec);
+    merged.moved2 = merged.moved2.or_else(|| Some(other?.distance2_q32(&merged.values, layout)));
+    Ok(merged)
+}
+
+/// `measured` is of the plan's codec.
+pub(super) fn perform_at(plan: Plan<'_>, measured: Option<&Payload>, level: Level) -> Result<Merged, MergeError> {
     let Plan { network, policy, layout, own, others, threads, .. } = plan;
     let momentum = i64::try_from(policy.momentum)
         .ok()
@@ -208,29 +226,57 @@ pub(super) fn perform_at(plan: Plan<'_>, level: Level) -> Result<Merged, MergeEr
     used.sort_unstable_by_key(|(voice, _)| voice.member);
     let round = round_published(policy, own_round, common);
 
-    let mut hasher = ViewHasher::new(Context::Merge.hasher(), level);
-    header(&mut hasher, network, round, policy.merge, &used);
-    let memory = if used.is_empty() {
+    let Made { memory, state, moved2 } = if used.is_empty() {
         let values = layout.start_in(policy.adapter.seed, plan.spare);
-        hasher.view(&values);
         let v = if momentum == 0 { Vec::new() } else { vec![0; values.len()] };
-        Memory { values, v, before: false }
+        let mut digest = Digest::new(0, values.len(), momentum != 0, level);
+        digest.take(&values, &v);
+        let moved2 = measured.map_or(0, |payload| payload.distance2_q32(&values, layout));
+        Made { memory: Memory { values, v, before: false }, state: Digest::finish(&[digest]), moved2 }
     } else {
         let (voices, sum) = narrow(&used)?;
         let memory = Memory::new(layout.len(), momentum != 0, plan.state, plan.spare);
-        let work = Work { layout, codec: policy.codec, voices: &voices, sum, momentum, level };
+        let work = Work { layout, codec: policy.codec, voices: &voices, sum, momentum, measured, level };
         let (x, v) = (memory.values.len(), memory.v.len());
-        work.run(memory, threads, &mut hasher).ok_or(MergeError::State { x, v, want: layout.len() })?
+        work.run(memory, threads).ok_or(MergeError::State { x, v, want: layout.len() })?
     };
+    let named = used.iter().map(|(voice, weight)| (voice.member, voice.record, *weight));
     Ok(Merged {
         round,
         phase: policy.lora_rule.phase(round),
+        hash: merge_hash(network, round, policy.merge, named, &state),
         used: used.iter().map(|(voice, weight)| (voice.record, *weight)).collect(),
         out_of_reach,
         values: memory.values,
         momentum: (momentum != 0).then_some(memory.v),
-        hash: MergeHash(hasher.finish()),
+        state,
+        moved2: measured.map(|_| moved2),
     })
+}
+
+/// The merge hash: BLAKE3 under the merge context of net ‖ round u64-LE ‖ rule u64-LE ‖ count u64-LE ‖ each (member, record id,
+/// weight u64-LE) ‖ the hash of the state after it, which is plain BLAKE3 of the f32 little-endian view of M, or with momentum of
+/// the checkpoint blob. The rule `mean` is 1. `used` comes in the order of a record's parents.
+#[must_use]
+pub fn merge_hash(
+    network: NetworkId,
+    round: Round,
+    rule: MergeRule,
+    used: impl ExactSizeIterator<Item = (MemberId, RecordId, u64)>,
+    state: &BlobHash,
+) -> MergeHash {
+    let rule: u64 = match rule {
+        MergeRule::Mean => 1,
+    };
+    let mut hasher = Context::Merge.hasher();
+    hasher.update(network.as_bytes());
+    for number in [round.0, rule, used.len() as u64] {
+        hasher.update(&number.to_le_bytes());
+    }
+    for (member, record, weight) in used {
+        hasher.update(member.as_bytes()).update(record.as_bytes()).update(&weight.to_le_bytes());
+    }
+    MergeHash(*hasher.update(&state.0).finalize().as_bytes())
 }
 
 fn check_voices(plan: &Plan<'_>) -> Result<(), MergeError> {
@@ -275,16 +321,4 @@ fn narrow<'a>(used: &[(&'a Voice, u64)]) -> Result<Weighted<'a>, MergeError> {
     }
     let voices = used.iter().map(|(voice, weight)| Ok((*voice, narrow(*weight)?))).collect::<Result<_, _>>()?;
     Ok((voices, narrow(sum)?))
-}
-
-/// The merge hash up to the values.
-fn header(hasher: &mut ViewHasher, network: NetworkId, round: Round, rule: MergeRule, used: &[(&Voice, u64)]) {
-    let rule: u64 = match rule {
-        MergeRule::Mean => 1,
-    };
-    hasher.bytes(network.as_bytes()).bytes(&round.0.to_le_bytes()).bytes(&rule.to_le_bytes());
-    hasher.bytes(&(used.len() as u64).to_le_bytes());
-    for (voice, weight) in used {
-        hasher.bytes(voice.member.as_bytes()).bytes(voice.record.as_bytes()).bytes(&weight.to_le_bytes());
-    }
 }

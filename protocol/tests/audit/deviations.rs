@@ -175,17 +175,19 @@ fn a_checkpoint_that_is_not_the_state_is_found() {
         world.step_with(1, |draft| {
             let v = draft.merged.momentum.as_ref().unwrap();
             let state = State { x: draft.merged.values.clone(), v: v.iter().map(|value| value + 1).collect() };
-            wrong = if malformed { Bytes::from_static(&[0x7f; 448]) } else { state.to_bytes() };
+            wrong = if malformed { Bytes::from_static(&[0x7f; 8 * 28 + 6]) } else { state.to_bytes() };
             draft.update().state = Some(fixture::body(&wrong));
         });
         world.builder.blob(wrong);
-        blames(&world.audit(), if malformed { "MRG-009" } else { "MRG-006" }, world.authors[1].id);
+        let report = world.audit();
+        blames(&report, "RULE-019", world.authors[1].id);
+        assert_eq!(codes(&report).contains(&"MRG-009"), malformed);
     }
 }
 
 #[test]
 fn a_checkpoint_where_none_belongs_is_found() {
-    let state = |draft: &mut Draft| draft.update().state = Some(fixture::body(&[1; 448]));
+    let state = |draft: &mut Draft| draft.update().state = Some(fixture::body(&[1; 8 * 28]));
     deviate(fixture::policy(), "RULE-014", state);
     deviate(Policy { momentum: 0, checkpoint_every: 1, ..fixture::policy() }, "RULE-014", state);
     deviate(Policy { checkpoint_every: 1, ..fixture::policy() }, "RULE-014", |draft| {

@@ -10,6 +10,7 @@ mod incomplete;
 mod keys;
 mod ledger;
 mod logs;
+mod momentum;
 mod mutants;
 mod references;
 mod surveys;

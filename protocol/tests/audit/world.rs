@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chorale_protocol::{
-    adapter::{Layout, Payload, f32_view, publish, start_hash},
+    adapter::{Layout, Payload, encode_q32, f32_view, publish, start_hash},
     admit,
-    audit::{ArchiveBuilder, MemoryArchive, Options, Report, replay},
+    audit::{ArchiveBuilder, MemoryArchive, Options, Report, layout::Name, replay},
     base::{KeyHash, MemberId, RecordId},
     code::blob_hash,
     draw::{self, Seed},
     feed::{Body, Checked, Record, Skip, SkipReason, Spec, Update, sign},
     fixture::{self, Author},
     manifest::{Chain, Handover, Policy},
-    merge::{Merged, Plan, State, Voice, perform, weight},
+    merge::{Merged, Plan, State, Voice, merge_hash, perform, weight},
 };
 
 /// One publication as its author holds it.
@@ -92,6 +92,36 @@ impl World {
     pub fn step_with(&mut self, who: usize, change: impl FnOnce(&mut Draft)) -> Checked {
         let own = self.published[who].last().cloned();
         self.step_from(who, own, change)
+    }
+
+    /// One publication on a momentum state that its author made up, every number of it `off` from the right one, under a merge hash
+    /// that covers it.
+    pub fn step_made_up(&mut self, who: usize, off: i64) -> Checked {
+        self.step_made_up_with(who, off, |_| {})
+    }
+
+    /// The same, changed before it is signed.
+    pub fn step_made_up_with(&mut self, who: usize, off: i64, change: impl FnOnce(&mut Draft)) -> Checked {
+        let (network, layout, policy) =
+            (self.chain.network(), self.layout.clone(), self.chain.current().policy.clone());
+        let known: Vec<(RecordId, MemberId)> = self.records.iter().map(|one| (one.id(), one.record().member)).collect();
+        let member = |id: &RecordId| known.iter().find(|(known, _)| known == id).unwrap().1;
+        self.step_with(who, |draft| {
+            let numbers = draft.merged.values.iter_mut().chain(draft.merged.momentum.iter_mut().flatten());
+            numbers.for_each(|number| *number += off);
+            let state = fixture::body(&draft.merged.checkpoint().unwrap());
+            draft.payload = encode_q32(&layout, policy.codec, &draft.merged.values).unwrap();
+            let (parents, weights) = (draft.record.parents.clone(), draft.update().weights.clone());
+            let used = parents.iter().zip(weights).map(|(one, weight)| (member(&one.record), one.record, weight));
+            let merge = merge_hash(network, draft.merged.round, policy.merge, used, &state.hash);
+            (draft.update().state, draft.update().merge) = (Some(state), merge);
+            change(draft);
+        })
+    }
+
+    /// Takes the payload of a record out of an archive.
+    pub fn withhold(archive: &mut MemoryArchive, record: &Checked) {
+        archive.remove(&Name::Blob(record.record().body.unwrap().hash).to_string()).unwrap();
     }
 
     /// One publication that goes on from `own`.

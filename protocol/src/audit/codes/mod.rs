@@ -241,21 +241,26 @@ const MERGES: &[Code] = &[
     ),
     code("MRG-004", Failure, "An update moved farther from its merge than the policy's norm bound.", ASK_AUTHOR),
     code("MRG-005", Failure, "An update changed factors that its phase freezes.", ASK_AUTHOR),
-    code("MRG-006", Failure, "A checkpoint is not the momentum state that the recomputation gives.", ASK_AUTHOR),
     code("MRG-007", Incomplete, "Merges were not recomputed, as asked.", "Run again without --no-recompute."),
     code("MRG-008", Incomplete, "A publication left out as too distant is not there to be checked.", FULLER),
     code("MRG-009", Failure, "A checkpoint blob is malformed.", ASK_AUTHOR),
     code(
         "MRG-010",
         Warning,
-        "A merge could not be recomputed on which no other member's record builds, nor on a later one of its author.",
+        "A merge could not be recomputed, or only from a state that its author alone vouches for; no other member's record builds on it, nor on a later one of its author.",
         "Nobody else's work depends on it.",
     ),
     code(
         "MRG-011",
         Warning,
-        "A merge was not recomputed, because it took payloads that the policy no longer keeps, as was allowed.",
+        "A merge was not recomputed because it took payloads that the policy no longer keeps, as was allowed, or was so from the checkpoint of such a one.",
         "Audit archives before their blobs are pruned, or ask a member that keeps all rounds.",
+    ),
+    code(
+        "MRG-012",
+        Incomplete,
+        "A merge was recomputed from a momentum state that only its author vouches for: the merge before that checkpoint was not.",
+        FULLER,
     ),
 ];
 

@@ -129,6 +129,12 @@ pub(super) const RECORDS: &[Code] = &[
         "A record is named as a member's publication, and is another member's, or no publication.",
         ASK_AUTHOR,
     ),
+    code(
+        "RULE-019",
+        Failure,
+        "A momentum checkpoint that is not the state which the record's merge hash covers.",
+        ASK_AUTHOR,
+    ),
     code("PAY-001", Failure, "A payload of another length than the adapter's.", ASK_AUTHOR),
     code("PAY-002", Failure, "A payload with an exponent out of range.", ASK_AUTHOR),
     code("PAY-003", Failure, "A payload with a mantissa that has no negative.", ASK_AUTHOR),

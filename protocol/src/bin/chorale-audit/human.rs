@@ -82,8 +82,8 @@ fn counts(out: &mut impl Write, report: &Report) -> io::Result<()> {
     if let Some(version) = report.manifest_version {
         writeln!(out, "Manifest version {version}")?;
     }
-    writeln!(out, "\n{:<10} {:>10} {:>10} {:>10}", "", "ok", "failed", "missing")?;
-    for (name, Tally { ok, failed, missing }) in [
+    writeln!(out, "\n{:<10} {:>10} {:>10} {:>10} {:>10}", "", "ok", "failed", "missing", "unverified")?;
+    for (name, Tally { ok, failed, missing, unverified }) in [
         ("manifests", counts.manifests),
         ("feeds", counts.feeds),
         ("records", counts.records),
@@ -92,7 +92,7 @@ fn counts(out: &mut impl Write, report: &Report) -> io::Result<()> {
         ("evidence", counts.evidence),
         ("witnessed", counts.witnessed),
     ] {
-        writeln!(out, "{name:<10} {ok:>10} {failed:>10} {missing:>10}")?;
+        writeln!(out, "{name:<10} {ok:>10} {failed:>10} {missing:>10} {unverified:>10}")?;
     }
     writeln!(out, "\n{}", times(report))?;
     if report.heads_only {
@@ -102,15 +102,16 @@ fn counts(out: &mut impl Write, report: &Report) -> io::Result<()> {
         )?;
         writeln!(out, "those before it are vouched for by the hashes in it. Their own signatures were not looked at.")?;
     }
-    let Tally { ok, failed, missing } = counts.merges;
-    match (report.recomputed, failed, missing) {
+    let Tally { ok, failed, missing, unverified } = counts.merges;
+    match (report.recomputed, failed, missing, unverified) {
         (false, ..) => writeln!(out, "\nMerges were not recomputed.\n"),
-        (true, 0, 0) if ok == 0 => writeln!(out, "\nThere was no merge to recompute.\n"),
-        (true, 0, 0) => writeln!(out, "\n{ok} merges recomputed, all equal.\n"),
+        (true, 0, 0, 0) if ok == 0 => writeln!(out, "\nThere was no merge to recompute.\n"),
+        (true, 0, 0, 0) => writeln!(out, "\n{ok} merges recomputed, all equal.\n"),
         _ => writeln!(
             out,
-            "\n{} merges recomputed, {ok} equal, {failed} not; {missing} not to be recomputed.\n",
-            ok + failed
+            "\n{} merges recomputed, {ok} equal, {failed} not, {unverified} equal if their authors' checkpoints are right; {missing} not to \
+             be recomputed.\n",
+            ok + failed + unverified
         ),
     }
 }
@@ -139,8 +140,8 @@ fn members(out: &mut impl Write, report: &Report) -> io::Result<()> {
     )?;
     for member in &report.members {
         let label: String = member.label.chars().take(20).collect();
-        let Tally { ok, failed, missing } = member.merges;
-        let equal = format!("{ok} of {}", ok + failed + missing);
+        let Tally { ok, failed, missing, unverified } = member.merges;
+        let equal = format!("{ok} of {}", ok + failed + missing + unverified);
         let head = member.heads.last().map(|head| head.id.to_string()).unwrap_or_default();
         let note = if member.equivocated { "  SIGNED TWO HISTORIES" } else { "" };
         writeln!(

@@ -93,7 +93,8 @@ fn summary(report: &Report, verdict: Verdict) -> Value {
 }
 
 fn tally(tally: Tally) -> Value {
-    json!({ "ok": tally.ok, "failed": tally.failed, "missing": tally.missing })
+    let Tally { ok, failed, missing, unverified } = tally;
+    json!({ "ok": ok, "failed": failed, "missing": missing, "unverified": unverified })
 }
 
 fn member(member: &MemberReport) -> Value {

@@ -63,6 +63,7 @@ pub(crate) fn statement(
             "manifest_version": report.manifest_version,
             "records": report.counts.records.ok,
             "merges": report.counts.merges.ok,
+            "merges_unverified": report.counts.merges.unverified,
             "findings": report.findings.len(),
         },
     });

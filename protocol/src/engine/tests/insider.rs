@@ -5,6 +5,7 @@ use crate::{
     base::{Incarnation, Lamport, RecordId, Seq},
     engine::index::Index,
     feed::{Close, Reference, Release, SkipReason},
+    merge::merge_hash,
     wire::{Have, SyncRequest},
 };
 
@@ -333,22 +334,29 @@ fn a_record_without_its_parents_keeps_all_other_rules() {
 }
 
 #[test]
-fn a_checkpoint_stands_only_where_the_policy_wants_one() {
+fn a_checkpoint_stands_only_where_the_policy_wants_one_and_is_what_the_merge_hash_covers() {
     let momentum = Policy { momentum: 32_768, checkpoint_every: 2, ..policy() };
     let cases = [
-        (policy(), 2, 448, Some("RULE-014")),
-        (momentum.clone(), 1, 448, Some("RULE-014")),
-        (momentum.clone(), 2, 447, Some("RULE-014")),
-        (momentum, 2, 448, None),
+        (policy(), 2, 224, true, Some("RULE-014")),
+        (momentum.clone(), 1, 224, true, Some("RULE-014")),
+        (momentum.clone(), 2, 223, true, Some("RULE-014")),
+        (momentum.clone(), 2, 225, true, Some("RULE-014")),
+        (momentum.clone(), 2, 224, false, Some("RULE-019")),
+        (momentum.clone(), 2, 224, true, None),
+        (momentum, 2, 230, true, None),
     ];
-    for (policy, round, length, code) in cases {
-        let mut desk = Desk::new(policy);
+    for (policy, round, length, covered, code) in cases {
+        let mut desk = Desk::new(policy.clone());
         desk.start_together();
         let base = desk.update(2, &[]);
         desk.gossip(&base, 2);
         let parents = if round == 2 { vec![&base] } else { Vec::new() };
         let mut spec = fixture::update(&desk.chain, round, parents.len());
-        spec.state = Some(Body { length, ..desk.body("a state") });
+        let state = Body { length, ..desk.body("a state") };
+        let used = parents.iter().map(|parent| (parent.record().member, parent.id(), 1024));
+        let merge = merge_hash(desk.chain.network(), spec.round, policy.merge, used, &state.hash);
+        spec.state = Some(state);
+        spec.merge = if covered { merge } else { spec.merge };
         let mut draft = desk.authors[1].draft(&desk.chain, &parents, Spec::Update(spec));
         draft.body = Some(desk.body("with a state"));
         let record = desk.authors[1].write(draft);

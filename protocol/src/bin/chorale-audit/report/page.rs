@@ -112,9 +112,9 @@ impl Page<'_> {
         let _ = writeln!(out, "<h2>{heading}</h2>\n<table>");
         let _ = writeln!(
             out,
-            "<tr><th></th><th class=\"n\">in order</th><th class=\"n\">failed</th><th class=\"n\">not to be checked</th><th></th></tr>"
+            "<tr><th></th><th class=\"n\">in order</th><th class=\"n\">failed</th><th class=\"n\">not to be checked</th><th class=\"n\">on an author's word</th><th></th></tr>"
         );
-        for (name, Tally { ok, failed, missing }, what) in [
+        for (name, Tally { ok, failed, missing, unverified }, what) in [
             ("Manifests", counts.manifests, "each voted for by as many governors as it takes"),
             ("Feeds", counts.feeds, "each record follows the one before it; none is missing"),
             ("Records", counts.records, "each signed by a member's key, under this network's rules"),
@@ -125,7 +125,7 @@ impl Page<'_> {
         ] {
             let _ = writeln!(
                 out,
-                "<tr><th>{name}</th><td class=\"n\">{ok}</td><td class=\"n\">{failed}</td><td class=\"n\">{missing}</td><td>{what}</td></tr>"
+                "<tr><th>{name}</th><td class=\"n\">{ok}</td><td class=\"n\">{failed}</td><td class=\"n\">{missing}</td><td class=\"n\">{unverified}</td><td>{what}</td></tr>"
             );
         }
         let _ = writeln!(out, "</table>\n<h2>What this does not prove</h2>\n<ul>");
@@ -161,12 +161,12 @@ impl Page<'_> {
         );
         for member in &self.report.members {
             let head = member.heads.last().map(|head| head.id.to_string()).unwrap_or_default();
-            let Tally { ok, failed, missing } = member.merges;
+            let Tally { ok, failed, missing, unverified } = member.merges;
             let label = markup(&member.label);
             let _ = writeln!(
                 out,
                 "<tr><td>{label}</td><td><code>{head}</code></td><td class=\"n\">{ok} of {}</td></tr>",
-                ok + failed + missing
+                ok + failed + missing + unverified
             );
         }
         let _ = writeln!(out, "</table>");
