@@ -69,10 +69,10 @@ until_round $(($(round 1) + 3)) 0 1 2 3
 
 scripts/testnet.sh down >/dev/null 2>&1
 said=$("$built/chorale" --json archive --home "$CHORALE_TESTNET/node-1" --out "$CHORALE_TESTNET/archive")
-read -r id anchor < <(python3 -c 'import json,sys; s=json.loads(sys.argv[1]); print(s["network"], s["anchor"])' "$said")
+read -r id anchors < <(python3 -c 'import json,sys; s=json.loads(sys.argv[1]); print(s["network"], s["anchors"])' "$said")
 # The network was stopped in the middle, and old payloads are pruned: the verdict may be "incomplete" (3), but nothing may fail.
 verdict=0
-"$built/chorale-audit" verify "$CHORALE_TESTNET/archive" --network "$id" --anchor "$anchor" >"$CHORALE_TESTNET/report" || verdict=$?
+"$built/chorale-audit" verify "$CHORALE_TESTNET/archive" --network "$id" --anchors "$anchors" >"$CHORALE_TESTNET/report" || verdict=$?
 if ((verdict != 0 && verdict != 3)); then
     cat "$CHORALE_TESTNET/report" >&2
     fail "the archive does not verify: chorale-audit exited with $verdict"

@@ -116,7 +116,7 @@ impl Fleet {
         let archive = read(&target);
         let options = audit::Options {
             network: self.network.chain().network(),
-            anchors: summary.heads.iter().map(|head| head.id).collect(),
+            anchors: summary.heads.iter().map(|head| head.id.into()).collect(),
             allow_unanchored: false,
             allow_pruned: false,
             recompute: true,

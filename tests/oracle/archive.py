@@ -111,18 +111,21 @@ class Tar:
 
     def __init__(self, path):
         self.file, self.places = open(path, "rb"), {}
-        length, at, number = os.fstat(self.file.fileno()).st_size, 0, 0
+        length, at, number, ended = os.fstat(self.file.fileno()).st_size, 0, 0, False
         while at < length:
             header = self._at(at, BLOCK)
             if len(header) < BLOCK:
                 raise Unreadable("the tar ends inside a header")
             if not any(header):
+                ended = True
                 break
             number += self._entry(header, at, number, length)
             size = octal(header[124:136])
             end = at + BLOCK + size
             at = min(-(-end // BLOCK) * BLOCK, max(length, end))
             self._zero(end, min(at, length))
+        if number and not ended:
+            raise Unreadable("the tar does not end as one does: it was cut short")
         self._zero(at, length)
         self.files = sorted((name, size) for name, (_, size) in self.places.items())
 

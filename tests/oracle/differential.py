@@ -12,6 +12,7 @@ import tarfile
 import tempfile
 
 import verify
+from anchors import Anchors
 from archive import Unreadable
 
 FIELDS = ("severity", "code", "file", "offset", "member", "incarnation", "seq", "record")
@@ -21,11 +22,19 @@ def findings_of(lines):
     return sorted(tuple(str(line.get(field)) for field in FIELDS) for line in lines)
 
 
+def anchors_of(texts):
+    """Anchors as chorale-audit takes them: the id of a record, manifest:HASH, or none:MEMBER."""
+    kinds = {"": [], "manifest": [], "none": []}
+    for text in texts:
+        kind, _, digits = text.rpartition(":")
+        kinds[kind].append(bytes.fromhex(digits))
+    return Anchors(kinds[""], kinds["manifest"], kinds["none"])
+
+
 def ours(archive, args):
     try:
-        anchors = map(bytes.fromhex, args.anchor)
-        _, code, audit = verify.verify(archive, bytes.fromhex(args.network), anchors, args.allow_unanchored, not args.no_recompute,
-                                       args.witnesses)
+        _, code, audit = verify.verify(archive, bytes.fromhex(args.network), anchors_of(args.anchor), args.allow_unanchored,
+                                       not args.no_recompute, args.witnesses)
     except Unreadable:
         return 4, []
     return code, findings_of([{"file": "", **verify.shown(finding)} for finding in audit.notes.findings])

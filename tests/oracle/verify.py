@@ -7,6 +7,7 @@ import sys
 from blake3 import blake3
 
 import adapter
+import anchors
 import logs
 import record as records
 import remerge
@@ -44,9 +45,9 @@ class Notes:
 
 
 class Audit:
-    def __init__(self, archive, network, anchors, allow_unanchored, recompute, witnesses):
+    def __init__(self, archive, network, known, allow_unanchored, recompute, witnesses):
         self.notes, self.network, self.recompute = Notes(), network, recompute
-        self.anchors, self.allow_unanchored, self.witnesses = anchors, allow_unanchored, witnesses
+        self.anchors, self.allow_unanchored, self.witnesses = known, allow_unanchored, witnesses
         self.source, self.chain, self.kept = Source(archive, self.notes), None, {}
         self.all, self.by_id, self.forks, self.convicted, self.verified = [], {}, {}, {}, 0
         self.merges = dict.fromkeys(("ok", "failed", "missing", "unverified"), 0)
@@ -80,7 +81,7 @@ class Audit:
             self.notes.add("MRG-007")
         if not self.verified:
             self.notes.add("ARC-003")
-        self.anchor()
+        anchors.check(self)
         return self.verdict()
 
     def load(self):
@@ -170,13 +171,6 @@ class Audit:
         """Says of each fork whether the manifests settle it."""
         for (member, incarnation, seq), (place, settled) in sorted(self.forks.items(), key=lambda fork: fork[0]):
             self.notes.add("FORK-002" if settled else "FORK-001", {**place, "member": member, "incarnation": incarnation, "seq": seq})
-
-    def anchor(self):
-        if not self.anchors:
-            self.notes.add("ANC-001", None, "warning" if self.allow_unanchored else "incomplete")
-        for anchor in sorted(self.anchors):
-            if anchor not in self.by_id:
-                self.notes.add("ANC-002", {"file": "", "record": anchor})
 
     def blob(self, kind, body):
         """The bytes that an author signed, and no code; or none, and why."""
@@ -323,10 +317,11 @@ class Scan:
         return True
 
 
-def verify(path, network, anchors=(), allow_unanchored=False, recompute=True, witnesses=0):
+def verify(path, network, known=(), allow_unanchored=False, recompute=True, witnesses=0):
     """Audits an archive: verdict, exit code and findings. Raises `Unreadable` if the medium fails."""
     try:
-        audit = Audit(open_archive(path), network, frozenset(anchors), allow_unanchored, recompute, witnesses)
+        known = known if isinstance(known, anchors.Anchors) else anchors.Anchors(known)
+        audit = Audit(open_archive(path), network, known, allow_unanchored, recompute, witnesses)
         verdict, code = audit.run()
     except (OSError, MemoryError) as error:
         raise Unreadable(str(error)) from None
@@ -365,6 +360,8 @@ def main():
     parser.add_argument("archive", help="a folder or a tar of one")
     parser.add_argument("--network", type=identity, required=True, metavar="HEX")
     parser.add_argument("--anchor", type=identity, action="extend", nargs="+", default=[], metavar="ID")
+    parser.add_argument("--anchor-manifest", type=identity, action="extend", nargs="+", default=[], metavar="HASH")
+    parser.add_argument("--silent", type=identity, action="extend", nargs="+", default=[], metavar="MEMBER")
     parser.add_argument("--allow-unanchored", action="store_true")
     parser.add_argument("--no-recompute", action="store_true")
     parser.add_argument("--witnesses", type=int, default=0, metavar="K")
@@ -373,9 +370,9 @@ def main():
         import vectors
         return vectors.main(sys.argv[2])
     args = parser.parse_args()
+    known = anchors.Anchors(args.anchor, args.anchor_manifest, args.silent)
     try:
-        verdict, code, audit = verify(args.archive, args.network, args.anchor, args.allow_unanchored, not args.no_recompute,
-                                      args.witnesses)
+        verdict, code, audit = verify(args.archive, args.network, known, args.allow_unanchored, not args.no_recompute, args.witnesses)
     except Unreadable as error:
         print(f"verify.py: cannot read the archive: {error!a}", file=sys.stderr)
         return 4

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs::{self, File},
     io::{self, BufWriter, Cursor, Read, Write},
     path::{Path, PathBuf},
@@ -10,8 +11,9 @@ use std::{
 use bytes::Bytes;
 use chorale_protocol::{
     audit::layout::{Name, frame},
-    base::{BlobHash, limit::RECORD_BYTES},
+    base::{BlobHash, MemberId, limit::RECORD_BYTES},
     feed::Head,
+    manifest::{Chain, Role},
 };
 
 use super::{Store, StoreError};
@@ -26,6 +28,33 @@ pub struct Summary {
     /// The newest record of every feed in it: an auditor who gets these from the members themselves can tell whether the
     /// archive was cut short.
     pub heads: Vec<Head>,
+}
+
+impl Summary {
+    /// What an auditor who knows it can hold the archive against, as `chorale-audit verify --anchors` reads it: the network, the
+    /// newest manifest version, the newest record of every feed, and who has published nothing.
+    #[must_use]
+    pub fn anchors(&self, chain: &Chain) -> String {
+        let (version, network) = (chain.current().version, chain.network());
+        let mut text = format!("# What an archive of this network must hold.\nnetwork {network}\n");
+        // Writing to a string does not fail.
+        if let Some((_, hash)) = chain.at(version) {
+            let _ = writeln!(text, "manifest {hash}  # version {version}");
+        }
+        let versions = || (0..=version).filter_map(|version| chain.at(version));
+        let members =
+            versions().flat_map(|(manifest, _)| &manifest.members).filter(|member| member.role == Role::Member);
+        let labels: BTreeMap<MemberId, &str> = members.map(|member| (member.id, member.label.as_str())).collect();
+        for Head { member, incarnation, seq, id } in &self.heads {
+            let label = labels.get(member).copied().unwrap_or_default();
+            let _ = writeln!(text, "{id}  # {label}, incarnation {incarnation}, seq {seq}");
+        }
+        for (member, label) in labels.iter().filter(|(member, _)| self.heads.iter().all(|head| head.member != **member))
+        {
+            let _ = writeln!(text, "none {member}  # {label} has published nothing that is known here");
+        }
+        text
+    }
 }
 
 enum Source {

@@ -5,12 +5,12 @@ use chorale_protocol::{
     base::{BlobHash, Incarnation, MemberId, NetworkId, RecordId, Round, Seq},
     code::blob_hash,
     feed::{Body, Head},
-    merge,
+    fixture, merge,
     wire::{Have, SyncRequest},
 };
 use tempfile::TempDir;
 
-use super::{Entry, Store, StoreError, TrainState};
+use super::{Entry, Store, StoreError, Summary, TrainState};
 
 fn home() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -282,4 +282,24 @@ fn what_is_wanted_by_its_id_comes_with_the_branch_that_it_ends() {
     let mut texts: Vec<String> = frames(&answer).into_iter().map(|(_, text)| text).collect();
     texts.sort();
     assert_eq!(texts, ["branch 2", "branch 3", "taken 0", "taken 1", "taken 2", "taken 3"]);
+}
+
+#[test]
+fn the_anchors_of_an_archive_are_all_heads_the_newest_manifest_and_who_published_nothing() {
+    let chain = fixture::chain(3, fixture::policy());
+    let id = RecordId([7; 32]);
+    let head = Head { member: fixture::member(1).id, incarnation: Incarnation(2), seq: Seq(4), id };
+    let summary = Summary { files: 1, bytes: 1, heads: vec![head] };
+    let text = summary.anchors(&chain);
+    let manifest = chain.at(0).unwrap().1;
+    for line in [
+        format!("network {}\n", chain.network()),
+        format!("manifest {manifest}  # version 0\n"),
+        format!("{id}  # silo-1, incarnation 2, seq 4\n"),
+        format!("none {}  # silo-0 ", fixture::member(0).id),
+        format!("none {}  # silo-2 ", fixture::member(2).id),
+    ] {
+        assert!(text.contains(&line), "{line}: {text}");
+    }
+    assert_eq!(text.lines().count(), 6, "{text}");
 }

@@ -109,7 +109,7 @@ fn main() -> Result<(), Fail> {
                 seed: 1,
             };
             make::make(&args, all)?;
-            measure::run(&*folder::open(&folder)?, all, 3, true)
+            measure::run(&*folder::open_by(&folder, Access::Read)?, all, 3, true)
         }
     }
 }

@@ -5,7 +5,13 @@ use std::{
     io,
 };
 
-use super::{FeedSurvey, Finding, LogHead, LogSplit, Survey, finding::Notes, log_split, survey::grave};
+use super::{
+    ArchiveDigest, Contents, FeedSurvey, Finding, LogHead, LogSplit, Survey,
+    finding::{Notes, Place},
+    layout::Name,
+    log_split,
+    survey::grave,
+};
 use crate::{
     base::{BlobHash, Incarnation, ManifestHash, MemberId, RecordId, Seq},
     feed::{Checked, Evidence},
@@ -58,9 +64,9 @@ pub struct Comparison {
     pub conflict: Option<u64>,
     /// Records, of those feeds that differ.
     pub records: BTreeMap<(MemberId, Incarnation), Sides<(Seq, RecordId)>>,
-    /// Blobs, by name.
+    /// Blobs that have the hash that names them.
     pub blobs: Sides<BlobHash>,
-    /// Evidence bundles, by name.
+    /// Evidence bundles that have the hash that names them.
     pub evidence: Sides<BlobHash>,
     /// Feeds of which the two show different histories.
     pub splits: Vec<Split>,
@@ -68,6 +74,10 @@ pub struct Comparison {
     pub logs: Sides<LogHead>,
     /// Logs of which the two show different heads of one size.
     pub log_splits: Vec<LogSplit>,
+    /// The digests of both, byte for byte.
+    pub digests: Option<(ArchiveDigest, ArchiveDigest)>,
+    /// The names of the files that the two do not hold alike.
+    pub differing: Vec<String>,
     /// What could not be checked in either, and may hide more.
     pub findings: Vec<Finding>,
     /// Genuine records in both together, each counted once.
@@ -85,12 +95,27 @@ impl Comparison {
             (0..=chain.current().version).filter_map(|version| Some((version, chain.at(version)?.1))).collect()
         };
         let manifests = Sides::of(&versions(a), &versions(b));
+        let (files_a, files_b) = (a.contents()?, b.contents()?);
+        let mut notes = Notes::default();
+        let sound = |all: &mut dyn Iterator<Item = BlobHash>, files: &Contents, name: fn(BlobHash) -> Name| {
+            all.filter(|hash| !files.is_misnamed(name(*hash))).collect::<BTreeSet<BlobHash>>()
+        };
+        misnamed(&files_a, "A", &mut notes);
+        misnamed(&files_b, "B", &mut notes);
         let of_b: BTreeSet<u64> = manifests.b.iter().map(|(version, _)| *version).collect();
         let mut comparison = Self {
             conflict: manifests.a.iter().map(|(version, _)| *version).find(|version| of_b.contains(version)),
             manifests,
-            blobs: Sides::of(&a.blobs().collect(), &b.blobs().collect()),
-            evidence: Sides::of(&a.evidence().collect(), &b.evidence().collect()),
+            blobs: Sides::of(
+                &sound(&mut a.blobs(), &files_a, Name::Blob),
+                &sound(&mut b.blobs(), &files_b, Name::Blob),
+            ),
+            evidence: Sides::of(
+                &sound(&mut a.evidence(), &files_a, Name::Evidence),
+                &sound(&mut b.evidence(), &files_b, Name::Evidence),
+            ),
+            digests: Some((files_a.digest(), files_b.digest())),
+            differing: files_a.differing(&files_b),
             findings: grave(a.findings()).chain(grave(b.findings())).cloned().collect(),
             ..Self::default()
         };
@@ -99,7 +124,6 @@ impl Comparison {
             let label = [a, b].into_iter().map(|survey| survey.label(&feed.0)).find(|label| !label.is_empty());
             comparison.feed(feed, (a.feed(feed)?, b.feed(feed)?), label.unwrap_or_default());
         }
-        let mut notes = Notes::default();
         (comparison.logs, comparison.log_splits) = log_split::compare(a, b, &mut notes)?;
         comparison.findings.extend(grave(&notes.into_findings()).cloned());
         Ok(comparison)
@@ -141,6 +165,15 @@ impl Comparison {
             label,
         }));
         self.records.insert(feed, sides);
+    }
+}
+
+/// Files whose name is the hash of other bytes.
+fn misnamed(files: &Contents, side: &str, notes: &mut Notes) {
+    for file in files.files().iter().filter(|file| file.misnamed) {
+        let Some(name) = Name::parse(&file.name) else { continue };
+        let code = if matches!(name, Name::Blob(_)) { "BLB-003" } else { "EVD-002" };
+        notes.add(code, &Place::file(name), format!("the file of {side} does not have the hash that names it"));
     }
 }
 

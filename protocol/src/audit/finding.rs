@@ -88,6 +88,8 @@ pub(super) struct Notes {
 #[derive(Debug)]
 struct Run {
     first: Place,
+    /// The record that was counted last, and its place.
+    counted: Option<RecordId>,
     last: Option<Seq>,
     count: u64,
     text: String,
@@ -111,7 +113,8 @@ impl Notes {
         }
     }
 
-    /// Adds one record to the run of records for which the same is to be said, in the words of the first.
+    /// Adds one record to the run of records for which the same is to be said, in the words of the first. A record of which it is
+    /// said more than once, such as for each of its blobs, counts once.
     pub(super) fn run(&mut self, code: &'static str, place: &Place, text: impl fmt::Display) {
         self.run_as(codes::severity(code), code, place, text);
     }
@@ -121,13 +124,22 @@ impl Notes {
         let key = (code, place.file.clone());
         let run = self.runs.entry(key).or_insert_with(|| Run {
             first: place.clone(),
+            counted: None,
             last: None,
             count: 0,
             text: text.to_string(),
             severity,
         });
-        run.count += 1;
+        if place.record.is_none() || place.record != run.counted {
+            run.count += 1;
+        }
+        run.counted = place.record;
         run.last = run.last.max(place.seq);
+    }
+
+    /// The gravest of what was added by itself.
+    pub(super) fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|finding| finding.severity).max()
     }
 
     /// Takes another's findings over.

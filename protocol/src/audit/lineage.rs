@@ -7,7 +7,7 @@ use std::{
 
 use super::{Stand, Survey};
 use crate::{
-    base::{Incarnation, Lamport, MemberId, RecordId, Round, Seq},
+    base::{Incarnation, Lamport, MemberId, RecordId, Round, Seq, UnixSeconds},
     feed::{Checked, Kind, Spec},
 };
 
@@ -24,6 +24,8 @@ pub struct Node {
     pub seq: Seq,
     /// Its logical time.
     pub clock: Lamport,
+    /// When it was written, as its author claims.
+    pub claimed_time: UnixSeconds,
     /// What it is.
     pub kind: Kind,
     /// Of an update or release.
@@ -54,6 +56,7 @@ impl Node {
             incarnation: record.incarnation,
             seq: record.seq,
             clock: record.clock,
+            claimed_time: record.claimed_time,
             kind,
             round,
             release,
@@ -156,11 +159,20 @@ impl Ancestry {
     /// whose id begins so. Beginnings of ids have 4 digits or more.
     #[must_use]
     pub fn find(&self, text: &str) -> Vec<RecordId> {
+        self.named(text, self.heads.iter().map(|(member, id)| (*member, *id)))
+    }
+
+    /// As [`find`](Self::find), but a member means its newest update that stands: its feed may go on behind it.
+    #[must_use]
+    pub fn find_update(&self, text: &str) -> Vec<RecordId> {
+        self.named(text, self.newest_updates().into_iter().map(|node| (node.member, node.id)))
+    }
+
+    fn named(&self, text: &str, of_members: impl Iterator<Item = (MemberId, RecordId)>) -> Vec<RecordId> {
         let begins = |id: &dyn std::fmt::Display| text.len() >= 4 && id.to_string().starts_with(text);
         let meant = |node: &&Node| node.release.as_deref() == Some(text) || begins(&node.id);
         let mut found: BTreeSet<RecordId> = self.nodes.values().filter(meant).map(|node| node.id).collect();
-        let heads = self.heads.iter().filter(|(member, _)| self.label(member) == text || begins(member));
-        found.extend(heads.map(|(_, id)| *id));
+        found.extend(of_members.filter(|(member, _)| self.label(member) == text || begins(member)).map(|(_, id)| id));
         found.into_iter().collect()
     }
 

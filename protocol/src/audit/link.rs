@@ -15,7 +15,7 @@ use super::{
     window::Window,
 };
 use crate::{
-    base::{BlobHash, Incarnation, MemberId, RecordId, Seq},
+    base::{Incarnation, MemberId, RecordId, Seq},
     feed::{Checked, Evidence, Feed, Head, Link, Linked, Standpoint, check_despite_cut, stands},
 };
 
@@ -27,7 +27,6 @@ pub(super) struct Scan {
     pub(super) counts: Counts,
     /// Where its author contradicts itself, and where that was seen.
     pub(super) forks: Contradictions,
-    pub(super) digest: Option<BlobHash>,
     /// The other histories that its author signed, by the record that each of them has reached.
     pub(super) branches: BTreeMap<RecordId, Branch>,
     /// Histories beyond [`BRANCHES`].
@@ -57,7 +56,7 @@ pub(super) fn link(reading: &Reading<'_>, mut gathered: Gathered) -> io::Result<
     }
     let order = ranked(&gathered.found, reading, gathered.feed);
     let place = gathered.place();
-    let Gathered { feed, found, extras, kept, notes, counts, digest } = gathered;
+    let Gathered { feed, found, extras, kept, notes, counts } = gathered;
     let mut linker = Linker {
         reading,
         window: Window::new(Name::Feed(feed.0, feed.1)),
@@ -73,7 +72,6 @@ pub(super) fn link(reading: &Reading<'_>, mut gathered: Gathered) -> io::Result<
             notes,
             counts,
             forks: Contradictions::default(),
-            digest,
             branches: BTreeMap::new(),
             more_branches: 0,
             kept: Vec::new(),

@@ -3,11 +3,11 @@
 use std::io;
 
 use super::{
-    LogBook, Options, Witnessed,
+    LogBook, Options, Severity, Witnessed,
     finding::{Notes, Place},
     layout::{LogFile, Name},
     light::{Index, Stand},
-    report::{Intervals, Tally},
+    report::{Counts, Intervals},
     rules::Rules,
     source::Source,
 };
@@ -19,7 +19,7 @@ pub(super) fn check(
     rules: &Rules,
     index: &Index,
     options: &Options,
-    tally: &mut Tally,
+    counts: &mut Counts,
     notes: &mut Notes,
 ) -> io::Result<(u64, Intervals)> {
     let asked = rules.chain().current().policy.witnesses.unwrap_or_default().max(options.witnesses);
@@ -29,15 +29,19 @@ pub(super) fn check(
     let mut witnessed = Witnessed::new(asked, leaves);
     for member in logs {
         // One tree at a time: each is as long as all feeds together.
-        let book = LogBook::read(source, &keyring, member, notes)?;
+        let mut own = Notes::default();
+        let book = LogBook::read(source, &keyring, member, &mut own)?;
         if let Some((count, first)) = witnessed.add(&book) {
             let place = Place::file(Name::Log(member, LogFile::Checkpoint));
-            notes.add(
-                "LOG-004",
-                &place,
-                format!("{count} leaves are no records of this archive, the first is {first}"),
-            );
+            let text = format!("{count} leaves are no records of this archive, the first is {first}");
+            own.add("LOG-004", &place, text);
         }
+        match own.worst() {
+            Some(Severity::Failure) => counts.logs.failed += 1,
+            Some(Severity::Incomplete) => counts.logs.missing += 1,
+            Some(Severity::Warning) | None => counts.logs.ok += 1,
+        }
+        notes.absorb(own);
     }
     let mut intervals = Intervals::default();
     for light in index.all().filter(|light| light.stand != Stand::Loose) {
@@ -50,9 +54,9 @@ pub(super) fn check(
         };
         *count += 1;
         if interval.not_after.is_some() {
-            tally.ok += 1;
+            counts.witnessed.ok += 1;
         } else if asked > 0 {
-            tally.missing += 1;
+            counts.witnessed.missing += 1;
             let text = format_args!("UNWITNESSED: no checkpoint that {asked} others cosigned covers it");
             notes.run("WIT-001", &light.place(), text);
         }

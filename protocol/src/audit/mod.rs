@@ -5,12 +5,14 @@
 //! and the merge computed again (`walk`). Both run on a few threads, hold no feed file whole, and give the same report on any
 //! number of threads.
 
+mod anchor;
 mod archive;
 mod blob;
 mod bundles;
 pub mod codes;
 mod compare;
 mod conflicts;
+mod contents;
 mod contradictions;
 mod contribution;
 mod draws;
@@ -45,8 +47,10 @@ mod witnessed;
 pub mod words;
 mod work;
 
+pub use anchor::{Anchor, Reach};
 pub use archive::Archive;
 pub use compare::{Comparison, Sides, Split};
+pub use contents::{ArchiveDigest, Contents, FileDigest};
 pub use contribution::{Contribution, Publication};
 pub use finding::{Finding, Severity};
 pub use forks::{Fork, Forks};
@@ -57,7 +61,7 @@ pub use link::Branch;
 pub use log_book::{LogBook, LogNote};
 pub use log_split::{LogHead, LogSplit};
 pub use memory::{ArchiveBuilder, MemoryArchive};
-pub use replay::{Options, listing, replay};
+pub use replay::{Options, replay};
 pub use report::{Counts, Intervals, MemberReport, Report, Tally, Verdict};
-pub use survey::{FeedSurvey, Survey, SurveyError};
+pub use survey::{FeedSurvey, Presence, Survey, SurveyError};
 pub use witnessed::{Interval, Witnessed};

@@ -2,17 +2,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write,
     io,
 };
 
 use super::{
-    Archive, Contribution, Severity, bundles, conflicts,
+    Anchor, Archive, Contribution, Reach,
+    anchor::{self, Ends},
+    bundles, conflicts,
     contradictions::Contradictions,
     contribution::{self, Choices},
     effort::Effort,
     finding::{Notes, Place},
-    layout::{FEED_FILE_BYTES, Name},
+    layout::Name,
     light::{Index, Lights, Stand},
     link::Scan,
     log_check,
@@ -29,8 +30,7 @@ use super::{
     work::each,
 };
 use crate::{
-    base::{BlobHash, Incarnation, MemberId, NetworkId, RecordId, limit},
-    code::blob_hash,
+    base::{BlobHash, MemberId, NetworkId},
     feed::{Head, Kind},
 };
 
@@ -39,9 +39,9 @@ use crate::{
 pub struct Options {
     /// The network that the auditor was told of, out of band.
     pub network: NetworkId,
-    /// Records that must be there: (the newest the auditor knows of). Without one the report is UNANCHORED.
-    pub anchors: Vec<RecordId>,
-    /// Whether a report without an anchor may pass.
+    /// What must be there: the newest records and manifest version that the auditor knows of. Without any the report is UNANCHORED.
+    pub anchors: Vec<Anchor>,
+    /// Whether a report may pass although anchors do not reach the end of every feed.
     pub allow_unanchored: bool,
     /// Whether blobs that the policy no longer keeps may be missing in a report that passes.
     pub allow_pruned: bool,
@@ -69,9 +69,9 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     let source = Source::new(archive, &mut notes)?;
     let Some(rules) = Rules::load(&source, options.network, &mut counts.manifests, &mut notes)? else {
         notes.add("ARC-003", &Place::default(), "no record could be checked");
-        let listing = list(&source, &BTreeMap::new())?;
+        let reach = Reach { given: options.anchors.len() as u64, ..Reach::default() };
         let witnessed = (options.witnesses, Intervals::default());
-        return Ok(report(options, None, (listing, false), (counts, witnessed), (Vec::new(), Vec::new()), notes));
+        return Ok(report(options, None, reach, (counts, witnessed), (Vec::new(), Vec::new()), notes));
     };
     rules.check_start(&mut notes);
     let feeds = source.feeds();
@@ -81,17 +81,17 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     let reading = Reading { source: &source, rules: &rules, keep: Keep::Short, heads_only, threads };
     let mut gathered = Gathered::default();
     let scans = scan_each(&reading, &feeds, &|bytes| effort.scanned(bytes), |scan| scan)?;
-    for (feed, scan) in feeds.iter().zip(scans) {
+    for scan in scans {
         counts.add(&scan.counts);
         counts.feeds.add(scan::tally(&scan.counts.records));
-        gathered.take(*feed, scan, &mut notes);
+        gathered.take(scan, &mut notes);
     }
-    let Gathered { lights, heads, mut forks, digests } = gathered;
+    let Gathered { lights, heads, mut forks } = gathered;
     let index = Index::new(lights);
     let convicted = bundles::check(&source, &rules, &mut forks, &mut counts.evidence, &mut notes)?;
     conflicts::check(&source, &rules, &mut counts.evidence, &mut notes)?;
     unreferenced(&source, &index, &mut notes);
-    let (witnesses, intervals) = log_check::check(&source, &rules, &index, options, &mut counts.witnessed, &mut notes)?;
+    let (witnesses, intervals) = log_check::check(&source, &rules, &index, options, &mut counts, &mut notes)?;
 
     let members = index.members();
     let newest = index.all().filter_map(|light| light.round).max().unwrap_or_default();
@@ -116,22 +116,23 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     let walks = each(members.len(), options.threads, |at| walk(&audit, &members[at], &effort));
     let walks = walks.into_iter().collect::<io::Result<Vec<Walk>>>()?;
 
-    let mut reports = member_reports(&rules, &index, &heads, &members, &walks);
+    let (reach, ends) = anchor::check(options, &rules, &index, &mut notes);
+    counts.feeds.missing += ends.values().filter(|ends| ends.lacks_feed()).count() as u64;
+    let walked: BTreeMap<MemberId, &Walk> = members.iter().copied().zip(&walks).collect();
+    let mut reports = ends.iter().map(|one| member_report(&rules, &index, &heads, &walked, one)).collect::<Vec<_>>();
     let parts = join(members, walks, &mut counts, &mut notes);
     let contributions = contribution::gather(rules.publishers(), parts.into_iter());
     settle(&rules, &forks, &mut reports, &mut notes);
     left_out(options, &counts, &mut notes);
-    let anchored = anchor(options, &index, &mut notes);
-    let listing = list(&source, &digests)?;
     let version = rules.chain().current().version;
     let counted = (counts, (witnesses, intervals));
-    Ok(report(options, Some(version), (listing, anchored), counted, (reports, contributions), notes))
+    Ok(report(options, Some(version), reach, counted, (reports, contributions), notes))
 }
 
 fn report(
     options: &Options,
     manifest_version: Option<u64>,
-    (listing, anchored): (String, bool),
+    anchors: Reach,
     (counts, (witnesses, intervals)): (Counts, (u64, Intervals)),
     (members, contributions): (Vec<MemberReport>, Vec<(MemberId, String, Contribution)>),
     notes: Notes,
@@ -139,9 +140,7 @@ fn report(
     Report {
         network: options.network,
         manifest_version,
-        digest: blob_hash(listing.as_bytes()).0,
-        listing,
-        anchored,
+        anchors,
         recomputed: options.recompute,
         witnesses,
         intervals,
@@ -196,15 +195,13 @@ struct Gathered {
     lights: Vec<Lights>,
     heads: Vec<Head>,
     forks: Contradictions,
-    digests: BTreeMap<(MemberId, Incarnation), BlobHash>,
 }
 
 impl Gathered {
-    fn take(&mut self, feed: (MemberId, Incarnation), scan: Scan, notes: &mut Notes) {
+    fn take(&mut self, scan: Scan, notes: &mut Notes) {
         self.lights.push(scan.lights);
         self.heads.extend(scan.head);
         self.forks.absorb(scan.forks);
-        self.digests.extend(scan.digest.map(|digest| (feed, digest)));
         notes.absorb(scan.notes);
     }
 }
@@ -238,75 +235,29 @@ fn settle(rules: &Rules, forks: &Contradictions, reports: &mut [MemberReport], n
     }
 }
 
-/// Whether all anchors are there, of which there is at least one.
-fn anchor(options: &Options, index: &Index, notes: &mut Notes) -> bool {
-    if options.anchors.is_empty() {
-        let severity = if options.allow_unanchored { Severity::Warning } else { Severity::Incomplete };
-        notes.add_as(severity, "ANC-001", &Place::default(), "UNANCHORED: a truncated archive would look the same");
-        return false;
-    }
-    let mut all = true;
-    for anchor in &options.anchors {
-        if index.by_id(anchor).is_none() {
-            let place = Place { record: Some(*anchor), ..Place::default() };
-            notes.add("ANC-002", &place, format!("record {anchor} is not in the archive, or does not verify"));
-            all = false;
-        }
-    }
-    all
-}
-
-fn member_reports(
+fn member_report(
     rules: &Rules,
     index: &Index,
     heads: &[Head],
-    members: &[MemberId],
-    walks: &[Walk],
-) -> Vec<MemberReport> {
-    let one = |member: &MemberId, walk: &Walk| {
-        let records = || index.of(member).filter(|light| light.stand != Stand::Loose);
-        let updates = || records().filter(|light| light.kind == Kind::Update);
-        MemberReport {
-            member: *member,
-            label: rules.label(member),
-            heads: heads.iter().filter(|head| head.member == *member).copied().collect(),
-            records: records().count() as u64,
-            updates: updates().count() as u64,
-            last_round: updates().filter_map(|light| light.round).max().unwrap_or_default(),
-            merged_by_others: walks.iter().filter_map(|walk| walk.choices.merged.get(member)).sum(),
-            merged_others: walk.choices.merged.values().sum(),
-            merges: walk.counts.merges,
-            equivocated: false,
-        }
-    };
-    members.iter().zip(walks).map(|(member, walk)| one(member, walk)).collect()
-}
-
-/// The lines `<blake3 hex>  <name>\n` of the files of an archive that an audit reads, by name, as `b3sum` writes them; a blob's hash
-/// is taken from its name.
-///
-/// # Errors
-/// The medium.
-pub fn listing(archive: &dyn Archive) -> io::Result<String> {
-    list(&Source::new(archive, &mut Notes::default())?, &BTreeMap::new())
-}
-
-/// See [`listing`]. Feeds whose hash is known are not read again.
-fn list(source: &Source<'_>, feeds: &BTreeMap<(MemberId, Incarnation), BlobHash>) -> io::Result<String> {
-    let mut lines = String::new();
-    for (name, length) in source.files() {
-        let hash = match name {
-            Name::Blob(hash) => Some(hash),
-            Name::Feed(member, incarnation) if feeds.contains_key(&(member, incarnation)) => {
-                feeds.get(&(member, incarnation)).copied()
-            }
-            _ if length > FEED_FILE_BYTES.max(limit::MANIFEST_BYTES as u64) => None,
-            _ => source.read(name, length, &mut Notes::default())?.map(|bytes| blob_hash(&bytes)),
-        };
-        if let Some(hash) = hash {
-            // Writing to a string does not fail.
-            let _ = writeln!(lines, "{hash}  {name}");
-        }
+    walks: &BTreeMap<MemberId, &Walk>,
+    (member, ends): (&MemberId, &Ends),
+) -> MemberReport {
+    let records = || index.of(member).filter(|light| light.stand != Stand::Loose);
+    let updates = || records().filter(|light| light.kind == Kind::Update);
+    let own = walks.get(member);
+    MemberReport {
+        member: *member,
+        label: rules.label(member),
+        heads: heads.iter().filter(|head| head.member == *member).copied().collect(),
+        feeds: ends.feeds,
+        reached: ends.reached,
+        lacks_feed: ends.lacks_feed(),
+        records: records().count() as u64,
+        updates: updates().count() as u64,
+        last_round: updates().filter_map(|light| light.round).max().unwrap_or_default(),
+        merged_by_others: walks.values().filter_map(|walk| walk.choices.merged.get(member)).sum(),
+        merged_others: own.map_or(0, |walk| walk.choices.merged.values().sum()),
+        merges: own.map(|walk| walk.counts.merges).unwrap_or_default(),
+        equivocated: false,
     }
-    Ok(lines)
 }

@@ -1,6 +1,6 @@
 //! The report of an audit, and the one verdict that everything shown derives from.
 
-use super::{Contribution, Finding, Severity};
+use super::{Contribution, Finding, Reach, Severity};
 use crate::{
     base::{MemberId, NetworkId, Round},
     feed::Head,
@@ -56,7 +56,7 @@ impl Tally {
 pub struct Counts {
     /// Manifest versions, genesis included.
     pub manifests: Tally,
-    /// Feeds: without gap, damage or broken rule.
+    /// Feeds: without gap, damage or broken rule. Missing, too: those of members that have none here.
     pub feeds: Tally,
     /// Records.
     pub records: Tally,
@@ -66,6 +66,8 @@ pub struct Counts {
     pub blobs: Tally,
     /// Evidence bundles in the archive.
     pub evidence: Tally,
+    /// Logs: whose notes verify, and whose tiles give their roots.
+    pub logs: Tally,
     /// Records that a checkpoint with enough cosigners covers.
     pub witnessed: Tally,
 }
@@ -93,6 +95,7 @@ impl Counts {
         self.merges.add(other.merges);
         self.blobs.add(other.blobs);
         self.evidence.add(other.evidence);
+        self.logs.add(other.logs);
         self.witnessed.add(other.witnessed);
     }
 }
@@ -106,6 +109,12 @@ pub struct MemberReport {
     pub label: String,
     /// Its feeds' heads, by incarnation.
     pub heads: Vec<Head>,
+    /// Its feeds; one if it has none here, and nothing says that it published nothing.
+    pub feeds: u64,
+    /// Of these, those whose end is known by an anchor, a cut or a handover.
+    pub reached: u64,
+    /// It may publish, and no feed of it is here.
+    pub lacks_feed: bool,
     /// Its records.
     pub records: u64,
     /// Its publications.
@@ -129,12 +138,8 @@ pub struct Report {
     pub network: NetworkId,
     /// The newest manifest version that verifies, if any does.
     pub manifest_version: Option<u64>,
-    /// BLAKE3 of `listing`.
-    pub digest: [u8; 32],
-    /// The lines `<blake3 hex>  <name>\n` of the files read, by name; a blob's hash is taken from its name.
-    pub listing: String,
-    /// Whether the anchors were given and all found.
-    pub anchored: bool,
+    /// How far the anchors given reach.
+    pub anchors: Reach,
     /// Whether merges were recomputed.
     pub recomputed: bool,
     /// How many cosigners a checkpoint took to count: what the newest policy asks for, or the auditor if that is more.
@@ -145,7 +150,7 @@ pub struct Report {
     pub heads_only: bool,
     /// How much was checked.
     pub counts: Counts,
-    /// By member id.
+    /// Everyone that any version lets publish, and everyone with a record here, by member id.
     pub members: Vec<MemberReport>,
     /// What everyone put in that any version allows to publish, by member id: who, under which label.
     pub contributions: Vec<(MemberId, String, Contribution)>,

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     adapter::{Layout, start_hash},
     admit::drawable,
-    base::{MemberId, NetworkId, limit},
-    manifest::{Chain, KeyEvent, Manifest, Role},
+    base::{Incarnation, ManifestHash, MemberId, NetworkId, RecordId, limit},
+    manifest::{Chain, KeyEvent, Manifest, Role, Standing},
 };
 
 /// The network's rules, version by version.
@@ -105,6 +105,29 @@ impl Rules {
         let versions = (0..=self.chain.current().version).filter_map(|version| self.chain.at(version));
         let members = versions.flat_map(|(manifest, _)| &manifest.members).filter(|member| member.role == Role::Member);
         members.map(|member| (member.id, member.label.clone())).collect()
+    }
+
+    /// Whether a version of this hash is here.
+    pub(super) fn has(&self, hash: &ManifestHash) -> bool {
+        let mut versions = (0..=self.chain.current().version).filter_map(|version| self.chain.at(version));
+        versions.any(|(_, held)| held == *hash)
+    }
+
+    /// Whether a cut or a handover says where this feed ends, and the record there is here.
+    pub(super) fn ends(
+        &self,
+        member: &MemberId,
+        incarnation: Incarnation,
+        is_here: impl Fn(&RecordId) -> bool,
+    ) -> bool {
+        // Later incarnations are the new key's.
+        let handovers = self.chain.handovers(member).iter().filter(|(_, handover)| handover.incarnation == incarnation);
+        let handovers = handovers.map(|(_, handover)| handover.standing(incarnation));
+        handovers.chain([self.chain.cut_of(member, incarnation)]).any(|standing| match standing {
+            Standing::Whole => false,
+            Standing::UpTo(_, id) => is_here(&id),
+            Standing::Nothing => true,
+        })
     }
 
     /// A member's label in the newest version that names it.

@@ -20,7 +20,7 @@ use super::{
     work::each,
 };
 use crate::{
-    base::{BlobHash, Incarnation, MemberId, RecordId},
+    base::{Incarnation, MemberId, RecordId},
     feed::{Checked, Refusal, Spec, check_despite_cut, check_unsigned, stands},
 };
 
@@ -61,7 +61,6 @@ pub(super) struct Gathered {
     pub(super) kept: Vec<Checked>,
     pub(super) notes: Notes,
     pub(super) counts: Counts,
-    pub(super) digest: Option<BlobHash>,
 }
 
 impl Gathered {
@@ -112,8 +111,6 @@ struct File {
     name: Name,
     length: u64,
     cutter: Cutter,
-    hasher: Option<blake3::Hasher>,
-    hashed: u64,
     /// Parts handed out, and parts taken in again, in their order.
     out: usize,
     taken: usize,
@@ -152,14 +149,11 @@ impl File {
             kept: Vec::new(),
             notes,
             counts: Counts::default(),
-            digest: None,
         };
         Self {
             name,
             length: length.unwrap_or_default(),
             cutter: Cutter::default(),
-            hasher: length.map(|_| blake3::Hasher::new()),
-            hashed: 0,
             out: 0,
             taken: 0,
             early: BTreeMap::new(),
@@ -170,19 +164,12 @@ impl File {
 
     /// The next part; `None` behind the last one. Even an empty file has one.
     fn next(&mut self, source: &Source<'_>) -> io::Result<Option<Part>> {
-        let Some(gathered) = self.gathered.as_mut().filter(|_| !self.ended) else { return Ok(None) };
+        let Some(gathered) = self.gathered.as_ref().filter(|_| !self.ended) else { return Ok(None) };
         let start = self.cutter.at();
         let left = self.length.saturating_sub(start);
         let length = usize::try_from(left).map_or(PART, |left| left.min(PART));
         let bytes = if length == 0 { Default::default() } else { source.read_at(self.name, start, length)? };
         self.ended = bytes.len() as u64 == left;
-        // Parts overlap by what was too short to tell.
-        let fresh = usize::try_from(self.hashed - start).ok().and_then(|from| bytes.get(from..)).unwrap_or_default();
-        self.hashed += fresh.len() as u64;
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(fresh);
-            gathered.digest = self.ended.then(|| BlobHash(*hasher.finalize().as_bytes()));
-        }
         let pieces = std::iter::from_fn(|| self.cutter.next(&bytes, start, self.ended)).collect();
         self.out += 1;
         Ok(Some(Part { number: self.out - 1, feed: gathered.feed, pieces }))

@@ -12,7 +12,9 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Archive, Branch, Finding, LogBook, Severity, Stand, blob, bundles, conflicts,
+    Archive, Branch, Contents, Finding, LogBook, Severity, Stand,
+    blob::{self, Lack},
+    bundles, conflicts,
     finding::Notes,
     layout::Name,
     link::Scan,
@@ -46,6 +48,17 @@ pub enum SurveyError {
     /// There is no genesis, or not the one wanted. The findings say so, the gravest first.
     #[error("{}", .0.first().map_or("the archive shows nothing", |finding| finding.text.as_str()))]
     Refused(Vec<Finding>),
+}
+
+/// Whether the bytes that an author signed are here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// They are.
+    Here,
+    /// There is no such file.
+    Missing,
+    /// The file has other bytes.
+    Damaged,
 }
 
 /// One feed.
@@ -218,6 +231,26 @@ impl<'a> Survey<'a> {
         let mut notes = Notes::default();
         let double = conflicts::read(&self.source, &self.rules, hash, &mut notes)?;
         Ok(double.ok_or_else(|| notes.into_findings()))
+    }
+
+    /// Every file, hashed.
+    ///
+    /// # Errors
+    /// The medium.
+    pub fn contents(&self) -> io::Result<Contents> {
+        Contents::read(&self.source, self.threads, &self.progress)
+    }
+
+    /// Whether the bytes that an author signed are here and right.
+    ///
+    /// # Errors
+    /// The medium.
+    pub fn presence(&self, body: Body) -> io::Result<Presence> {
+        Ok(match blob::read(&self.source, Name::Blob(body.hash), body)? {
+            Ok(_) => Presence::Here,
+            Err(Lack::Missing) => Presence::Missing,
+            Err(Lack::Wrong(..)) => Presence::Damaged,
+        })
     }
 
     /// The bytes that an author signed, if they are here and right.

@@ -49,7 +49,7 @@ fn a_publication_left_out_for_its_distance_that_is_not_here_is_incomplete_and_no
     let feed = without_record.remove(&name).unwrap();
     without_record.insert(name, feed.slice(..length));
     for archive in [without_payload, without_record] {
-        let report = audit(&archive, &Options { anchors: vec![left.id()], ..world.options() });
+        let report = audit(&archive, &Options { anchors: vec![left.id().into()], ..world.options() });
         assert_eq!(report.verdict(), Verdict::Incomplete, "{:#?}", report.findings);
         let found = find(&report, "MRG-008");
         assert!(found.text.contains(&named.record().member.to_string()), "{}", found.text);

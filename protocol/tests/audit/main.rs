@@ -1,6 +1,8 @@
 //! What an audit promises: honest archives pass, and every deviation is found and laid at the right door.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod anchors;
+mod contents;
 mod deviations;
 mod distance;
 mod draws;

@@ -42,7 +42,7 @@ fn golden() -> (World, Options) {
     let mut options = world.options();
     options.anchors = (0..2)
         .map(|who| world.authors[who].id)
-        .map(|id| world.records.iter().rfind(|record| record.record().member == id).unwrap().id())
+        .map(|id| world.records.iter().rfind(|record| record.record().member == id).unwrap().id().into())
         .collect();
     (world, options)
 }

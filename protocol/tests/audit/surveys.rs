@@ -1,9 +1,8 @@
 //! Archives surveyed short of a verdict: damage of any kind is said, and stops nothing.
 
 use chorale_protocol::{
-    audit::{Ancestry, Comparison, Forks, MemoryArchive, Stand, Survey, layout::Name, listing, replay},
+    audit::{Ancestry, Comparison, Forks, MemoryArchive, Stand, Survey, layout::Name},
     base::{Incarnation, Seq},
-    code::blob_hash,
     feed::Evidence,
     fixture,
 };
@@ -76,13 +75,4 @@ fn a_flood_of_histories_is_counted_and_only_so_many_are_told_apart() {
     let forks = Forks::of(&survey(&archive)).unwrap();
     assert_eq!((forks.found.len(), forks.more, forks.unsettled()), (64, 36, true));
     assert_eq!(forks.records, 106);
-}
-
-#[test]
-fn the_listing_by_itself_is_the_one_of_the_report() {
-    let world = World::play(3, 2, fixture::policy(), SEED);
-    let archive = world.archive();
-    let report = replay(&archive, &world.options(), &|_, _| {}).unwrap();
-    assert_eq!(listing(&archive).unwrap(), report.listing);
-    assert_eq!(blob_hash(report.listing.as_bytes()).0, report.digest);
 }

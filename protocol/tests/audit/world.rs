@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chorale_protocol::{
     adapter::{Layout, Payload, encode_q32, f32_view, publish, start_hash},
     admit,
-    audit::{ArchiveBuilder, MemoryArchive, Options, Report, layout::Name, replay},
+    audit::{Anchor, ArchiveBuilder, MemoryArchive, Options, Report, layout::Name, replay},
     base::{KeyHash, MemberId, RecordId},
     code::blob_hash,
     draw::{self, Seed},
@@ -307,14 +307,17 @@ impl World {
 
     /// The newest record of every author.
     pub fn heads(&self) -> Vec<RecordId> {
-        let of = |author: &Author| self.records.iter().rfind(|record| record.record().member == author.id);
+        let place = |record: &&Checked| (record.record().incarnation, record.record().seq);
+        let of = |author: &Author| {
+            self.records.iter().filter(|record| record.record().member == author.id).max_by_key(place)
+        };
         self.authors.iter().filter_map(of).map(Checked::id).collect()
     }
 
     pub fn options(&self) -> Options {
         Options {
             network: self.chain.network(),
-            anchors: self.heads(),
+            anchors: self.heads().into_iter().map(Anchor::from).collect(),
             allow_unanchored: false,
             allow_pruned: false,
             recompute: true,

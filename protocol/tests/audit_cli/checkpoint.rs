@@ -120,16 +120,18 @@ impl ReplaceOnce for Vec<u8> {
 #[test]
 fn a_later_head_is_proved_to_continue_an_earlier_one() {
     let (stage, ledger) = stage();
-    let (code, shown) = stage.both(&["checkpoint", "consistency", "3", "8"], &[]);
+    let (code, shown) = stage.both(&["checkpoint", "consistency", "4", "8"], &[]);
     assert_eq!(code, Some(0), "{shown}");
-    let proof = ledger.tree.consistency(3, 8).unwrap();
+    let proof = ledger.tree.consistency(4, 8).unwrap();
     assert!(proof.iter().all(|hash: &TreeHash| shown.contains(&hash.to_string())), "{shown}");
-    let json = run(&["checkpoint", "consistency", "3", "8", &stage.folder, "--log", "silo-0", "--json"]);
+    let json = run(&["checkpoint", "consistency", "4", "8", &stage.folder, "--log", "silo-0", "--json"]);
     assert_eq!(lines(&json.1)[0]["proof"].as_array().map(Vec::len), Some(proof.len()));
-    for (old, new) in [("8", "3"), ("3", "9")] {
-        assert_eq!(run(&["checkpoint", "consistency", old, new, &stage.folder]).0, Some(2), "{old} {new}");
+    for (old, new) in [("8", "4"), ("4", "9"), ("3", "8"), ("0", "8"), ("4", "7")] {
+        let (code, output) = run(&["checkpoint", "consistency", old, new, &stage.folder]);
+        assert_eq!(code, Some(2), "{old} {new}: no such head was signed");
+        assert!(output.stdout.is_empty());
     }
-    assert_eq!(run(&["checkpoint", "consistency", "3", "8", &stage.folder, "--log", "silo-1"]).0, Some(3));
+    assert_eq!(run(&["checkpoint", "consistency", "4", "8", &stage.folder, "--log", "silo-1"]).0, Some(3));
 }
 
 #[test]
@@ -173,8 +175,11 @@ fn a_record_is_shown_with_its_interval_beside_the_time_that_it_claims() {
     let id = stage.world.records[5].id().to_string();
     let (code, shown) = stage.both(&["record"], &[&id]);
     assert_eq!(code, Some(0));
-    assert!(shown.contains("time by 2 cosigners: from 2023-11-14T22:14:10Z to 2023-11-14T22:16:50Z"), "{shown}");
-    assert!(shown.contains("time claimed: 2023-11-14T22:14:00Z\n"), "{shown}");
+    assert!(
+        shown.contains("Time by cosigners from 2023-11-14T22:14:10Z to 2023-11-14T22:16:50Z (2 needed)\n"),
+        "{shown}"
+    );
+    assert!(shown.contains("Time claimed      2023-11-14T22:14:00Z\n"), "{shown}");
     let (_, output) = run(&["record", &stage.folder, &id, "--json"]);
     let line = &lines(&output)[0];
     let bounds = (line["interval"]["not_before_s"].as_u64(), line["interval"]["not_after_s"].as_u64());

@@ -72,6 +72,11 @@ fn claims_are_shown_as_recorded_and_sums_hold() {
     let (_, table) = stage.both(&["contributions"], &[]);
     assert!(table.contains(" 2.345 ") && table.contains(" 1.100 ") && table.contains("silo-1"), "{table}");
     assert!(table.contains("as its own genesis says; not compared"));
+    let heading = table.lines().find(|line| line.starts_with("member ")).unwrap();
+    let columns: Vec<&str> = heading.split("  ").map(str::trim).filter(|column| !column.is_empty()).collect();
+    let once: std::collections::BTreeSet<&&str> = columns.iter().collect();
+    assert_eq!(once.len(), columns.len(), "two columns of one name: {heading}");
+    assert!(!table.contains("without anchor") && table.contains("(UNANCHORED)"), "{table}");
     let pinned = stage.both(&["contributions"], &["--network", &stage.network]).1;
     assert!(!pinned.contains("not compared"), "{pinned}");
 }

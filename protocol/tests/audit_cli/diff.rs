@@ -43,7 +43,7 @@ fn last(shown: &str) -> Value {
 fn an_archive_is_the_same_as_its_tar_and_what_one_lacks_is_named() {
     let stage = Stage::new(|_, _| {});
     let (code, shown) = diff(&stage.folder, &stage.tar, &[]);
-    assert!(code == Some(0) && shown.contains("Both hold the same."), "{shown}");
+    assert!(code == Some(0) && shown.contains("Both hold the same, byte for byte."), "{shown}");
     let newest = stage.world.published[1].last().unwrap().checked.id();
     let less = beside(&stage, "less", &some(&stage.world, &[], |record| record.id() != newest));
     let (code, shown) = diff(&stage.folder, &less, &["--json"]);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chorale_protocol::audit::codes;
 
-use crate::{run, text};
+use crate::{Stage, run, text};
 
 const DOCUMENT: &str = include_str!("../../../docs/AUDITING.md");
 
@@ -44,4 +44,13 @@ fn every_command_of_the_program_is_described() {
         count += 1;
     }
     assert!(count >= 12, "{count} commands in {help}");
+}
+
+#[test]
+fn every_column_of_a_csv_is_described_and_no_other_is() {
+    let stage = Stage::with_release(2, 1);
+    let shown = text(&run(&["export", &stage.folder, "--as", "csv"]).1.stdout);
+    let rows = DOCUMENT.lines().skip_while(|line| !line.starts_with("| column |")).skip(2);
+    let described = rows.take_while(|line| line.starts_with("| ")).filter_map(|line| line.split('`').nth(1));
+    assert_eq!(described.collect::<Vec<_>>().join(","), shown.lines().next().unwrap());
 }

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use chorale_protocol::fixture;
+use chorale_protocol::{
+    feed::{Close, Spec},
+    fixture,
+};
 use serde_json::Value;
 
 use crate::{SEED, Stage, run, text, world::World};
@@ -38,12 +41,27 @@ fn each_release_and_head_is_a_statement_about_its_payload() {
     let hash = released.checked.record().body.unwrap().hash.to_string();
     for statement in &statements {
         assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
-        let digest = &statement["subject"][0]["digest"];
-        assert!(digest["sha256"].as_str().unwrap().len() == 64 && digest["blake3"].as_str().unwrap().len() == 64);
+        let subjects = statement["subject"].as_array().unwrap();
+        assert_eq!(subjects.len(), 2, "the payload, and the file that is deployed");
+        for digest in subjects.iter().map(|subject| &subject["digest"]) {
+            assert!(digest["sha256"].as_str().unwrap().len() == 64 && digest["blake3"].as_str().unwrap().len() == 64);
+        }
     }
     assert_eq!(statements[0]["subject"][0]["digest"]["blake3"], hash);
     let dependencies = statements[0]["predicate"]["buildDefinition"]["resolvedDependencies"].as_array().unwrap();
-    assert_eq!(dependencies.len(), released.checked.record().parents.len());
+    assert_eq!(dependencies.len(), 2 + released.checked.record().parents.len(), "base model, manifest, payloads");
+    assert!(dependencies[0]["uri"].as_str().unwrap().starts_with("chorale:base-model/"));
+    let manifest = stage.world.chain.signed_at(0).unwrap();
+    assert_eq!(dependencies[1]["digest"]["blake3"], blake3::hash(manifest).to_hex().as_str());
+    for payload in &dependencies[2..] {
+        let (uri, digest) = (payload["uri"].as_str().unwrap(), &payload["digest"]);
+        assert_eq!(
+            uri,
+            format!("chorale:blob/{}", digest["blake3"].as_str().unwrap()),
+            "the digest is of what is named"
+        );
+        assert_eq!(digest["sha256"].as_str().unwrap().len(), 64);
+    }
 }
 
 #[test]
@@ -69,7 +87,9 @@ fn an_adapter_is_written_with_the_values_of_its_payload() {
     let (code, output) = run(&["export", &stage.tar, "--as", "safetensors", "--of", "v1", "--out", &out]);
     assert_eq!(code, Some(0), "{}", text(&output.stderr));
     let file = fs::read(&out).unwrap();
-    assert!(text(&output.stdout).starts_with(&blake3::hash(&file).to_hex().to_string()));
+    let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&file));
+    assert!(text(&output.stdout).contains(&blake3::hash(&file).to_hex().to_string()));
+    assert!(text(&output.stdout).contains(&sha256), "{}", text(&output.stdout));
     let length = usize::try_from(u64::from_le_bytes(file[..8].try_into().unwrap())).unwrap();
     let header: Value = serde_json::from_slice(&file[8..8 + length]).unwrap();
     let a = &header["base_model.model.layers.0.q_proj.lora_A.weight"];
@@ -82,4 +102,59 @@ fn an_adapter_is_written_with_the_values_of_its_payload() {
         file[8 + length..].chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
     assert_eq!(values, stage.world.published[1].last().unwrap().voice.payload.to_f32(&stage.world.layout));
     assert_eq!(run(&["export", &stage.tar, "--as", "safetensors", "--of", "v1"]).0, Some(2), "without --out");
+}
+
+#[test]
+fn a_payload_counts_as_here_by_its_bytes_and_not_by_its_name() {
+    let stage = Stage::of(World::play(3, 2, fixture::policy(), SEED), |world, archive| {
+        let hash = world.published[0][1].checked.record().body.unwrap().hash;
+        let mut bytes = archive.remove(&format!("blobs/{hash}")).unwrap().to_vec();
+        bytes[7] ^= 1;
+        archive.insert(format!("blobs/{hash}"), bytes.into());
+    });
+    let (code, shown) = stage.both(&["export", "--as", "csv"], &[]);
+    assert_eq!(
+        (code, shown.matches(",yes\n").count(), shown.matches(",damaged\n").count()),
+        (Some(0), 5, 1),
+        "{shown}"
+    );
+    assert_eq!(stage.both(&["export", "--as", "in-toto"], &[]).0, Some(3), "nothing vouches for other bytes");
+}
+
+#[test]
+fn a_member_means_its_newest_update_though_its_feed_goes_on_behind_it() {
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    for who in 0..3 {
+        world.write(who, &[], Spec::Close(Close::Finished), None);
+    }
+    let newest = world.published[1].last().unwrap().checked.id().to_string();
+    let close = world.records[7].id().to_string();
+    let stage = Stage::of(world, |_, _| {});
+    let out = stage.path("adapter.safetensors");
+    let export = |of: &str| run(&["export", &stage.folder, "--as", "safetensors", "--of", of, "--out", &out]);
+    let (code, output) = export("silo-1");
+    assert_eq!(code, Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains(&newest));
+    let by_id = fs::read(&out).unwrap();
+    assert_eq!(export(&newest[..16]).0, Some(0));
+    assert_eq!(fs::read(&out).unwrap(), by_id);
+    let (code, output) = export(&close);
+    assert!(code == Some(2) && text(&output.stderr).contains("kind close"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn csv_has_dates_units_and_no_two_columns_of_one_name() {
+    let (_, shown) = stage().both(&["export", "--as", "csv"], &[]);
+    let columns: Vec<&str> = shown.lines().next().unwrap().split(',').collect();
+    let mut once = columns.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), columns.len());
+    let cell = |name: &str| {
+        let at = columns.iter().position(|column| *column == name).unwrap();
+        shown.lines().nth(1).unwrap().split(',').nth(at).unwrap().to_owned()
+    };
+    assert_eq!(cell("claimed_time_utc").len(), "2023-11-14T22:14:00Z".len());
+    let loss = cell("loss_after_nats_per_token");
+    assert!(loss.is_empty() || loss.split_once('.').unwrap().1.len() == 6, "{loss}");
 }

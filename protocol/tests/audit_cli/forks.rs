@@ -131,7 +131,13 @@ fn a_bundle_under_a_manifest_version_that_is_not_here_exits_with_3_until_it_is()
     let bundle = stage.path("bundle");
     fs::write(&bundle, evidence.to_bytes()).unwrap();
     let (genesis, next) = (format!("{}/genesis", stage.folder), format!("{}/manifests/000001", stage.folder));
-    assert_eq!(run(&["evidence", "verify", &bundle, "--genesis", &genesis]).0, Some(3));
+    let (code, output) = run(&["evidence", "verify", &bundle, "--genesis", &genesis]);
+    let said = text(&output.stderr);
+    assert!(
+        code == Some(3) && said.contains("cannot be judged yet") && said.contains("manifest version 1 is needed"),
+        "{said}"
+    );
+    assert!(!said.contains("proves nothing"), "{said}");
     assert_eq!(run(&["evidence", "verify", &bundle, "--genesis", &genesis, "--manifest", &next]).0, Some(0));
 }
 
@@ -159,7 +165,11 @@ fn a_double_vote_is_shown_and_proof_by_itself() {
     assert_eq!(code, Some(0));
     assert!(text(&output.stdout).contains("is proof") && text(&output.stdout).contains(&key));
     let (genesis, next) = (format!("{}/genesis", stage.folder), format!("{}/manifests/000001", stage.folder));
-    assert_eq!(run(&["evidence", "verify", &file, "--genesis", &genesis]).0, Some(3), "there is no version 1 yet");
+    let (code, output) = run(&["evidence", "verify", &file, "--genesis", &genesis]);
+    assert!(
+        code == Some(3) && text(&output.stderr).contains("manifest version 1 is needed"),
+        "there is no version 1 yet"
+    );
     assert_eq!(run(&["evidence", "verify", &file, "--genesis", &genesis, "--manifest", &next]).0, Some(0));
     assert_eq!(run(&["evidence", "verify", &next, "--archive", &stage.folder]).0, Some(1), "the one in force");
 }

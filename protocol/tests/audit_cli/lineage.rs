@@ -84,6 +84,10 @@ fn drawings_are_the_same_each_time_and_hold_every_edge() {
     assert_eq!(dot.matches(" -> ").count(), edges);
     let (_, svg) = stage.both(&["lineage"], &["--as", "svg", "--depth", "100"]);
     assert_eq!((svg.matches("<path ").count(), svg.matches("<circle ").count()), (edges, 10));
+    for legend in ["merged or released", "the record before", "thick rim: asked for", "does not count"] {
+        assert!(svg.contains(legend), "{legend}");
+    }
+    assert!(dot.contains("dotted arrow: the record before"));
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && !svg.contains("<script"));
 }
 

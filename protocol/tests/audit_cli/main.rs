@@ -1,10 +1,13 @@
 //! What `chorale-audit` promises on its command line: exit codes, JSON on every path, folder and tar alike.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod anchors;
+mod attestation;
 mod browser;
 mod checkpoint;
 mod contributions;
 mod diff;
+mod digest;
 mod document;
 mod every;
 mod export;
@@ -15,10 +18,12 @@ mod hostile;
 mod ledger;
 mod lineage;
 mod manifest;
+mod record;
 mod report;
 mod verify;
 #[path = "../audit/world.rs"]
 mod world;
+mod wrapped;
 
 use std::{
     fs,

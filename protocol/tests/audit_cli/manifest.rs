@@ -103,7 +103,7 @@ fn keys_over_time_are_shown_compared_and_named() {
     let (_, shown) = stage.both(&["manifest", "show"], &["--version", "1"]);
     assert!(shown.contains("Next key of silo-0: of hash"), "{shown}");
     let (_, shown) = stage.both(&["manifest", "show"], &["--version", "2"]);
-    assert!(shown.contains("Handover: records of") && shown.contains(&key), "{shown}");
+    assert!(shown.contains("Handover of silo-0: records of") && shown.contains(&key), "{shown}");
     let (_, shown) = stage.both(&["manifest", "show"], &["--version", "2", "--json"]);
     let value: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!((value["handovers"][0]["seq"].as_u64(), value["handovers"][1].is_null()), (Some(0), true));
@@ -119,4 +119,9 @@ fn keys_over_time_are_shown_compared_and_named() {
     {
         assert!(shown.contains(wanted), "{wanted}: {shown}");
     }
+    assert!(
+        shown.contains("4 versions verify, each by the votes") && !shown.contains("see above"),
+        "all verifies: {shown}"
+    );
+    assert!(shown.contains("(silo-0) rotated its key"), "an id has its label beside it: {shown}");
 }

@@ -104,6 +104,17 @@ fn a_signed_summary_verifies_under_its_key_for_its_archive_and_for_no_other() {
     );
     let other = Stage::of(World::play(3, 2, fixture::policy(), SEED), |_, _| {});
     assert_eq!(verify(&["--archive", &other.folder]).0, Some(1), "another archive");
+    let blob = stage.world.published[2][0].checked.record().body.unwrap().hash;
+    let path = format!("{}/blobs/{blob}", stage.folder);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[3] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(verify(&["--archive", &stage.folder]).0, Some(1), "one bit of one blob");
+    let deployed = stage.path("adapter.safetensors");
+    assert_eq!(run(&["export", &stage.tar, "--as", "safetensors", "--of", "v1", "--out", &deployed]).0, Some(0));
+    let (code, output) = verify(&["--artifact", &deployed]);
+    assert!(code == Some(0) && text(&output.stdout).contains("v1.safetensors"), "{}", text(&output.stderr));
+    assert_eq!(verify(&["--artifact", &path]).0, Some(1), "a file that it is not about");
     let stranger = fixture::author(0).public().to_string();
     assert_eq!(run(&["report", "verify", &envelope, "--key", &stranger]).0, Some(1), "another key");
     let mut changed = signed.clone();
@@ -119,22 +130,38 @@ fn a_summary_has_both_digests_of_every_subject_and_an_incomplete_audit_is_no_pas
     let stage = stage();
     let key = stage.path("key");
     let public = text(&run(&["key", "new", &key]).1.stdout).trim().to_owned();
-    page(&stage, &stage.folder, &["--sign", &key]);
+    let out = stage.path("untimed.html");
+    let untimed = run(&["report", &stage.folder, "--network", &stage.network, "--out", &out, "--sign", &key]);
+    assert!(
+        untimed.0 == Some(2) && text(&untimed.1.stderr).contains("--time"),
+        "a summary says when, and no clock is read"
+    );
+    page(&stage, &stage.folder, &["--sign", &key, "--time", "2026-01-31T12:00:00Z"]);
     let envelope: Value = serde_json::from_slice(&fs::read(stage.path("report.html.dsse.json")).unwrap()).unwrap();
     let statement = STANDARD.decode(envelope["payload"].as_str().unwrap()).unwrap();
     let statement: Value = serde_json::from_slice(&statement).unwrap();
     assert_eq!(statement["predicateType"], "https://slsa.dev/verification_summary/v1");
     let subjects = statement["subject"].as_array().unwrap();
-    assert_eq!(subjects.len(), 2, "archive and release");
-    for subject in subjects {
+    let names: Vec<&str> = subjects.iter().map(|subject| subject["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["archive", "v1", "v1.safetensors"]);
+    assert_eq!(subjects[0]["digest"]["dirHash"].as_str().unwrap().len(), 64);
+    for subject in &subjects[1..] {
         assert!(["blake3", "sha256"].iter().all(|digest| subject["digest"][digest].as_str().unwrap().len() == 64));
     }
     let predicate = &statement["predicate"];
     assert_eq!(
-        (predicate["verificationResult"].as_str(), predicate["chorale"]["verdict"].as_str()),
+        (predicate["verificationResult"].as_str(), predicate["chorale:audit/v1"]["verdict"].as_str()),
         (Some("FAILED"), Some("INCOMPLETE"))
     );
-    assert!(predicate["timeVerified"].is_null(), "no clock is read");
+    assert_eq!(
+        (&predicate["timeVerified"], &predicate["slsaVersion"]),
+        (&"2026-01-31T12:00:00Z".into(), &"1.1".into())
+    );
+    let known =
+        ["verifier", "timeVerified", "resourceUri", "policy", "verificationResult", "verifiedLevels", "slsaVersion"];
+    for field in predicate.as_object().unwrap().keys().filter(|field| !known.contains(&field.as_str())) {
+        assert!(field.contains(':'), "{field} is no field of the specification, and no URI");
+    }
     let (code, output) = run(&["report", "verify", &stage.path("report.html.dsse.json"), "--key", &public]);
     assert_eq!(code, Some(3), "{}", text(&output.stdout));
 }
@@ -155,7 +182,9 @@ fn a_key_is_private_is_never_replaced_and_is_refused_when_others_may_read_it() {
     let (code, output) = run(&["key", "show", &key]);
     assert!(code == Some(4) && text(&output.stderr).contains("mode 600"));
     let out = stage.path("r.html");
-    let sign = run(&["report", &stage.folder, "--network", &stage.network, "--out", &out, "--sign", &key]);
+    let time = ["--time", "2026-01-31T12:00:00Z"];
+    let sign = ["report", &stage.folder, "--network", &stage.network, "--out", &out, "--sign", &key];
+    let sign = run(&[&sign[..], &time].concat());
     assert!(sign.0 == Some(4) && !fs::exists(&out).unwrap(), "before the work");
     let time = run(&["report", &stage.folder, "--network", &stage.network, "--out", &out, "--time", "yesterday"]);
     assert_eq!(time.0, Some(2));

@@ -17,7 +17,11 @@ fn a_clean_archive_exits_with_0_when_anchored_and_3_when_not() {
     let (code, output) = stage.verify(&anchors);
     assert_eq!(code, Some(0), "{}", text(&output.stdout));
     let shown = text(&output.stdout);
-    assert!(shown.contains("9 merges recomputed, all equal.") && shown.contains("Verdict: PASSED\n"), "{shown}");
+    assert!(
+        shown.contains("9 merges recomputed, all equal.")
+            && shown.contains("Verdict: PASSED (anchors reach the end of all 3 feeds)\n"),
+        "{shown}"
+    );
     assert!(shown.contains("This does not prove:") && shown.contains(&stage.anchors[0]), "{shown}");
     assert!(output.stderr.is_empty(), "no progress without a terminal");
 
@@ -135,9 +139,10 @@ fn feeds_records_and_codes_are_shown() {
     let (code, output) = run(&["feed", &stage.tar, &member[..8]]);
     assert_eq!(code, Some(0));
     assert_eq!(text(&output.stdout).matches("update of round").count(), 3);
+    assert_eq!(run(&["feed", &stage.tar, "silo-0"]).1.stdout, output.stdout, "by label, too");
     let (code, output) = run(&["record", &stage.folder, &stage.anchors[0]]);
-    assert!(code == Some(0) && text(&output.stdout).contains("Update"));
-    assert_eq!(run(&["record", &stage.folder, "ffff"]).0, Some(2));
+    assert!(code == Some(0) && text(&output.stdout).contains("What              update of round "));
+    assert_eq!(run(&["record", &stage.folder, "ffffffff"]).0, Some(2));
     assert_eq!(run(&["feed", &format!("{}/nowhere", stage.folder)]).0, Some(4));
     let (code, output) = run(&["explain", "mrg-001"]);
     assert!(code == Some(0) && text(&output.stdout).starts_with("MRG-001 (failure)"));

@@ -1,6 +1,7 @@
 //! Every code of a finding: what it means and what to do about it.
 
 mod logs;
+mod notes;
 mod rules;
 
 use super::Severity::{self, Failure, Incomplete, Warning};
@@ -26,7 +27,9 @@ pub fn explain(code: &str) -> Option<&'static Code> {
 
 /// Every code, by subject.
 pub fn all() -> impl Iterator<Item = &'static Code> {
-    [ARCHIVE, rules::BYTES, rules::MANIFESTS, rules::RECORDS, FEEDS, UPDATES, MERGES, logs::LOGS].into_iter().flatten()
+    [ARCHIVE, rules::BYTES, rules::MANIFESTS, rules::RECORDS, FEEDS, UPDATES, MERGES, logs::LOGS, notes::NOTES]
+        .into_iter()
+        .flatten()
 }
 
 /// The severity of a code; one that is not listed is a failure.
@@ -47,7 +50,7 @@ const ARCHIVE: &[Code] = &[
         "ANC-001",
         Incomplete,
         "No anchor was given. A truncated archive verifies just as well: this report cannot say whether the newest records are there.",
-        "Ask a member for the id of its newest record and pass it with --anchor; or accept the risk with --allow-unanchored.",
+        "Ask every member for the id of its newest record and pass them with --anchors; or accept the risk with --allow-unanchored.",
     ),
     code(
         "ANC-002",
@@ -56,16 +59,28 @@ const ARCHIVE: &[Code] = &[
         ASK_AGAIN,
     ),
     code(
+        "ANC-003",
+        Failure,
+        "A manifest version that the auditor knows to exist is not in the archive: versions were withheld, or the hash is wrong.",
+        ASK_AGAIN,
+    ),
+    code(
+        "ANC-004",
+        Incomplete,
+        "Anchors do not reach the end of every feed: the others may have been cut short, or left out.",
+        "Ask the members named for the ids of their newest records, or whether they published nothing, and pass them with --anchors; or accept the risk with --allow-unanchored.",
+    ),
+    code(
         "ARC-001",
         Warning,
         "A file whose name is not of the archive layout. It was not read. In a folder of the layout, something may be missing for it.",
-        "Remove it, or ask who put it there.",
+        "Ask who put it there. Leave the archive as it is: it is what was handed over.",
     ),
     code(
         "ARC-002",
         Warning,
         "A blob that no record in the archive names. It was not read.",
-        "Nothing depends on it; it may be removed.",
+        "Nothing here depends on it. If records are missing, it may be theirs: get a fuller archive.",
     ),
     code("ARC-003", Incomplete, "Not one record was verified: the archive shows nothing.", FULLER),
     code("ARC-004", Failure, "A file is longer than any file of its kind may be. It was not read.", ASK_AGAIN),
@@ -277,6 +292,11 @@ mod tests {
     }
 
     #[test]
+    fn nothing_that_was_handed_over_is_to_be_removed() {
+        assert!(all().all(|entry| !entry.action.to_lowercase().contains("remove")));
+    }
+
+    #[test]
     fn every_code_that_the_sources_name_is_explained() {
         let sources = [
             include_str!("../../admit/mod.rs"),
@@ -286,12 +306,19 @@ mod tests {
             include_str!("../../code/walk.rs"),
             include_str!("../../feed/field.rs"),
             include_str!("../../feed/refusal.rs"),
+            include_str!("../../log/error.rs"),
+            include_str!("../../log/proof_file.rs"),
+            include_str!("../../log/witness.rs"),
             include_str!("../../manifest/double_vote.rs"),
             include_str!("../../manifest/error.rs"),
+            include_str!("../anchor.rs"),
             include_str!("../blob.rs"),
+            include_str!("../compare.rs"),
             include_str!("../conflicts.rs"),
             include_str!("../bundles.rs"),
             include_str!("../../draw/account.rs"),
+            include_str!("../log_book.rs"),
+            include_str!("../log_check.rs"),
             include_str!("../remerge.rs"),
             include_str!("../replay.rs"),
             include_str!("../rules.rs"),

@@ -6,8 +6,9 @@ use anyhow::anyhow;
 use chorale_protocol::{base::limit, manifest::Chain};
 
 use crate::{
+    archive,
     exit::{Exit, OrExit, Trouble},
-    file, folder,
+    file,
     pin::Pin,
     survey,
 };
@@ -17,7 +18,7 @@ pub(crate) fn of(pin: &Pin, archive: Option<&Path>, more: &[PathBuf]) -> Result<
     let network = pin.network()?;
     let mut chain = match (archive, pin.genesis()) {
         (Some(path), _) => {
-            let archive = folder::open(path).or_io()?;
+            let archive = archive::open(path)?;
             survey::open(&*archive, path, network)?.chain().clone()
         }
         (None, Some(path)) => from_files(&[path.to_owned()])?,

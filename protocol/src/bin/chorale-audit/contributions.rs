@@ -11,16 +11,17 @@ use chorale_protocol::{
 use serde_json::{Value, json};
 
 use crate::{
+    archive,
     args::Contributions,
     exit::{Exit, OrExit, Trouble},
-    file, folder, json, progress, survey,
+    file, human, json, progress, survey,
     table::{Table, bytes, milli, norm},
     verify,
 };
 
 pub(crate) fn contributions(args: &Contributions) -> Result<Exit, Trouble> {
     let pinned = args.pin.network()?;
-    let archive = folder::open(&args.archive).or_io()?;
+    let archive = archive::open(&args.archive)?;
     let network = match pinned {
         Some(network) => network,
         None => survey::open(&*archive, &args.archive, None)?.chain().network(),
@@ -58,8 +59,8 @@ fn text(report: &Report, network: NetworkId, pinned: bool) -> String {
     );
     let _ = writeln!(
         out,
-        "\nThe audit behind this table: {}, without anchor; `chorale-audit verify` says why.",
-        report.verdict().text()
+        "\nThe audit behind this table: {}; `chorale-audit verify` says why, and asks for anchors.",
+        human::verdict(report)
     );
     out
 }
@@ -72,12 +73,12 @@ pub(crate) fn table(contributions: &[(MemberId, String, Contribution)]) -> Table
             "member",
             "id",
             "rounds",
-            "last",
+            "last round",
             "examples",
-            "last",
+            "examples last",
             "published",
             "moved mean",
-            "max",
+            "moved max",
             "epsilon",
             "sigma",
             "merged",
@@ -130,7 +131,6 @@ fn lines(report: &Report) -> String {
         "network": report.network.to_string(),
         "verdict": report.verdict().text(),
         "recomputed": report.recomputed,
-        "archive_digest": hex::encode(report.digest),
         "exit": Exit::from(report.verdict()) as u8,
     });
     json::lines(members.chain([summary]))
@@ -161,14 +161,7 @@ fn line(member: &MemberId, label: &str, part: &Contribution) -> Value {
         "examples_last": part.publications.last().map(|last| last.examples),
         "bytes": part.bytes,
         "private_publications": part.private,
-        "privacy": part.privacy.map(|claim| json!({
-            "sigma_milli": claim.sigma_milli,
-            "clip_milli": claim.clip_milli,
-            "rate_micro": claim.rate_micro,
-            "steps": claim.steps,
-            "epsilon_milli": claim.epsilon_milli,
-            "delta_log10_milli": claim.delta_log10_milli,
-        })),
+        "privacy": part.privacy.as_ref().map(json::privacy),
         "merged_by_others": part.merged_by_others,
         "skipped_by_others": skipped,
         "publications": publications,

@@ -4,15 +4,17 @@ use std::fmt::{Display, Write};
 
 use chorale_protocol::{
     audit::{Comparison, LogSplit, Sides, Split},
-    base::NetworkId,
+    base::{MemberId, NetworkId},
+    manifest::Chain,
 };
 use serde_json::{Value, json};
 
 use crate::{
+    archive,
     args::DiffArgs,
     escape::escape,
     exit::{Exit, OrExit, Trouble},
-    file, folder, forks, json, survey,
+    file, forks, json, survey, words,
 };
 
 /// Of a kind of thing that one archive lacks, so many are named; the others are in the JSON.
@@ -20,7 +22,7 @@ const SHOWN: usize = 5;
 
 pub(crate) fn diff(args: &DiffArgs) -> Result<Exit, Trouble> {
     let network = args.pin.network()?;
-    let (a, b) = (folder::open(&args.a).or_io()?, folder::open(&args.b).or_io()?);
+    let (a, b) = (archive::open(&args.a)?, archive::open(&args.b)?);
     let a = survey::open(&*a, &args.a, network)?;
     let b = survey::open(&*b, &args.b, Some(a.chain().network()))?;
     let comparison = survey::read(Comparison::of(&a, &b), &args.a)?;
@@ -33,7 +35,7 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<Exit, Trouble> {
     let text = if args.json {
         lines(&comparison, a.chain().network(), exit)
     } else {
-        survey::banner(a.chain().network(), network.is_some()) + &text(&comparison)
+        survey::banner(a.chain().network(), network.is_some()) + &text(&comparison, a.chain())
     };
     file::print(&text).or_io()?;
     Ok(exit)
@@ -47,7 +49,8 @@ fn exit(comparison: &Comparison) -> Exit {
     }
 }
 
-fn text(comparison: &Comparison) -> String {
+fn text(comparison: &Comparison, chain: &Chain) -> String {
+    let named = |member: &MemberId| words::labelled(chain, &member.to_string());
     let mut out = String::new();
     // Writing to a string does not fail.
     if let Some(version) = comparison.conflict {
@@ -64,22 +67,49 @@ fn text(comparison: &Comparison) -> String {
     }
     sides(&mut out, "manifest versions", &comparison.manifests, |(version, hash)| format!("version {version}, {hash}"));
     for ((member, incarnation), records) in &comparison.records {
-        let what = format!("records of {member}.{incarnation}");
+        let what = format!("records of {}, incarnation {incarnation}", named(member));
         sides(&mut out, &what, records, |(seq, id)| format!("seq {seq}, {id}"));
     }
-    sides(&mut out, "blobs (by name)", &comparison.blobs, ToString::to_string);
-    sides(&mut out, "evidence bundles (by name)", &comparison.evidence, ToString::to_string);
+    sides(&mut out, "blobs", &comparison.blobs, ToString::to_string);
+    sides(&mut out, "evidence bundles", &comparison.evidence, ToString::to_string);
     sides(&mut out, "log heads (by note)", &comparison.logs, |(member, size, note)| {
-        format!("log of {member}, {size} leaves, note {note}")
+        format!("log of {}, {size} leaves, note {note}", named(member))
     });
     if comparison.is_empty() {
-        out += "Both hold the same.\n";
+        out += &same(comparison);
     }
-    if !comparison.findings.is_empty() {
-        let count = comparison.findings.len();
-        let _ = writeln!(out, "\n{count} findings say what could not be checked; `chorale-audit verify` shows them.");
+    for finding in comparison.findings.iter().take(SHOWN) {
+        let severity = json::severity(finding.severity).to_uppercase();
+        let _ = writeln!(out, "\n{severity} {} {}", finding.code, escape(&finding.text));
+        let _ = writeln!(out, "  where {}", escape(&finding.file));
+    }
+    if comparison.findings.len() > SHOWN {
+        let more = comparison.findings.len() - SHOWN;
+        let _ = writeln!(
+            out,
+            "\n... and {more} more findings of what could not be checked; `chorale-audit verify` shows them."
+        );
+    }
+    if let Some((a, b)) = comparison.digests {
+        let _ = writeln!(out, "\nDigest of A {a}\nDigest of B {b}");
     }
     let _ = writeln!(out, "\n{} records in both together; {} split views.", comparison.all_records, splits(comparison));
+    out
+}
+
+/// Of two archives that show the same: whether they do so in the same bytes.
+fn same(comparison: &Comparison) -> String {
+    if comparison.differing.is_empty() {
+        return "Both hold the same, byte for byte.\n".to_owned();
+    }
+    let count = comparison.differing.len();
+    let mut out = format!("Both show the same, in other bytes. {count} files differ:\n");
+    for name in comparison.differing.iter().take(SHOWN) {
+        let _ = writeln!(out, "  {}", escape(name));
+    }
+    if count > SHOWN {
+        let _ = writeln!(out, "  ... and {} more; --json names all", count - SHOWN);
+    }
     out
 }
 
@@ -161,6 +191,7 @@ fn lines(comparison: &Comparison, network: NetworkId, exit: Exit) -> String {
             "only_b": ids(records.b.iter().map(|(_, id)| id)),
         }));
     }
+    all.extend(comparison.findings.iter().map(json::finding));
     all.push(json!({
         "schema": json::SCHEMA,
         "type": "summary",
@@ -172,6 +203,9 @@ fn lines(comparison: &Comparison, network: NetworkId, exit: Exit) -> String {
         "blobs": both(&comparison.blobs, ToString::to_string),
         "evidence": both(&comparison.evidence, ToString::to_string),
         "logs": both(&comparison.logs, |(_, _, note)| note.to_string()),
+        "digest_a": comparison.digests.map(|digests| digests.0.to_string()),
+        "digest_b": comparison.digests.map(|digests| digests.1.to_string()),
+        "differing_files": comparison.differing,
         "unchecked": comparison.findings.len(),
         "records": comparison.all_records,
         "exit": exit as u8,

@@ -5,7 +5,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use chorale_protocol::code::{AuthorKey, Domain, PublicKey, Signature};
 use serde_json::{Value, json};
 
-/// The payload of every envelope here.
+/// What every payload here is.
+pub(crate) const STATEMENT: &str = "https://in-toto.io/Statement/v1";
+/// The payload's type of every envelope here.
 const TYPE: &str = "application/vnd.in-toto+json";
 /// Signatures of an envelope that are looked at.
 const SIGNATURES: usize = 64;

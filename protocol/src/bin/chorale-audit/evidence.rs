@@ -35,19 +35,33 @@ pub(crate) fn verify(args: &EvidenceVerify) -> Result<Exit, Trouble> {
             Ok(Exit::Passed)
         }
         Err(refusal) => {
-            let exit = match refusal {
-                Refusal::NeedsManifest { .. } | Refusal::Unsupported { .. } => Exit::Incomplete,
-                _ => Exit::Failed,
+            let code = refusal.code();
+            let (exit, error) = match refusal {
+                Refusal::NeedsManifest { got, .. } => (Exit::Incomplete, needed(code, got)),
+                Refusal::Unsupported { .. } => {
+                    let error = anyhow!("cannot be judged by this version of the program: {code}: {refusal}");
+                    (Exit::Incomplete, error)
+                }
+                _ => (Exit::Failed, anyhow!("it proves nothing: {code}: {refusal}")),
             };
-            Err(Trouble { exit, error: anyhow!("it proves nothing: {}: {refusal}", refusal.code()) })
+            Err(Trouble { exit, error })
         }
     }
 }
 
+/// Who signed cannot be said without this version; it may be proof all the same.
+fn needed(code: &str, version: u64) -> anyhow::Error {
+    anyhow!(
+        "cannot be judged yet: {code}: manifest version {version} is needed; give it with --manifest, or an archive that has it with --archive"
+    )
+}
+
 fn double_vote(bytes: &Bytes, chain: &Chain, args: &EvidenceVerify) -> Result<Exit, Trouble> {
-    let double = DoubleVote::check(bytes, chain).map_err(|error| {
-        let exit = if let DoubleVoteError::NotHeld { .. } = error { Exit::Incomplete } else { Exit::Failed };
-        Trouble { exit, error: anyhow!("it proves nothing: {}: {error}", error.code()) }
+    let double = DoubleVote::check(bytes, chain).map_err(|error| match error {
+        DoubleVoteError::NotHeld { version } => {
+            Trouble { exit: Exit::Incomplete, error: needed(error.code(), version) }
+        }
+        _ => Trouble { exit: Exit::Failed, error: anyhow!("it proves nothing: {}: {error}", error.code()) },
     })?;
     let text = if args.json {
         json::lines([forks::double_vote(&double)].into_iter())

@@ -15,12 +15,7 @@ use crate::{
     tarball::Tarball,
 };
 
-/// Opens an archive: a folder, or a tar of one.
-pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Archive>> {
-    open_by(path, Access::Read)
-}
-
-/// As [`open`], with large files read in this way.
+/// Opens an archive, a folder or a tar of one, with large files read in this way.
 pub(crate) fn open_by(path: &Path, access: Access) -> anyhow::Result<Box<dyn Archive>> {
     let context = |error: io::Error| anyhow::Error::new(error).context(format!("cannot read {}", path.display()));
     if fs::metadata(path).map_err(context)?.is_dir() {

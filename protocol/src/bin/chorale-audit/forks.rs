@@ -5,21 +5,22 @@ use std::fmt::Write;
 use chorale_protocol::{
     audit::{Fork, Forks, codes},
     base::NetworkId,
-    feed::{Checked, EvidenceForm, Record, Spec},
+    feed::{Checked, EvidenceForm, Record},
     manifest::DoubleVote,
 };
 use serde_json::{Value, json};
 
 use crate::{
+    archive,
     args::ForksArgs,
     escape::escape,
     exit::{Exit, OrExit, Trouble},
-    file, folder, json, survey,
+    file, json, survey, when, words,
 };
 
 pub(crate) fn forks(args: &ForksArgs) -> Result<Exit, Trouble> {
     let network = args.pin.network()?;
-    let archive = folder::open(&args.archive).or_io()?;
+    let archive = archive::open(&args.archive)?;
     let survey = survey::open(&*archive, &args.archive, network)?;
     let forks = survey::read(Forks::of(&survey), &args.archive)?;
     let exit = exit(&forks);
@@ -131,15 +132,8 @@ pub(crate) const fn form(form: EvidenceForm) -> &'static str {
 /// A record in one line.
 pub(crate) fn record(checked: &Checked) -> String {
     let Record { incarnation, seq, clock, claimed_time, spec, .. } = checked.record();
-    let what = match spec {
-        Spec::Update(update) => format!("update of round {}", update.round),
-        Spec::Release(release) => format!("release {} of round {}", release.label, release.round),
-        Spec::Evidence(evidence) => format!("evidence against {}", evidence.accused),
-        Spec::Close(why) => format!("close: {why:?}"),
-        Spec::Other(other) => format!("record of unknown kind {}", other.kind),
-    };
-    let id = checked.id();
-    escape(&format!("{id} place {incarnation}/{seq} clock {clock} claimed time {claimed_time} {what}"))
+    let (id, what, date) = (checked.id(), words::spec(spec), when::date(claimed_time.0));
+    escape(&format!("{id} place {incarnation}/{seq} clock {clock} claimed time {date} {what}"))
 }
 
 fn lines(forks: &Forks, network: NetworkId, exit: Exit) -> String {

@@ -1,11 +1,11 @@
 //! The report for people: findings, failures first; what was counted; what each member did; what none of it proves.
 
 use std::{
-    collections::BTreeMap,
-    io::{self, Write},
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
 };
 
-use chorale_protocol::audit::{Finding, Intervals, Report, Severity, Tally, Verdict, codes};
+use chorale_protocol::audit::{ArchiveDigest, Finding, Intervals, MemberReport, Report, Severity, Tally, codes};
 
 use crate::{args::Checks, escape::escape, json::severity};
 
@@ -22,67 +22,77 @@ pub(crate) const NOT_PROVED: &[&str] = &[
     "that a model is safe or good",
 ];
 
-pub(crate) fn report(report: &Report, verdict: Verdict, args: &Checks) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    findings(&mut out, report, args)?;
-    counts(&mut out, report)?;
-    members(&mut out, report)?;
-    writeln!(out, "This does not prove:")?;
+pub(crate) fn report(report: &Report, digest: Option<ArchiveDigest>, args: &Checks) -> String {
+    let mut out = String::new();
+    findings(&mut out, report, args);
+    counts(&mut out, report);
+    members(&mut out, report);
+    // Writing to a string does not fail.
+    let _ = writeln!(out, "This does not prove:");
     for line in NOT_PROVED {
-        writeln!(out, "  - {line}")?;
+        let _ = writeln!(out, "  - {line}");
     }
-    writeln!(out)?;
-    writeln!(out, "Archive digest {}", hex::encode(report.digest))?;
-    writeln!(out, "Verdict: {}{}", verdict.text(), if report.anchored { "" } else { " (UNANCHORED)" })?;
-    out.flush()
+    let _ = writeln!(out);
+    if let Some(digest) = digest {
+        let _ = writeln!(out, "Archive digest {digest}");
+    }
+    let _ = writeln!(out, "Verdict: {}", verdict(report));
+    out
 }
 
-fn findings(out: &mut impl Write, report: &Report, args: &Checks) -> io::Result<()> {
+/// The verdict, and how far anchors reach: the same words wherever it is said.
+pub(crate) fn verdict(report: &Report) -> String {
+    format!("{} ({})", report.verdict().text(), report.anchors.text())
+}
+
+fn findings(out: &mut String, report: &Report, args: &Checks) {
     let mut shown: BTreeMap<(Severity, &str), usize> = BTreeMap::new();
     for finding in &report.findings {
         // Codes take turns where one record breaks several rules.
         let same = shown.entry((finding.severity, finding.code)).or_default();
         *same += 1;
         if *same == SHOWN + 1 {
-            writeln!(out, "  ... more {} findings follow; --json shows all\n", finding.code)?;
+            let _ = writeln!(out, "  ... more {} findings follow; --json shows all\n", finding.code);
         }
         if *same > SHOWN {
             continue;
         }
-        writeln!(out, "{} {} {}", severity(finding.severity).to_uppercase(), finding.code, escape(&finding.text))?;
-        if let Some(place) = place(finding) {
-            writeln!(out, "  where    {place}")?;
+        let _ =
+            writeln!(out, "{} {} {}", severity(finding.severity).to_uppercase(), finding.code, escape(&finding.text));
+        if let Some(place) = place(report, finding) {
+            let _ = writeln!(out, "  where    {place}");
         }
         if let Some(entry) = codes::explain(finding.code) {
-            writeln!(out, "  meaning  {}", entry.meaning)?;
-            writeln!(out, "  next     {}", entry.action)?;
+            let _ = writeln!(out, "  meaning  {}", entry.meaning);
+            let _ = writeln!(out, "  next     {}", entry.action);
         }
         if let Some(record) = finding.record.filter(|_| finding.offset.is_some()) {
             let archive = escape(&args.archive.display().to_string());
-            writeln!(out, "  show     chorale-audit record '{archive}' {record}")?;
+            let _ = writeln!(out, "  show     chorale-audit record '{archive}' {record}");
         }
-        writeln!(out)?;
+        let _ = writeln!(out);
     }
-    Ok(())
 }
 
-fn place(finding: &Finding) -> Option<String> {
+fn place(report: &Report, finding: &Finding) -> Option<String> {
     let mut parts = Vec::new();
     if !finding.file.is_empty() {
         parts.push(escape(&finding.file));
     }
+    let member = finding.feed.and_then(|feed| report.members.iter().find(|member| member.member == feed.0));
+    parts.extend(member.map(|member| format!("of {}", escape(&member.label))));
     parts.extend(finding.offset.map(|offset| format!("byte {offset}")));
     parts.extend(finding.seq.map(|seq| format!("seq {seq}")));
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-fn counts(out: &mut impl Write, report: &Report) -> io::Result<()> {
+fn counts(out: &mut String, report: &Report) {
     let counts = &report.counts;
-    writeln!(out, "Network {}", report.network)?;
+    let _ = writeln!(out, "Network {}", report.network);
     if let Some(version) = report.manifest_version {
-        writeln!(out, "Manifest version {version}")?;
+        let _ = writeln!(out, "Manifest version {version}");
     }
-    writeln!(out, "\n{:<10} {:>10} {:>10} {:>10} {:>10}", "", "ok", "failed", "missing", "unverified")?;
+    let _ = writeln!(out, "\n{:<10} {:>10} {:>10} {:>10} {:>10}", "", "ok", "failed", "missing", "unverified");
     for (name, Tally { ok, failed, missing, unverified }) in [
         ("manifests", counts.manifests),
         ("feeds", counts.feeds),
@@ -90,20 +100,24 @@ fn counts(out: &mut impl Write, report: &Report) -> io::Result<()> {
         ("merges", counts.merges),
         ("blobs", counts.blobs),
         ("evidence", counts.evidence),
+        ("logs", counts.logs),
         ("witnessed", counts.witnessed),
     ] {
-        writeln!(out, "{name:<10} {ok:>10} {failed:>10} {missing:>10} {unverified:>10}")?;
+        let _ = writeln!(out, "{name:<10} {ok:>10} {failed:>10} {missing:>10} {unverified:>10}");
     }
-    writeln!(out, "\n{}", times(report))?;
+    let _ = writeln!(out, "\n{}\n\n{}", summed(report), times(report));
     if report.heads_only {
-        writeln!(
+        let _ = writeln!(
             out,
             "\nHEADS ONLY: weaker than a full verification. Of each run of records one signature was checked, the newest;"
-        )?;
-        writeln!(out, "those before it are vouched for by the hashes in it. Their own signatures were not looked at.")?;
+        );
+        let _ = writeln!(
+            out,
+            "those before it are vouched for by the hashes in it. Their own signatures were not looked at."
+        );
     }
     let Tally { ok, failed, missing, unverified } = counts.merges;
-    match (report.recomputed, failed, missing, unverified) {
+    let _ = match (report.recomputed, failed, missing, unverified) {
         (false, ..) => writeln!(out, "\nMerges were not recomputed.\n"),
         (true, 0, 0, 0) if ok == 0 => writeln!(out, "\nThere was no merge to recompute.\n"),
         (true, 0, 0, 0) => writeln!(out, "\n{ok} merges recomputed, all equal.\n"),
@@ -113,7 +127,24 @@ fn counts(out: &mut impl Write, report: &Report) -> io::Result<()> {
              be recomputed.\n",
             ok + failed + unverified
         ),
-    }
+    };
+}
+
+/// How many findings there are of each severity, and of which codes: a row of the counts need not show each.
+pub(crate) fn summed(report: &Report) -> String {
+    let of = |severity: Severity, name: &str| {
+        let found = || report.findings.iter().filter(|finding| finding.severity == severity);
+        let codes: BTreeSet<&str> = found().map(|finding| finding.code).collect();
+        let codes = codes.into_iter().collect::<Vec<_>>().join(", ");
+        let codes = if codes.is_empty() { codes } else { format!(" ({codes})") };
+        format!("{} {name}{codes}", found().count())
+    };
+    format!(
+        "Findings: {}; {}; {}.",
+        of(Severity::Failure, "failed"),
+        of(Severity::Incomplete, "incomplete"),
+        of(Severity::Warning, "warnings")
+    )
 }
 
 /// What cosigners say about times.
@@ -129,31 +160,44 @@ pub(crate) fn times(report: &Report) -> String {
     )
 }
 
-fn members(out: &mut impl Write, report: &Report) -> io::Result<()> {
+fn members(out: &mut String, report: &Report) {
     if report.members.is_empty() {
-        return Ok(());
+        return;
     }
-    writeln!(
+    let _ = writeln!(
         out,
-        "{:<20} {:>9} {:>8} {:>6} {:>13} {:>10} {:>13}  newest record",
-        "member", "id", "updates", "round", "merged others", "was merged", "merges equal"
-    )?;
+        "{:<20} {:>9} {:>8} {:>10} {:>13} {:>10} {:>12} {:>11}  newest record",
+        "member", "id", "updates", "last round", "merged others", "was merged", "merges equal", "ends known"
+    );
     for member in &report.members {
         let label: String = member.label.chars().take(20).collect();
         let Tally { ok, failed, missing, unverified } = member.merges;
         let equal = format!("{ok} of {}", ok + failed + missing + unverified);
-        let head = member.heads.last().map(|head| head.id.to_string()).unwrap_or_default();
+        let ends = format!("{} of {}", member.reached, member.feeds);
         let note = if member.equivocated { "  SIGNED TWO HISTORIES" } else { "" };
-        writeln!(
+        let _ = writeln!(
             out,
-            "{:<20} {:>9} {:>8} {:>6} {:>13} {:>10} {equal:>13}  {head}{note}",
+            "{:<20} {:>9} {:>8} {:>10} {:>13} {:>10} {equal:>12} {ends:>11}  {}{note}",
             escape(&label),
             member.member.short(),
             member.updates,
             member.last_round,
             member.merged_others,
             member.merged_by_others,
-        )?;
+            newest(member),
+        );
     }
-    writeln!(out)
+    let _ = writeln!(
+        out,
+        "\nEnds known: of so many of the member's feeds an anchor, a cut or a handover says where they end.\n"
+    );
+}
+
+/// A member's newest record, or that it has none here.
+pub(crate) fn newest(member: &MemberReport) -> String {
+    match member.heads.last() {
+        Some(head) => head.id.to_string(),
+        None if member.lacks_feed => "no feed of it is here: it published nothing, or the feed was left out".to_owned(),
+        None => "none".to_owned(),
+    }
 }

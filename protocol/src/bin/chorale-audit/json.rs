@@ -1,20 +1,19 @@
 //! The report as JSON lines: one for each finding, then one summary. The schema's version is in every line.
 
-use std::io::{self, Write};
+use std::io::Write;
 
-use chorale_protocol::audit::{Finding, MemberReport, Report, Severity, Tally, Verdict, codes};
+use chorale_protocol::{
+    audit::{ArchiveDigest, Finding, MemberReport, Report, Severity, Tally, codes},
+    feed::Privacy,
+};
 use serde_json::{Value, json};
 
 use crate::{escape, exit::Exit};
 
 pub(crate) const SCHEMA: &str = "chorale-audit/1";
 
-pub(crate) fn report(report: &Report, verdict: Verdict) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    for line in report.findings.iter().map(finding).chain([summary(report, verdict)]) {
-        writeln!(out, "{}", escape::json(&line.to_string()))?;
-    }
-    out.flush()
+pub(crate) fn report(report: &Report, digest: Option<ArchiveDigest>) -> String {
+    lines(report.findings.iter().map(finding).chain([summary(report, digest)]))
 }
 
 /// Values, one a line.
@@ -26,7 +25,7 @@ pub(crate) fn lines(values: impl Iterator<Item = Value>) -> String {
 pub(crate) fn error(exit: Exit, text: &str) {
     let line = json!({ "schema": SCHEMA, "type": "error", "exit": exit as u8, "text": text });
     // Whoever closed stdout does not read this either.
-    let _ = writeln!(io::stdout(), "{}", escape::json(&line.to_string()));
+    let _ = writeln!(std::io::stdout(), "{}", escape::json(&line.to_string()));
 }
 
 pub(crate) fn severity(severity: Severity) -> &'static str {
@@ -56,7 +55,8 @@ pub(crate) fn finding(finding: &Finding) -> Value {
     })
 }
 
-fn summary(report: &Report, verdict: Verdict) -> Value {
+fn summary(report: &Report, digest: Option<ArchiveDigest>) -> Value {
+    let (verdict, anchors) = (report.verdict(), &report.anchors);
     let counts = &report.counts;
     json!({
         "schema": SCHEMA,
@@ -66,8 +66,14 @@ fn summary(report: &Report, verdict: Verdict) -> Value {
         "exit": Exit::from(verdict) as u8,
         "network": report.network.to_string(),
         "manifest_version": report.manifest_version,
-        "archive_digest": hex::encode(report.digest),
-        "anchored": report.anchored,
+        "archive_digest": digest.map(|digest| digest.to_string()),
+        "anchored": anchors.is_complete(),
+        "anchors": {
+            "given": anchors.given,
+            "missing": anchors.missing,
+            "feeds": anchors.feeds,
+            "reached": anchors.reached,
+        },
         "recomputed": report.recomputed,
         "signatures": if report.heads_only { "heads" } else { "all" },
         "findings": report.findings.len(),
@@ -78,6 +84,7 @@ fn summary(report: &Report, verdict: Verdict) -> Value {
             "merges": tally(counts.merges),
             "blobs": tally(counts.blobs),
             "evidence": tally(counts.evidence),
+            "logs": tally(counts.logs),
             "witnessed": tally(counts.witnessed),
         },
         "witnesses": report.witnesses,
@@ -106,6 +113,9 @@ fn member(member: &MemberReport) -> Value {
         "member": member.member.to_string(),
         "label": member.label,
         "heads": heads.collect::<Vec<_>>(),
+        "feeds": member.feeds,
+        "feeds_reached": member.reached,
+        "lacks_feed": member.lacks_feed,
         "records": member.records,
         "updates": member.updates,
         "last_round": member.last_round.0,
@@ -113,5 +123,17 @@ fn member(member: &MemberReport) -> Value {
         "merged_others": member.merged_others,
         "merges": tally(member.merges),
         "equivocated": member.equivocated,
+    })
+}
+
+/// A privacy claim.
+pub(crate) fn privacy(claim: &Privacy) -> Value {
+    json!({
+        "sigma_milli": claim.sigma_milli,
+        "clip_milli": claim.clip_milli,
+        "rate_micro": claim.rate_micro,
+        "steps": claim.steps,
+        "epsilon_milli": claim.epsilon_milli,
+        "delta_log10_milli": claim.delta_log10_milli,
     })
 }

@@ -7,7 +7,8 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, ensure};
-use chorale_protocol::code::AuthorKey;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use chorale_protocol::code::{AuthorKey, PublicKey};
 
 use crate::{
     args::KeyCommand,
@@ -16,12 +17,21 @@ use crate::{
 };
 
 pub(crate) fn run(command: &KeyCommand) -> Result<Exit, Trouble> {
-    let key = match command {
-        KeyCommand::New { file } => make(file).or_io()?,
-        KeyCommand::Show { file } => read(file).or_io()?,
+    let text = match command {
+        KeyCommand::New { file } => format!("{}\n", make(file).or_io()?.public()),
+        KeyCommand::Show { file, pem: false } => format!("{}\n", read(file).or_io()?.public()),
+        KeyCommand::Show { file, pem: true } => pem(&read(file).or_io()?.public()),
     };
-    file::print(&format!("{}\n", key.public())).or_io()?;
+    file::print(&text).or_io()?;
     Ok(Exit::Passed)
+}
+
+/// What stands before the bytes of an Ed25519 key in a `SubjectPublicKeyInfo` (RFC 8410).
+const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+fn pem(key: &PublicKey) -> String {
+    let bytes = [&SPKI[..], &key.to_bytes()].concat();
+    format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(bytes))
 }
 
 fn make(path: &Path) -> anyhow::Result<AuthorKey> {

@@ -11,10 +11,12 @@ use chorale_protocol::{
 use serde_json::{Value, json};
 
 use crate::{
+    archive,
     args::{Drawing, LineageArgs},
     exit::{Exit, Trouble},
-    file, folder, json, survey, svg,
+    file, json, survey, svg,
     table::Table,
+    when, words,
 };
 
 /// Records of a lineage that are shown.
@@ -23,7 +25,7 @@ pub(crate) const SHOWN: usize = 10_000;
 pub(crate) fn lineage(args: &LineageArgs) -> Result<Exit, Trouble> {
     use crate::exit::OrExit;
     let network = args.pin.network()?;
-    let archive = folder::open(&args.archive).or_io()?;
+    let archive = archive::open(&args.archive)?;
     let survey = survey::open(&*archive, &args.archive, network)?;
     let ancestry = survey::read(Ancestry::of(&survey), &args.archive)?;
     let of = meant(&ancestry, args.of.as_deref())?;
@@ -46,14 +48,16 @@ pub(crate) fn meant(ancestry: &Ancestry, of: Option<&str>) -> Result<Vec<RecordI
             || Trouble { exit: Exit::Incomplete, error: anyhow!("the archive holds no record that verifies") };
         return if heads.is_empty() { Err(nothing()) } else { Ok(heads) };
     };
-    let found = ancestry.find(text);
-    if found.len() == 1 {
-        return Ok(found);
-    }
+    one(text, &ancestry.find(text)).map(|id| vec![id])
+}
+
+/// The one record found under a name.
+pub(crate) fn one(text: &str, found: &[RecordId]) -> Result<RecordId, Trouble> {
     let ids: Vec<String> = found.iter().take(8).map(ToString::to_string).collect();
-    let error = match ids.as_slice() {
+    let error = match found {
+        [one] => return Ok(*one),
         [] => anyhow!("no record, release or member here is called {text:?}"),
-        ids => anyhow!("{text:?} may mean {} records: {}", found.len(), ids.join(", ")),
+        _ => anyhow!("{text:?} may mean {} records: {}", found.len(), ids.join(", ")),
     };
     Err(Trouble { exit: Exit::Usage, error })
 }
@@ -87,13 +91,14 @@ fn text(ancestry: &Ancestry, lineage: &Lineage) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(out, "Lineage of {id}");
     }
-    let mut table = Table::new(4, &["record", "member", "place", "what", "clock", "builds on"]);
+    let mut table = Table::new(5, &["record", "member", "place", "what", "claimed time", "clock", "builds on"]);
     for node in &lineage.nodes {
         table.row([
             brief(&node.id),
             ancestry.label(&node.member).to_owned(),
             format!("{}/{}", node.incarnation, node.seq),
             what(node),
+            when::date(node.claimed_time.0),
             node.clock.to_string(),
             node.before().map(|id| brief(&id)).collect::<Vec<_>>().join(" "),
         ]);
@@ -115,6 +120,7 @@ fn text(ancestry: &Ancestry, lineage: &Lineage) -> String {
 fn dot(ancestry: &Ancestry, lineage: &Lineage) -> String {
     let quote = |text: &str| text.chars().flat_map(char::escape_default).collect::<String>();
     let mut out = "digraph lineage {\n  rankdir = RL;\n  node [shape = box, fontname = \"sans-serif\"];\n".to_owned();
+    out += "  labelloc = b;\n  label = \"bold box: asked for; dashed box: not in the archive; solid arrow: merged or released; dotted arrow: the record before\";\n";
     for node in &lineage.nodes {
         let label = quote(ancestry.label(&node.member));
         let (what, place) = (quote(&what(node)), format!("{}/{}", node.incarnation, node.seq));
@@ -145,20 +151,11 @@ fn lines(ancestry: &Ancestry, lineage: &Lineage, network: NetworkId) -> String {
             "incarnation": node.incarnation.0,
             "seq": node.seq.0,
             "clock": node.clock.0,
-            "kind": match node.kind {
-                Kind::Update => "update",
-                Kind::Release => "release",
-                Kind::Evidence => "evidence",
-                Kind::Close => "close",
-                Kind::Other => "unknown",
-            },
+            "claimed_time": when::date(node.claimed_time.0),
+            "kind": words::kind(node.kind),
             "round": node.round.map(|round| round.0),
             "release": node.release,
-            "stand": match node.stand {
-                Stand::Linked => "linked",
-                Stand::Loose => "loose",
-                Stand::Void => "void",
-            },
+            "stand": words::stand(node.stand),
             "parents": ids(&mut node.parents.iter().copied()),
             "prev": node.prev.map(|id| id.to_string()),
         })

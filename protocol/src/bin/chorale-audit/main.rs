@@ -3,11 +3,14 @@
 //! Exit codes: 0 every check ran and passed · 1 a check failed · 2 usage · 3 nothing failed, but incomplete, unsupported or
 //! unanchored · 4 the archive cannot be read. Results go to stdout, progress and errors to stderr.
 
+mod anchors;
+mod archive;
 mod args;
 mod chain;
 mod checkpoint;
 mod contributions;
 mod diff;
+mod digest;
 mod dsse;
 mod escape;
 mod evidence;
@@ -25,6 +28,7 @@ mod manifest;
 mod mapped;
 mod pin;
 mod progress;
+mod record;
 mod report;
 mod spare;
 mod summary;
@@ -34,6 +38,7 @@ mod table;
 mod tarball;
 mod verify;
 mod when;
+mod words;
 
 use std::{env, process::ExitCode};
 
@@ -66,12 +71,13 @@ fn main() -> ExitCode {
         Command::Manifest(command) => manifest::run(command),
         Command::Checkpoint(command) => checkpoint::run(command),
         Command::Diff(args) => diff::diff(args),
+        Command::Digest(args) => digest::digest(args),
         Command::Export(args) => export::export(args),
         Command::Report(args) => report::report(args),
         Command::Key(command) => key::run(command),
         Command::Explain { code } => list::explain(code.as_deref()),
         Command::Feed { archive, feed } => list::feeds(archive, feed.as_deref()),
-        Command::Record { archive, id, json } => list::record(archive, id, *json),
+        Command::Record { archive, id, json } => record::record(archive, id, *json),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -16,12 +16,14 @@ use chorale_protocol::{
 use serde_json::{Value, json};
 
 use crate::{
+    archive,
     args::{ManifestCommand, ManifestDiff, ManifestShow, ManifestVerify},
     chain,
     escape::escape,
     exit::{Exit, OrExit, Trouble},
-    file, folder, json, survey,
+    file, json, survey,
     table::Table,
+    words::labelled,
 };
 
 pub(crate) fn run(command: &ManifestCommand) -> Result<Exit, Trouble> {
@@ -73,7 +75,7 @@ fn verify(args: &ManifestVerify) -> Result<Exit, Trouble> {
     let network = args.pin.network()?;
     let (chain, exit, problems) = match archive(&args.from)? {
         Some(path) => {
-            let archive = folder::open(path).or_io()?;
+            let archive = archive::open(path)?;
             let survey = survey::open(&*archive, path, network)?;
             let worst = survey.findings().iter().map(|finding| finding.severity).max();
             let exit = match worst {
@@ -92,7 +94,8 @@ fn verify(args: &ManifestVerify) -> Result<Exit, Trouble> {
         let error = anyhow!("this is network {}, not {network}", chain.network());
         return Err(Trouble { exit: Exit::Failed, error });
     }
-    let text = if args.json { lines(&chain, exit, &problems)? } else { table(&chain, network.is_some(), &problems)? };
+    let text =
+        if args.json { lines(&chain, exit, &problems)? } else { table(&chain, network.is_some(), exit, &problems)? };
     file::print(&text).or_io()?;
     Ok(exit)
 }
@@ -110,6 +113,7 @@ pub(crate) fn is_archive(path: &Path) -> Result<bool, Trouble> {
         return Ok(true);
     }
     // Of a tar's first header, or the end of one without any; a manifest has neither there, being CBOR of another shape.
+    archive::recognise(path)?;
     let mut head = Vec::new();
     File::open(path).and_then(|file| file.take(512).read_to_end(&mut head)).map_err(context).or_io()?;
     Ok(head.get(257..262) == Some(b"ustar") || head == [0; 512])
@@ -118,7 +122,7 @@ pub(crate) fn is_archive(path: &Path) -> Result<bool, Trouble> {
 /// The versions of an archive's verified chain, or those in files, each by itself.
 fn versions(paths: &[PathBuf]) -> Result<Vec<SignedManifest>, Trouble> {
     if let Some(path) = archive(paths)? {
-        let archive = folder::open(path).or_io()?;
+        let archive = archive::open(path)?;
         return signed(survey::open(&*archive, path, None)?.chain());
     }
     let one = |path: &PathBuf| {
@@ -168,11 +172,12 @@ fn text(signed: &SignedManifest) -> String {
         table.row([voter.to_string(), "yes, for the version before".to_owned()]);
     }
     out += &table.text();
-    let mut table = Table::new(5, &["member", "role", "id", "key", "transport ids"]);
+    let mut table = Table::new(6, &["member", "role", "short id", "id", "key", "transport ids"]);
     for member in members {
         table.row([
             member.label.clone(),
             words::role(member.role).to_owned(),
+            member.id.short(),
             member.id.to_string(),
             member.author_key.to_string(),
             member.transport.len().to_string(),
@@ -182,11 +187,15 @@ fn text(signed: &SignedManifest) -> String {
     for (label, next) in members.iter().filter_map(|member| Some((&member.label, member.next?))) {
         let _ = writeln!(out, "Next key of {}: of hash {next}", escape(label));
     }
+    let named = |member: &MemberId| {
+        let label = members.iter().find(|entry| entry.id == *member).map(|entry| entry.label.as_str());
+        escape(label.unwrap_or("no longer a participant"))
+    };
     for handover in handovers {
-        let _ = writeln!(out, "Handover: {}", words::handover(handover));
+        let _ = writeln!(out, "Handover of {}: {}", named(&handover.member), words::handover(handover));
     }
     for cut in cuts {
-        let _ = writeln!(out, "Cut: {}", words::cut(cut));
+        let _ = writeln!(out, "Cut of {}: {}", named(&cut.member), words::cut(cut));
     }
     let mut table = Table::new(2, &["policy", ""]);
     words::policy(policy).into_iter().for_each(|(name, value)| table.row([name.to_owned(), value]));
@@ -236,10 +245,10 @@ fn value(signed: &SignedManifest) -> Value {
 fn key_events(chain: &Chain) -> impl Iterator<Item = String> {
     let events = |version: u64| chain.key_events(version).iter().map(move |event| (version, event));
     let all = (1..=chain.current().version).flat_map(events);
-    all.map(|(version, event)| format!("version {version}: {}", words::key_event(event)))
+    all.map(|(version, event)| format!("version {version}: {}", labelled(chain, &words::key_event(event))))
 }
 
-fn table(chain: &Chain, pinned: bool, problems: &[String]) -> Result<String, Trouble> {
+fn table(chain: &Chain, pinned: bool, exit: Exit, problems: &[String]) -> Result<String, Trouble> {
     let mut out = survey::banner(chain.network(), pinned);
     let mut table = Table::new(3, &["version", "hash", "votes", "members", "cuts", "new keys"]);
     for signed in signed(chain)? {
@@ -261,13 +270,11 @@ fn table(chain: &Chain, pinned: bool, problems: &[String]) -> Result<String, Tro
         let _ = writeln!(out, "{}", escape(problem));
     }
     let count = chain.signed().len();
-    let _ = match problems {
-        [] => writeln!(
-            out,
-            "\n{count} versions verify, each by the votes of its own governors and of the version before."
-        ),
-        _ => writeln!(out, "\n{count} versions verify; see above for what does not."),
+    let below = match exit {
+        Exit::Passed => ", each by the votes of its own governors and of the version before",
+        _ => "; see above for what does not or could not be checked",
     };
+    let _ = writeln!(out, "\n{count} versions verify{below}.");
     Ok(out)
 }
 

@@ -1,112 +1,124 @@
 //! What an audit came to, as a SLSA verification summary (an in-toto Statement), signed by the auditor.
 
-use std::fmt::Write;
+use std::{fmt::Write, path::Path};
 
 use anyhow::anyhow;
 use chorale_protocol::{
-    audit::{Ancestry, Report, Survey, Verdict, listing},
-    code::{PublicKey, blob_hash},
+    audit::{Ancestry, ArchiveDigest, Reach, Report, Survey, Verdict},
+    code::PublicKey,
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::{
-    args::{Checks, ReportVerify},
-    dsse,
+    archive,
+    args::ReportVerify,
+    digest, dsse,
     escape::escape,
     exit::{Exit, OrExit, Trouble},
-    export, file, folder, survey,
+    export, file, survey,
 };
 
-const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE: &str = "https://slsa.dev/verification_summary/v1";
+/// The version of the specification that this keeps to.
+const SLSA: &str = "1.1";
+/// Where this program's own fields are: an extension's name is a URI.
+const EXTENSION: &str = "chorale:audit/v1";
 /// The level of an archive of which every check ran and passed.
 const REPLAYED: &str = "CHORALE_ARCHIVE_REPLAYED";
-/// The further level of one that reaches as far as the auditor's anchors.
+/// The further level of one of which anchors reach the end of every feed.
 const ANCHORED: &str = "CHORALE_ARCHIVE_ANCHORED";
 /// Bytes of an envelope that is read.
 const ENVELOPE_BYTES: u64 = 16 << 20;
+/// Bytes of a deployed file that is read.
+const ARTIFACT_BYTES: u64 = 1 << 36;
 
-/// The statement: subjects are the archive, as the listing of its files, and the payload of every release in it.
-pub(crate) fn statement(
-    report: &Report,
-    survey: Option<&Survey<'_>>,
-    args: &Checks,
-    key: &PublicKey,
-    time: Option<&str>,
-) -> Result<Value, Trouble> {
-    let verdict = report.verdict();
-    let passed = verdict == Verdict::Passed;
-    let levels: &[&str] = match (passed, report.anchored) {
-        (true, true) => &[REPLAYED, ANCHORED],
-        (true, false) => &[REPLAYED],
-        (false, _) => &["FAILED"],
-    };
-    let mut subjects = vec![json!({ "name": "archive", "digest": listing_digests(&report.listing) })];
-    if let Some(survey) = survey {
-        subjects.extend(releases(survey, args)?);
-    }
-    let mut predicate = json!({
-        "verifier": {
-            "id": format!("chorale:auditor/{key}"),
-            "version": { "chorale-audit": env!("CARGO_PKG_VERSION") },
-        },
-        "resourceUri": format!("chorale:network/{}", report.network),
-        "policy": policy(report, survey),
-        "verificationResult": if passed { "PASSED" } else { "FAILED" },
-        "verifiedLevels": levels,
-        "chorale": {
-            "verdict": verdict.text(),
-            "anchored": report.anchored,
-            "recomputed": report.recomputed,
-            "signatures": if report.heads_only { "heads" } else { "all" },
-            "manifest_version": report.manifest_version,
-            "records": report.counts.records.ok,
-            "merges": report.counts.merges.ok,
-            "merges_unverified": report.counts.merges.unverified,
-            "findings": report.findings.len(),
-        },
-    });
-    if let (Some(time), Some(fields)) = (time, predicate.as_object_mut()) {
-        fields.insert("timeVerified".to_owned(), time.into());
-    }
-    Ok(json!({ "_type": STATEMENT, "subject": subjects, "predicateType": PREDICATE, "predicate": predicate }))
+/// What a summary is about.
+pub(crate) struct Summed<'a> {
+    pub(crate) report: &'a Report,
+    pub(crate) digest: ArchiveDigest,
+    /// The archive, if its chain verifies.
+    pub(crate) survey: Option<&'a Survey<'a>>,
+    pub(crate) path: &'a Path,
 }
 
-/// The manifest version that the archive was checked by.
-fn policy(report: &Report, survey: Option<&Survey<'_>>) -> Value {
-    let version = report.manifest_version.unwrap_or_default();
-    let signed = survey.and_then(|survey| survey.chain().signed().pop());
-    let digest = signed
-        .map(|bytes| json!({ "blake3": blob_hash(&bytes).to_string(), "sha256": hex::encode(Sha256::digest(&bytes)) }));
-    json!({ "uri": format!("chorale:network/{}/manifest/{version}", report.network), "digest": digest })
+impl Summed<'_> {
+    /// The statement: subjects are the archive, and of every release in it the payload and the file that is deployed.
+    pub(crate) fn statement(&self, key: &PublicKey, time: &str) -> Result<Value, Trouble> {
+        let report = self.report;
+        let (verdict, anchors) = (report.verdict(), &report.anchors);
+        let passed = verdict == Verdict::Passed;
+        let levels: &[&str] = match (passed, anchors.is_complete()) {
+            (true, true) => &[REPLAYED, ANCHORED],
+            (true, false) => &[REPLAYED],
+            (false, _) => &["FAILED"],
+        };
+        let mut subjects = vec![json!({ "name": "archive", "digest": archive_digest(self.digest) })];
+        if let Some(survey) = self.survey {
+            subjects.extend(releases(survey, self.path)?);
+        }
+        let version = report.manifest_version.unwrap_or_default();
+        let policy = match self.survey {
+            Some(survey) => export::manifest(survey, version),
+            None => json!({ "uri": format!("chorale:network/{}/manifest/{version}", report.network) }),
+        };
+        let predicate = json!({
+            "verifier": {
+                "id": format!("chorale:auditor/{key}"),
+                "version": { "chorale-audit": env!("CARGO_PKG_VERSION") },
+            },
+            "timeVerified": time,
+            "resourceUri": format!("chorale:network/{}", report.network),
+            "policy": policy,
+            "verificationResult": if passed { "PASSED" } else { "FAILED" },
+            "verifiedLevels": levels,
+            "slsaVersion": SLSA,
+            EXTENSION: {
+                "verdict": verdict.text(),
+                "anchors": {
+                    "given": anchors.given,
+                    "missing": anchors.missing,
+                    "feeds": anchors.feeds,
+                    "reached": anchors.reached,
+                },
+                "recomputed": report.recomputed,
+                "signatures": if report.heads_only { "heads" } else { "all" },
+                "manifestVersion": report.manifest_version,
+                "records": report.counts.records.ok,
+                "merges": report.counts.merges.ok,
+                "mergesUnverified": report.counts.merges.unverified,
+                "findings": report.findings.len(),
+            },
+        });
+        Ok(json!({ "_type": dsse::STATEMENT, "subject": subjects, "predicateType": PREDICATE, "predicate": predicate }))
+    }
 }
 
-fn releases(survey: &Survey<'_>, args: &Checks) -> Result<Vec<Value>, Trouble> {
-    let ancestry = survey::read(Ancestry::of(survey), &args.archive)?;
+fn releases(survey: &Survey<'_>, path: &Path) -> Result<Vec<Value>, Trouble> {
+    let ancestry = survey::read(Ancestry::of(survey), path)?;
     let released = ancestry.releases().into_iter().flat_map(|release| &release.parents).copied().collect();
-    let updates = export::updates(survey, &args.archive, &released)?;
+    let updates = export::updates(survey, path, &released)?;
     let mut subjects = Vec::new();
     for release in ancestry.releases() {
-        let update = release.parents.first().and_then(|id| updates.get(id));
-        let Some(body) = update.and_then(|update| update.record().body) else { continue };
-        // Without its bytes there is no sha256 to vouch for.
-        let Some(bytes) = survey::read(survey.blob(body), &args.archive)? else { continue };
-        // Two releases may have one label: the record says which is meant.
-        subjects.push(json!({
-            "name": release.release,
-            "digest": export::digests(body, Some(&bytes)),
-            "annotations": { "record": release.id.to_string(), "member": release.member.to_string() },
-        }));
+        let Some(update) = release.parents.first().and_then(|id| updates.get(id)) else { continue };
+        let name = release.release.as_deref().unwrap_or_default();
+        let (mut files, whole) = export::subjects(survey, path, name, update)?;
+        // Without its bytes there is nothing to vouch for.
+        if !whole {
+            continue;
+        }
+        for file in &mut files {
+            // Two releases may have one label: the record says which is meant.
+            file["annotations"] =
+                json!({ "chorale:record": release.id.to_string(), "chorale:member": release.member.to_string() });
+        }
+        subjects.extend(files);
     }
     Ok(subjects)
 }
 
-fn listing_digests(listing: &str) -> Value {
-    json!({
-        "blake3": blob_hash(listing.as_bytes()).to_string(),
-        "sha256": hex::encode(Sha256::digest(listing.as_bytes())),
-    })
+/// In-toto writes this digest in hexadecimal digits, without the prefix.
+fn archive_digest(digest: ArchiveDigest) -> Value {
+    json!({ "dirHash": hex::encode(digest.0) })
 }
 
 /// Checks a signed summary.
@@ -115,21 +127,30 @@ pub(crate) fn verify(args: &ReportVerify) -> Result<Exit, Trouble> {
     let envelope = file::read(&args.file, ENVELOPE_BYTES).or_io()?;
     let failed = |error: anyhow::Error| Trouble { exit: Exit::Failed, error };
     let statement = dsse::open(&envelope, &key).map_err(failed)?;
-    if statement["_type"] != STATEMENT || statement["predicateType"] != PREDICATE {
+    if statement["_type"] != dsse::STATEMENT || statement["predicateType"] != PREDICATE {
         return Err(failed(anyhow!("what was signed is no verification summary")));
     }
+    let subjects = || statement["subject"].as_array().into_iter().flatten();
     if let Some(path) = &args.archive {
-        let archive = folder::open(path).or_io()?;
-        let digests = listing_digests(&survey::read(listing(&*archive), path)?);
-        let subjects = statement["subject"].as_array().into_iter().flatten();
-        if !subjects.clone().any(|subject| subject["name"] == "archive" && subject["digest"] == digests) {
+        let archive = archive::open(path)?;
+        let wanted = archive_digest(digest::of(&*archive, path, None)?.digest());
+        let same = |subject: &Value| subject["name"] == "archive" && subject["digest"]["dirHash"] == wanted["dirHash"];
+        if !subjects().any(same) {
             return Err(failed(anyhow!("the summary is of another archive than {}", path.display())));
         }
     }
-    file::print(&shown(&statement, &key, args.archive.is_some())).or_io()?;
+    let mut artifact = None;
+    if let Some(path) = &args.artifact {
+        let wanted = export::digests_of(&file::read(path, ARTIFACT_BYTES).or_io()?);
+        artifact = subjects().find(|subject| subject["digest"]["sha256"] == wanted["sha256"]);
+        if artifact.is_none() {
+            return Err(failed(anyhow!("the summary is not about {}", path.display())));
+        }
+    }
+    file::print(&shown(&statement, &key, args, artifact)).or_io()?;
     let predicate = &statement["predicate"];
     let passed = predicate["verificationResult"] == "PASSED" && predicate["verifiedLevels"][0] == REPLAYED;
-    Ok(match predicate["chorale"]["verdict"].as_str() {
+    Ok(match predicate[EXTENSION]["verdict"].as_str() {
         Some("PASSED") if passed => Exit::Passed,
         Some("INCOMPLETE") => Exit::Incomplete,
         _ => Exit::Failed,
@@ -142,27 +163,38 @@ fn public(text: &str) -> anyhow::Result<PublicKey> {
     Ok(PublicKey::admit(&bytes)?)
 }
 
-fn shown(statement: &Value, key: &PublicKey, compared: bool) -> String {
+fn shown(statement: &Value, key: &PublicKey, args: &ReportVerify, artifact: Option<&Value>) -> String {
     let predicate = &statement["predicate"];
+    let (extension, anchors) = (&predicate[EXTENSION], &predicate[EXTENSION]["anchors"]);
     let text = |value: &Value| escape(value.as_str().unwrap_or("not said"));
     let mut out = format!("The signature verifies under {key}.\n\n");
     // Writing to a string does not fail.
-    let _ = writeln!(out, "Verdict   {}", text(&predicate["chorale"]["verdict"]));
+    let _ = writeln!(out, "Verdict   {}", text(&extension["verdict"]));
     let _ = writeln!(out, "Result    {}", text(&predicate["verificationResult"]));
     let _ = writeln!(out, "Of        {}", text(&predicate["resourceUri"]));
     let _ = writeln!(out, "By        {}", text(&predicate["policy"]["uri"]));
-    let _ = writeln!(out, "Anchored  {}", predicate["chorale"]["anchored"] == true);
+    let number = |value: &Value| value.as_u64().unwrap_or_default();
+    let reach = Reach {
+        given: number(&anchors["given"]),
+        missing: number(&anchors["missing"]),
+        feeds: number(&anchors["feeds"]),
+        reached: number(&anchors["reached"]),
+    };
+    let _ = writeln!(out, "Anchors   {}", reach.text());
     let _ = writeln!(out, "Time      {} (the auditor's word)", text(&predicate["timeVerified"]));
     for subject in statement["subject"].as_array().into_iter().flatten() {
-        let digest = &subject["digest"];
         let _ = writeln!(out, "Subject   {}", text(&subject["name"]));
-        let _ = writeln!(out, "            blake3 {}", text(&digest["blake3"]));
-        let _ = writeln!(out, "            sha256 {}", text(&digest["sha256"]));
+        for (name, digest) in subject["digest"].as_object().into_iter().flatten() {
+            let _ = writeln!(out, "            {} {}", escape(name), text(digest));
+        }
     }
-    let _ = writeln!(
-        out,
-        "\n{}",
-        if compared { "It is about the archive given." } else { "Whether it is about your archive, --archive says." }
-    );
+    out += "\n";
+    out += match args.archive {
+        Some(_) => "It is about the archive given.\n",
+        None => "Whether it is about your archive, --archive says.\n",
+    };
+    if let Some(artifact) = artifact {
+        let _ = writeln!(out, "The file given is its subject {}.", text(&artifact["name"]));
+    }
     out
 }

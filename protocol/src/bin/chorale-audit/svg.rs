@@ -16,6 +16,9 @@ use crate::{escape::markup, lineage::what};
 const LANE: usize = 34;
 const STEP: usize = 44;
 const NAMES: usize = 170;
+/// Below the lanes, what colours and lines mean.
+const LEGEND: usize = 44;
+const LEGEND_WIDTH: usize = 460;
 
 /// A lane for each feed, time from left to right; an arc for each record that another builds on.
 pub(crate) fn lineage(ancestry: &Ancestry, lineage: &Lineage) -> String {
@@ -24,7 +27,9 @@ pub(crate) fn lineage(ancestry: &Ancestry, lineage: &Lineage) -> String {
     let lanes: BTreeMap<(MemberId, Incarnation), usize> = feeds.into_iter().zip(0..).collect();
     let steps = steps(lineage);
     let width = NAMES + STEP * (steps.values().max().copied().unwrap_or_default() + 1);
-    let height = LANE * lanes.len() + 10;
+    let width = width.max(LEGEND_WIDTH);
+    let below = LANE * lanes.len() + 10;
+    let height = below + LEGEND;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
          role=\"img\" font-family=\"sans-serif\" font-size=\"11\">\n<title>Lineage</title>\n"
@@ -73,7 +78,34 @@ pub(crate) fn lineage(ancestry: &Ancestry, lineage: &Lineage) -> String {
             y + 15
         );
     }
+    legend(&mut out, below);
     out + "</svg>\n"
+}
+
+/// What colours and lines mean.
+fn legend(out: &mut String, y: usize) {
+    let marks = [("#47a", "update"), ("#b72", "release"), ("#888", "other record"), ("#fff", "does not count")];
+    let (text, mark) = (y + 14, y + 5);
+    for (at, (colour, what)) in (0..).zip(marks) {
+        let x = 4 + at * 110;
+        let _ = writeln!(
+            out,
+            "<rect x=\"{x}\" y=\"{mark}\" width=\"10\" height=\"10\" rx=\"5\" fill=\"{colour}\" stroke=\"#123\"/>\
+             <text x=\"{}\" y=\"{text}\">{what}</text>",
+            x + 15
+        );
+    }
+    let (text, mark) = (text + 20, mark + 20);
+    for (x, colour, what) in [(4, "#789", "merged or released"), (164, "#ccc", "the record before")] {
+        let (y, end) = (mark + 5, x + 24);
+        let _ = writeln!(
+            out,
+            "<line x1=\"{x}\" y1=\"{y}\" x2=\"{end}\" y2=\"{y}\" stroke=\"{colour}\" stroke-width=\"2\"/>\
+             <text x=\"{}\" y=\"{text}\">{what}</text>",
+            end + 5
+        );
+    }
+    let _ = writeln!(out, "<text x=\"324\" y=\"{text}\">thick rim: asked for</text>");
 }
 
 /// How far to the right a record stands: one step beyond the rightmost that it builds on.

@@ -60,6 +60,11 @@ pub(crate) fn milli(value: u64) -> String {
     format!("{}.{:03}", value / 1000, value % 1000)
 }
 
+/// A number of millionths.
+pub(crate) fn micro(value: u64) -> String {
+    format!("{}.{:06}", value / 1_000_000, value % 1_000_000)
+}
+
 /// A Euclidean norm, of its square in units of 2⁻⁶⁴.
 #[allow(clippy::cast_precision_loss)] // Six digits are shown.
 pub(crate) fn norm(square: u128) -> String {

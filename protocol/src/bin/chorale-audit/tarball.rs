@@ -99,6 +99,11 @@ fn places(reader: &mut (impl Read + Seek), length: u64) -> io::Result<BTreeMap<S
             return Err(io::Error::other(format!("two entries are called {name}")));
         }
     }
+    // Without the mark of its end a tar may have been cut short between two files.
+    if number > 0 && length < end.saturating_add(BLOCK) {
+        let text = "the tar does not end as one does: it was cut short behind a file; get it again";
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+    }
     gaps.push(end..length);
     gaps.into_iter().try_for_each(|gap| is_zero(reader, gap))?;
     Ok(places)

@@ -48,9 +48,9 @@ pub(crate) struct CheckpointVerify {
 no tiles of that log; 4 it cannot be read."
 )]
 pub(crate) struct CheckpointConsistency {
-    /// Leaves of the earlier head.
+    /// Leaves of the earlier head, which was signed.
     pub(crate) old: u64,
-    /// Leaves of the later one.
+    /// Leaves of the later one, which was signed, too.
     pub(crate) new: u64,
     /// A folder or a tar of one.
     pub(crate) archive: PathBuf,

@@ -16,11 +16,12 @@ pub(crate) struct Checks {
     /// Instead of the network's id: its genesis file, from someone you trust.
     #[arg(long, value_name = "FILE")]
     pub(crate) genesis: Option<PathBuf>,
-    /// A record that must be there, by id, or a file with one id in each line. The newest you know of, from each member if
-    /// you can. May be given more than once.
-    #[arg(long, value_name = "HEX|FILE")]
+    /// What must be there: a record's id, the newest of each feed if you can; manifest:HEX, the hash of a manifest version; none:HEX, a
+    /// member that published nothing; the file of a manifest; or a file of anchors, such as `chorale archive` writes beside an
+    /// archive. May be given more than once.
+    #[arg(long, visible_alias = "anchors", value_name = "HEX|FILE")]
     pub(crate) anchor: Vec<String>,
-    /// Let an archive pass without an anchor, although it may have been cut short.
+    /// Let an archive pass although anchors do not reach the end of every feed, so that it may have been cut short.
     #[arg(long)]
     pub(crate) allow_unanchored: bool,
     /// Let an archive pass although blobs are missing that the policy no longer keeps. Merges that took them are not computed

@@ -6,10 +6,12 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 mod checkpoint;
 mod checks;
+mod export;
 mod report;
 
 pub(crate) use checkpoint::{CheckpointCommand, CheckpointConsistency, CheckpointInclusion, CheckpointVerify};
 pub(crate) use checks::Checks;
+pub(crate) use export::{DigestArgs, ExportArgs, Form};
 pub(crate) use report::{KeyCommand, ReportArgs, ReportCommand, ReportVerify};
 
 use crate::pin::Pin;
@@ -50,6 +52,8 @@ pub(crate) enum Command {
     Checkpoint(CheckpointCommand),
     /// Says what two archives of one network do not share, and who showed them different histories.
     Diff(DiffArgs),
+    /// Says what an archive is, byte for byte. Shows, does not verify.
+    Digest(DigestArgs),
     /// Writes an archive's updates for other programs.
     Export(ExportArgs),
     /// Writes a report for people who read no JSON, and signs what it came to.
@@ -67,17 +71,17 @@ pub(crate) enum Command {
     Feed {
         /// A folder or a tar of one.
         archive: PathBuf,
-        /// A member's id or the beginning of it; without it, all feeds.
+        /// A member's label, or its id or the beginning of it; without it, all feeds.
         feed: Option<String>,
     },
-    /// Shows one record in full, and between which times it came to be if the archive has logs. Shows, does not verify.
+    /// Shows one record in full, and between which times it came to be if the archive has logs. Checks its signature, not its merge.
     #[command(after_help = SHOWN)]
     Record {
         /// A folder or a tar of one.
         archive: PathBuf,
-        /// The record's id or the beginning of it.
+        /// The record's id or the beginning of it, 4 digits or more.
         id: String,
-        /// One JSON line for each.
+        /// As one JSON line.
         #[arg(long)]
         json: bool,
     },
@@ -100,7 +104,12 @@ impl Command {
             Self::Checkpoint(CheckpointCommand::Inclusion(args)) => args.json,
             Self::Diff(args) => args.json,
             Self::Record { json, .. } => *json,
-            Self::Report(_) | Self::Key(_) | Self::Export(_) | Self::Explain { .. } | Self::Feed { .. } => false,
+            Self::Report(_)
+            | Self::Key(_)
+            | Self::Digest(_)
+            | Self::Export(_)
+            | Self::Explain { .. }
+            | Self::Feed { .. } => false,
         }
     }
 }
@@ -128,6 +137,9 @@ pub(crate) struct Contributions {
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) checks: Checks,
+    /// Say the archive's digest, too: every byte is read and hashed once more before the audit, and once after it.
+    #[arg(long)]
+    pub(crate) digest: bool,
     /// Findings and summary as JSON lines.
     #[arg(long)]
     pub(crate) json: bool,
@@ -194,8 +206,8 @@ pub(crate) enum EvidenceCommand {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Keys are those of the manifests: give the genesis, and later versions if the records name them; or an archive that \
-holds them. Exit codes: 0 it is proof; 1 it proves nothing; 2 usage; 3 a manifest version that it names is not here; \
-4 a file cannot be read."
+holds them. Exit codes: 0 it is proof; 1 it proves nothing; 2 usage; 3 it cannot be judged yet: a manifest version that it names is \
+not here, or it is of a newer version of the protocol; 4 a file cannot be read."
 )]
 pub(crate) struct EvidenceVerify {
     /// The bundle, such as a file in an archive's folder evidence/; or a signed manifest, such as one in conflicts/.
@@ -278,9 +290,9 @@ pub(crate) struct ManifestDiff {
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Records are compared, blobs and bundles by name. Exit codes: 0 compared, and no split view; 1 a split view: one feed \
+    after_help = "Every byte of both is read. Exit codes: 0 compared, and no split view; 1 a split view: one feed \
 shows two histories, or one manifest version has two forms; or the archives are of different networks; 2 usage; 3 no \
-split view, but something could not be read; 4 an archive cannot be read."
+split view, but something could not be checked or is damaged; 4 an archive cannot be read."
 )]
 pub(crate) struct DiffArgs {
     /// A folder or a tar of one.
@@ -297,36 +309,4 @@ pub(crate) struct DiffArgs {
     /// JSON lines, with every id; then a summary.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Signatures and links are checked, rules and merges are not. Exit codes: 0 written; 1 it does not verify; 2 usage; 3 \
-written, but a payload is missing, or there was nothing to write; 4 a file cannot be read or written."
-)]
-pub(crate) struct ExportArgs {
-    /// A folder or a tar of one.
-    pub(crate) archive: PathBuf,
-    #[command(flatten)]
-    pub(crate) pin: Pin,
-    /// In which form.
-    #[arg(long = "as", value_enum)]
-    pub(crate) form: Form,
-    /// For safetensors, which adapter: the beginning of a record's id, a release's label, or a member's label or id.
-    #[arg(long, value_name = "RECORD|RELEASE|MEMBER")]
-    pub(crate) of: Option<String>,
-    /// For safetensors, the file to write.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-}
-
-/// In which form to export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Form {
-    /// A line for each update.
-    Csv,
-    /// An in-toto Statement a line: of each release, then of each member's newest update.
-    InToto,
-    /// One adapter in f32, its tensors named as Hugging Face PEFT does.
-    Safetensors,
 }

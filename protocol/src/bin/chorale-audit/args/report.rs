@@ -20,11 +20,11 @@ pub(crate) struct ReportArgs {
     /// The HTML file to write.
     #[arg(long, value_name = "FILE.html", required = true)]
     pub(crate) out: Option<PathBuf>,
-    /// Sign what it came to with this key, as a SLSA verification summary in a DSSE envelope, into FILE.html.dsse.json.
-    #[arg(long, value_name = "KEYFILE")]
+    /// Sign what it came to with this key, as a SLSA verification summary in a DSSE envelope, into FILE.html.dsse.json. Needs --time.
+    #[arg(long, value_name = "KEYFILE", requires = "time")]
     pub(crate) sign: Option<PathBuf>,
-    /// When the check was made, as it shall stand in report and summary, such as 2026-01-31T12:00:00Z. Left out if absent: no clock is
-    /// read, so that the same archive gives the same bytes.
+    /// When the check was made, as it shall stand in report and summary, such as 2026-01-31T12:00:00Z (`date -u +%FT%TZ` prints it). No
+    /// clock is read, so that the same archive gives the same bytes.
     #[arg(long, value_name = "TIME")]
     pub(crate) time: Option<String>,
 }
@@ -38,7 +38,7 @@ pub(crate) enum ReportCommand {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 the signature verifies and the summary says PASSED; 1 it does not verify, says FAILED, or is of \
-another archive; 2 usage; 3 the summary says that the audit was incomplete; 4 a file cannot be read."
+another archive or artifact; 2 usage; 3 the summary says that the audit was incomplete; 4 a file cannot be read."
 )]
 pub(crate) struct ReportVerify {
     /// The envelope that `report --sign` wrote.
@@ -49,6 +49,9 @@ pub(crate) struct ReportVerify {
     /// The archive that it must be about, a folder or a tar of one.
     #[arg(long, value_name = "ARCHIVE")]
     pub(crate) archive: Option<PathBuf>,
+    /// A file that it must be about, such as the safetensors of a release that you deploy.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) artifact: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -62,5 +65,8 @@ pub(crate) enum KeyCommand {
     Show {
         /// The key file.
         file: PathBuf,
+        /// As PEM (RFC 8410), which other programs read.
+        #[arg(long)]
+        pem: bool,
     },
 }

@@ -1,20 +1,22 @@
 //! `checkpoint consistency` and `checkpoint inclusion`: proofs out of an archive's tiles.
 
-use std::{fmt::Write, path::Path};
+use std::{collections::BTreeSet, fmt::Write, path::Path};
 
 use anyhow::anyhow;
 use chorale_protocol::{
-    audit::{LogNote, Survey},
-    feed::Checked,
+    audit::{LogBook, LogNote, Survey},
     log::{Note, ProofFile, Tree, TreeHash, verify_consistency},
 };
 use serde_json::json;
 
 use super::{Held, asked, exit, logs, show};
 use crate::{
+    archive,
     args::{CheckpointConsistency, CheckpointInclusion},
+    escape::escape,
+    evidence::label,
     exit::{Exit, OrExit, Trouble},
-    file, folder, json, survey,
+    file, json, record, survey,
 };
 
 /// The logs meant whose tree is here. The archive is refused if one of them does not verify.
@@ -37,15 +39,30 @@ fn trees(survey: &Survey<'_>, named: Option<&str>, path: &Path) -> Result<Vec<(H
     Ok(trees)
 }
 
+/// A head of this size was signed, so that the proof is of something that its owner said.
+fn signed(book: &LogBook, tree: &Tree, size: u64) -> Result<(), Trouble> {
+    let of_tree = |note: &&LogNote| tree.root(note.verified.checkpoint.size) == Ok(note.verified.checkpoint.root);
+    let sizes: BTreeSet<u64> = book.all().filter(of_tree).map(|note| note.verified.checkpoint.size).collect();
+    if sizes.contains(&size) {
+        return Ok(());
+    }
+    let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+    let error = anyhow!("no head with {size} leaves was signed here; there are heads with {} leaves", sizes.join(", "));
+    Err(Trouble { exit: Exit::Usage, error })
+}
+
 pub(super) fn consistency(args: &CheckpointConsistency) -> Result<Exit, Trouble> {
     let network = args.pin.network()?;
-    let archive = folder::open(&args.archive).or_io()?;
+    let archive = archive::open(&args.archive)?;
     let survey = survey::open(&*archive, &args.archive, network)?;
     let trees = trees(&survey, args.log.as_deref(), &args.archive)?;
     let [((book, _), tree)] = trees.as_slice() else {
         let all: Vec<String> = trees.iter().map(|((book, _), _)| book.member.to_string()).collect();
         return Err(anyhow!("--log MEMBER is wanted; there are tiles of the logs of {}", all.join(", "))).or_usage();
     };
+    for size in [args.old, args.new] {
+        signed(book, tree, size)?;
+    }
     let proof = tree.consistency(args.old, args.new).or_usage()?;
     let (old, new) = (tree.root(args.old).or_usage()?, tree.root(args.new).or_usage()?);
     // What is handed out was checked as its reader will check it.
@@ -64,7 +81,8 @@ pub(super) fn consistency(args: &CheckpointConsistency) -> Result<Exit, Trouble>
     } else {
         let mut out = survey::banner(survey.chain().network(), network.is_some());
         // Writing to a string does not fail.
-        let _ = writeln!(out, "The log of {} with {} leaves continues that with {}.", book.member, args.new, args.old);
+        let name = format!("{} ({})", escape(&label(survey.chain(), &book.member)), book.member);
+        let _ = writeln!(out, "The log of {name} with {} leaves continues that with {}.", args.new, args.old);
         let _ = writeln!(out, "\nOld root  {old}\nNew root  {new}\nProof     {} hashes", hashes.len());
         hashes.iter().for_each(|hash| out += &format!("  {hash}\n"));
         out
@@ -82,9 +100,9 @@ struct Found<'a> {
 
 pub(super) fn inclusion(args: &CheckpointInclusion) -> Result<Exit, Trouble> {
     let network = args.pin.network()?;
-    let archive = folder::open(&args.archive).or_io()?;
+    let archive = archive::open(&args.archive)?;
     let survey = survey::open(&*archive, &args.archive, network)?;
-    let checked = record(&survey, &args.record, &args.archive)?;
+    let (_, checked) = record::find(&survey, &args.record, &args.archive)?;
     let trees = trees(&survey, args.log.as_deref(), &args.archive)?;
     let asked = asked(survey.chain(), args.witnesses);
     let leaf = TreeHash::leaf(checked.bytes());
@@ -141,22 +159,4 @@ pub(super) fn inclusion(args: &CheckpointInclusion) -> Result<Exit, Trouble> {
     };
     file::print(&text).or_io()?;
     Ok(exit)
-}
-
-/// The one genuine record whose id begins so.
-fn record(survey: &Survey<'_>, prefix: &str, path: &Path) -> Result<Checked, Trouble> {
-    if prefix.len() < 4 {
-        return Err(anyhow!("at least 4 digits of a record's id are wanted")).or_usage();
-    }
-    let mut all = Vec::new();
-    for feed in survey.feeds() {
-        let records = survey::read(survey.feed(feed), path)?.records.into_iter().map(|(_, checked)| checked);
-        all.extend(records.filter(|checked| checked.id().to_string().starts_with(prefix)));
-    }
-    all.dedup_by_key(|checked| checked.id());
-    match (all.pop(), all.is_empty()) {
-        (Some(one), true) => Ok(one),
-        (Some(_), false) => Err(anyhow!("more than one record begins with {prefix}: give more digits")).or_usage(),
-        (None, _) => Err(anyhow!("the archive has no record that begins with {prefix:?}")).or_usage(),
-    }
 }

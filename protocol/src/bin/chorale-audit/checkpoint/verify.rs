@@ -13,12 +13,13 @@ use serde_json::json;
 
 use super::{Held, asked, exit, logs, show};
 use crate::{
+    archive,
     args::CheckpointVerify,
     chain,
     escape::escape,
     evidence,
     exit::{Exit, OrExit, Trouble},
-    file, folder, json,
+    file, json,
     manifest::is_archive,
     survey,
     table::Table,
@@ -82,7 +83,7 @@ fn proof(bytes: &[u8], chain: &Chain, path: &Path) -> Result<(Verified, (String,
 
 fn archive(args: &CheckpointVerify) -> Result<Exit, Trouble> {
     let network = args.pin.network()?;
-    let archive = folder::open(&args.path).or_io()?;
+    let archive = archive::open(&args.path)?;
     let survey = survey::open(&*archive, &args.path, network)?;
     let mut books = Vec::new();
     for member in logs(&survey, None) {

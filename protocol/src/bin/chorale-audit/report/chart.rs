@@ -12,10 +12,12 @@ const COLUMNS: u64 = 60;
 const MEMBERS: usize = 64;
 const CELL: u64 = 12;
 const NAMES: u64 = 150;
+const LEGEND_WIDTH: u64 = 470;
 
 /// A row for each member, a column for so many rounds; the darker, the more was published.
 pub(super) fn publications(contributions: &[(MemberId, String, Contribution)]) -> String {
-    chart(contributions, "Publications over rounds", |part, from, to| {
+    let legend = "the darker, the more of these rounds it published; white: none";
+    chart(contributions, "Publications over rounds", legend, |part, from, to| {
         let count = part.publications.iter().filter(|one| (from..to).contains(&one.round.0)).count() as u64;
         let full = to - from;
         (count > 0).then(|| (count.min(full) * 100 / full, format!("{count} publications")))
@@ -27,7 +29,11 @@ pub(super) fn publications(contributions: &[(MemberId, String, Contribution)]) -
 pub(super) fn moved(contributions: &[(MemberId, String, Contribution)]) -> String {
     let all = contributions.iter().flat_map(|(_, _, part)| &part.publications);
     let Some(most) = all.filter_map(|one| one.moved2).max() else { return String::new() };
-    chart(contributions, "How far training moved the merge, over rounds", |part, from, to| {
+    let legend = format!(
+        "the darker, the farther; darkest: norm {}; white: not published or not measured",
+        crate::table::norm(most)
+    );
+    chart(contributions, "How far training moved the merge, over rounds", &legend, |part, from, to| {
         let within = part.publications.iter().filter(|one| (from..to).contains(&one.round.0));
         let most_here = within.filter_map(|one| one.moved2).max()?;
         let share = if most == 0 { 0.0 } else { (most_here as f64 / most as f64).sqrt() };
@@ -39,6 +45,7 @@ pub(super) fn moved(contributions: &[(MemberId, String, Contribution)]) -> Strin
 fn chart(
     contributions: &[(MemberId, String, Contribution)],
     title: &str,
+    legend: &str,
     cell: impl Fn(&Contribution, u64, u64) -> Option<(u64, String)>,
 ) -> String {
     let rounds = || contributions.iter().flat_map(|(_, _, part)| &part.publications).map(|one| one.round.0);
@@ -46,7 +53,8 @@ fn chart(
     let each = (last - first + 1).div_ceil(COLUMNS).max(1);
     let columns = (last - first + 1).div_ceil(each);
     let rows = contributions.len().min(MEMBERS) as u64;
-    let (width, height) = (NAMES + columns * CELL + 10, rows * CELL + 30);
+    let width = (NAMES + columns * CELL + 10).max(LEGEND_WIDTH);
+    let height = rows * CELL + 48;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
          role=\"img\" font-family=\"sans-serif\" font-size=\"10\">\n<title>{title}</title>\n"
@@ -77,6 +85,7 @@ fn chart(
     let _ = writeln!(out, "<text x=\"{NAMES}\" y=\"{y}\">round {first}</text>");
     let end = NAMES + columns * CELL;
     let _ = writeln!(out, "<text x=\"{end}\" y=\"{y}\" text-anchor=\"end\">round {last}</text>");
+    let _ = writeln!(out, "<text x=\"4\" y=\"{}\">{legend}</text>", y + 18);
     if contributions.len() > MEMBERS {
         let _ = writeln!(out, "<text x=\"4\" y=\"{y}\">the first {MEMBERS} of {} members</text>", contributions.len());
     }

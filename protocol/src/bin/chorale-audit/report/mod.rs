@@ -4,13 +4,13 @@ mod chart;
 mod page;
 
 use anyhow::anyhow;
-use chorale_protocol::audit::{Ancestry, Survey, listing};
+use chorale_protocol::audit::{Ancestry, Survey};
 
 use crate::{
     args::{ReportArgs, ReportCommand},
     dsse,
     exit::{Exit, OrExit, Trouble},
-    file, key, summary, survey, svg, verify,
+    file, human, key, summary, survey, svg, verify,
 };
 
 /// Steps up, and records, that the picture of where the releases come from shows.
@@ -30,7 +30,8 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Trouble> {
     }
     // Before the work: a key that cannot be used would be found after it.
     let key = args.sign.as_deref().map(key::read).transpose().or_io()?;
-    let (report, archive) = verify::check(checks)?;
+    let verify::Checked { report, archive, digest } = verify::check(checks, true)?;
+    let digest = digest.ok_or_else(|| anyhow!("no digest was taken")).or_io()?;
     let survey = Survey::open(&*archive, Some(report.network)).ok();
     let picture = match &survey {
         Some(survey) => lineage(&survey::read(Ancestry::of(survey), &checks.archive)?),
@@ -38,33 +39,28 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Trouble> {
     };
     let page = page::Page {
         report: &report,
+        digest,
         chain: survey.as_ref().map(Survey::chain),
         anchors: &verify::options(checks)?.anchors,
         lineage: &picture,
         time: args.time.as_deref(),
     };
     let html = page.html();
-    let time = args.time.as_deref();
-    let sealed = key.map(|key| {
-        let statement = summary::statement(&report, survey.as_ref(), checks, &key.public(), time)?;
-        Ok(dsse::seal(&statement, &key))
+    let sealed = key.zip(args.time.as_deref()).map(|(key, time)| {
+        let summed = summary::Summed { report: &report, digest, survey: survey.as_ref(), path: &checks.archive };
+        Ok(dsse::seal(&summed.statement(&key.public(), time)?, &key))
     });
     let sealed = sealed.transpose()?;
     // The verdict is of what was read first; the pictures and the summary's subjects were read after it.
-    if survey::read(listing(&*archive), &checks.archive)? != report.listing {
-        let error = anyhow!("{} changed while it was audited", checks.archive.display());
-        return Err(Trouble { exit: Exit::Io, error });
-    }
+    verify::unchanged(&*archive, checks, digest)?;
     file::write(out, html.as_bytes()).or_io()?;
     if let Some(sealed) = sealed {
         let mut beside = out.clone().into_os_string();
         beside.push(".dsse.json");
         file::write(beside.as_ref(), sealed.as_bytes()).or_io()?;
     }
-    let verdict = report.verdict();
-    let anchored = if report.anchored { "" } else { " (UNANCHORED)" };
-    file::print(&format!("Verdict: {}{anchored}\n", verdict.text())).or_io()?;
-    Ok(verdict.into())
+    file::print(&format!("Archive digest {digest}\nVerdict: {}\n", human::verdict(&report))).or_io()?;
+    Ok(report.verdict().into())
 }
 
 /// Of the releases; of the heads where nothing was released.

@@ -3,17 +3,17 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use chorale_protocol::{
-    audit::{Finding, MemberReport, Report, Severity, Tally, Verdict, codes, words},
-    base::RecordId,
+    audit::{Anchor, ArchiveDigest, Finding, MemberReport, Report, Severity, Tally, Verdict, codes, words},
     manifest::Chain,
 };
 
 use super::chart;
 use crate::{
-    contributions,
+    anchors, contributions,
     escape::markup,
     human::{self, NOT_PROVED},
     json,
+    words::labelled,
 };
 
 /// Findings of one severity and code that are shown.
@@ -32,9 +32,10 @@ td.n,th.n{text-align:right}th{overflow-wrap:anywhere}pre{white-space:pre-wrap;ov
 /// What stands on the page.
 pub(super) struct Page<'a> {
     pub(super) report: &'a Report,
+    pub(super) digest: ArchiveDigest,
     /// The chain, if it verifies.
     pub(super) chain: Option<&'a Chain>,
-    pub(super) anchors: &'a [RecordId],
+    pub(super) anchors: &'a [Anchor],
     /// A picture of where releases, or heads, come from; may be empty.
     pub(super) lineage: &'a str,
     /// When the check was made, as the auditor says.
@@ -63,7 +64,7 @@ impl Page<'_> {
     fn verdict(&self, out: &mut String) {
         let report = self.report;
         let verdict = report.verdict();
-        let anchored = if report.anchored { "" } else { " &middot; unanchored" };
+        let anchored = report.anchors.text();
         let meaning = match verdict {
             Verdict::Passed => "Every check ran, and every check passed.",
             Verdict::Failed => "At least one check failed. The findings below say which, and who is named.",
@@ -71,11 +72,11 @@ impl Page<'_> {
         };
         // Writing to a string does not fail.
         let _ = writeln!(out, "<h1>Audit of a Chorale archive</h1>");
-        let _ = writeln!(out, "<p class=\"verdict {0}\">{0}{anchored}</p>\n<p>{meaning}</p>", verdict.text());
+        let _ = writeln!(out, "<p class=\"verdict {0}\">{0} &middot; {anchored}</p>\n<p>{meaning}</p>", verdict.text());
         let version = report.manifest_version.map_or_else(|| "none".to_owned(), |version| version.to_string());
         let rows = [
             ("Network", format!("<code>{}</code>", report.network)),
-            ("Archive (BLAKE3 of its listing)", format!("<code>{}</code>", hex::encode(report.digest))),
+            ("Archive digest", format!("<code>{}</code>", self.digest)),
             ("Newest manifest version", version),
             ("Anchors", self.anchors_text()),
             (
@@ -97,8 +98,7 @@ impl Page<'_> {
     fn anchors_text(&self) -> String {
         match self.anchors {
             [] => "none given: an archive cut short would look the same".to_owned(),
-            anchors if self.report.anchored => format!("{} given, all of them found", anchors.len()),
-            anchors => format!("{} given, not all of them found", anchors.len()),
+            anchors => format!("{} given: {}", anchors.len(), self.report.anchors.text()),
         }
     }
 
@@ -121,6 +121,7 @@ impl Page<'_> {
             ("Merges", counts.merges, "computed again, equal bit for bit; draw, weights, reach and norm bound obeyed"),
             ("Blobs", counts.blobs, "each has the bytes that its author signed"),
             ("Evidence", counts.evidence, "each proves that a member signed two histories, or a governor voted twice"),
+            ("Logs", counts.logs, "signed by their owners; what is in them gives the root that was signed"),
             ("Witnessed", counts.witnessed, "records that a cosigned checkpoint covers"),
         ] {
             let _ = writeln!(
@@ -128,7 +129,8 @@ impl Page<'_> {
                 "<tr><th>{name}</th><td class=\"n\">{ok}</td><td class=\"n\">{failed}</td><td class=\"n\">{missing}</td><td class=\"n\">{unverified}</td><td>{what}</td></tr>"
             );
         }
-        let _ = writeln!(out, "</table>\n<h2>What this does not prove</h2>\n<ul>");
+        let _ =
+            writeln!(out, "</table>\n<p>{}</p>\n<h2>What this does not prove</h2>\n<ul>", human::summed(self.report));
         for line in NOT_PROVED {
             let _ = writeln!(out, "<li>{line}</li>");
         }
@@ -157,16 +159,18 @@ impl Page<'_> {
         }
         let _ = writeln!(
             out,
-            "<table>\n<tr><th>member</th><th>newest record</th><th class=\"n\">merges in order</th></tr>"
+            "<table>\n<tr><th>member</th><th class=\"n\">merges in order</th><th class=\"n\">ends known</th><th>newest record</th></tr>"
         );
         for member in &self.report.members {
-            let head = member.heads.last().map(|head| head.id.to_string()).unwrap_or_default();
+            let head = human::newest(member);
             let Tally { ok, failed, missing, unverified } = member.merges;
             let label = markup(&member.label);
             let _ = writeln!(
                 out,
-                "<tr><td>{label}</td><td><code>{head}</code></td><td class=\"n\">{ok} of {}</td></tr>",
-                ok + failed + missing + unverified
+                "<tr><td>{label}</td><td class=\"n\">{ok} of {}</td><td class=\"n\">{} of {}</td><td><code>{head}</code></td></tr>",
+                ok + failed + missing + unverified,
+                member.reached,
+                member.feeds
             );
         }
         let _ = writeln!(out, "</table>");
@@ -209,12 +213,12 @@ impl Page<'_> {
         let (governors, threshold) = (manifest.governors.len(), manifest.threshold);
         let _ = writeln!(out, "<h2>Rules of the network</h2>\n<p>{threshold} of {governors} governors decide.</p>");
         for cut in &manifest.cuts {
-            let _ = writeln!(out, "<p>Cut: {}.</p>", markup(&words::cut(cut)));
+            let _ = writeln!(out, "<p>Cut: {}.</p>", markup(&self.labelled(&words::cut(cut))));
         }
         let chain = self.chain.into_iter();
         for event in chain.flat_map(|chain| (1..=chain.current().version).flat_map(|version| chain.key_events(version)))
         {
-            let _ = writeln!(out, "<p>Key: {}.</p>", markup(&words::key_event(event)));
+            let _ = writeln!(out, "<p>Key: {}.</p>", markup(&self.labelled(&words::key_event(event))));
         }
         let _ = writeln!(out, "<table>");
         for (name, value) in words::policy(&manifest.policy) {
@@ -223,16 +227,23 @@ impl Page<'_> {
         let _ = writeln!(out, "</table>");
     }
 
+    fn labelled(&self, text: &str) -> String {
+        self.chain.map_or_else(|| text.to_owned(), |chain| labelled(chain, text))
+    }
+
     fn again(&self, out: &mut String) {
         let mut command = format!("chorale-audit verify ARCHIVE --network {}", self.report.network);
         for anchor in self.anchors.iter().take(SHOWN) {
-            let _ = write!(command, " \\\n    --anchor {anchor}");
+            let _ = write!(command, " \\\n    --anchor {}", anchors::text(anchor));
         }
         let _ = writeln!(
             out,
             "<h2>How to check this again</h2>\n<pre>{}</pre>\n<p>Anyone who has the archive can; the result is the same on every machine. \
-             The archive's digest is that of the lines <code>b3sum</code> writes for its files, by name.</p>",
-            markup_lines(&command)
+             The archive's digest is over the bytes of all its files: <code>chorale-audit digest ARCHIVE</code>, or in its folder \
+             <code>find * -type f | LC_ALL=C sort | xargs sha256sum | sha256sum</code>, which prints it in hexadecimal digits: \
+             <code>{}</code></p>",
+            markup_lines(&command),
+            hex::encode(self.digest.0)
         );
     }
 }
