@@ -101,7 +101,8 @@ fn one_of_four_sets_nobodys_pace() {
 
 #[test]
 fn one_of_seven_sets_nobodys_pace() {
-    keeps_its_pace(7, 1, &[1, 2, 3, 6], 0);
+    // Who was late once lands with the others, a round on.
+    keeps_its_pace(7, 1, &[1, 2, 3, 6], 1);
 }
 
 #[test]

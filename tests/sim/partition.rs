@@ -16,7 +16,8 @@ fn a_partition_heals_and_all_merge_the_same_again() {
     for node in 0..6 {
         let half: BTreeSet<_> =
             world.nodes()[node].rounds().last().unwrap().1.contributors.iter().map(|c| c.0).collect();
-        assert_eq!(half.len(), if node < 4 { 4 } else { 2 }, "{}", world.tag());
+        let said = world.nodes()[node].rounds().last().unwrap().1;
+        assert_eq!(half.len(), if node < 4 { 4 } else { 2 }, "node {node}, {rounds:?}: {said:?}, {}", world.tag());
     }
     world.heal();
     world.run_for(10_000);

@@ -52,7 +52,7 @@ impl Frontier {
 impl Engine {
     /// The round that more than a third of the members have published, ourselves included: whoever is ahead of it alone, or
     /// with few others, does not move it. Of two members at most, the larger one. Who was not heard of for long does not
-    /// count; a program that has just begun cannot tell who that is.
+    /// count, nor who was there and went; a program that has just begun cannot tell who was away before.
     pub(super) fn frontier(&self) -> Option<Round> {
         self.frontier.round()
     }
@@ -84,7 +84,8 @@ impl Engine {
 
     fn counts(&self, known: &Known) -> bool {
         let sure = self.now.since(self.started) >= self.silence_ms();
-        self.is_drawable(&known.member) && (!sure || self.is_present(known))
+        let was_heard = self.standings.get(&known.member).is_some_and(|standing| standing.was_heard);
+        self.is_drawable(&known.member) && (self.is_present(known) || !(sure || was_heard))
     }
 
     fn is_drawable(&self, id: &MemberId) -> bool {

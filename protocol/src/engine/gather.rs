@@ -22,6 +22,8 @@ pub(super) struct Standing {
     pub(super) pace: Pace,
     /// The wait for its last payload was in vain, and none came since: its record alone is no reason to wait again.
     pub(super) withheld: bool,
+    /// It was there since we started.
+    pub(super) was_heard: bool,
     /// Its last sign of life.
     pub(super) heard: Option<Millis>,
     /// Its newest update whose payload is on disk.

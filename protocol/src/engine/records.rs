@@ -288,7 +288,8 @@ impl Engine {
     pub(super) fn hear(&mut self, member: &MemberId) {
         let now = self.now;
         let is_new = !self.is_alive(member);
-        self.standing(member).heard = Some(now);
+        let standing = self.standing(member);
+        (standing.heard, standing.was_heard) = (Some(now), true);
         if is_new {
             self.gathered = now;
             self.recount_frontier();
