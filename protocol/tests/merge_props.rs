@@ -312,7 +312,7 @@ fn the_merge_hash_covers_the_plain_hash_of_the_state_on_any_number_of_threads() 
                 };
                 let merged = perform_measured(plan, Some(&own.payload)).unwrap();
                 let view = || f32_view(&merged.values).iter().flat_map(|value| value.to_le_bytes()).collect::<Bytes>();
-                let bytes = merged.checkpoint().unwrap_or_else(|| view());
+                let bytes = merged.checkpoint().unwrap_or_else(view);
                 assert_eq!(merged.state, blob_hash(&bytes), "{threads} threads, momentum {momentum}");
                 let member =
                     |record| mine.into_iter().chain(&others).find(|voice| voice.record == record).unwrap().member;
