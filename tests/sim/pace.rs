@@ -104,22 +104,23 @@ fn members_whose_rounds_vary_keep_step() {
     });
 }
 
-#[test]
-fn a_member_three_times_slower_holds_nobody_up_and_equals_keep_step() {
-    let speeds = [steady(100), steady(100), steady(100), steady(300)];
-    run("3 ×", &speeds, &[0, 1, 2], |tale, said| {
+/// Three equals beside one whose rounds take `times` as long.
+fn holds_nobody_up(name: &str, times: u64) {
+    let speeds = [steady(100), steady(100), steady(100), steady(100 * times)];
+    run(name, &speeds, &[0, 1, 2], |tale, said| {
         assert!(tale.fresh >= 0.95 && tale.idle <= 0.1 && tale.rounds >= 70, "{said}");
     });
-    run("3 ×", &speeds, &[3], is_bounded);
+    run(name, &speeds, &[3], is_bounded);
+}
+
+#[test]
+fn a_member_three_times_slower_holds_nobody_up_and_equals_keep_step() {
+    holds_nobody_up("3 ×", 3);
 }
 
 #[test]
 fn a_member_ten_times_slower_holds_nobody_up_and_equals_keep_step() {
-    let speeds = [steady(100), steady(100), steady(100), steady(1_000)];
-    run("10 ×", &speeds, &[0, 1, 2], |tale, said| {
-        assert!(tale.fresh >= 0.95 && tale.idle <= 0.1 && tale.rounds >= 70, "{said}");
-    });
-    run("10 ×", &speeds, &[3], is_bounded);
+    holds_nobody_up("10 ×", 10);
 }
 
 #[test]

@@ -210,7 +210,8 @@ impl Hands {
             Next::Backfill => {
                 let peers = self.peers.iter().cloned().collect();
                 let (kit, chain, shape) = (self.kit.clone(), engine.chain().clone(), Arc::clone(&self.shape));
-                self.linger.search(Backfill::start(self.notary.me, kit, chain, shape, peers, BACKFILL));
+                let search = Backfill::start(self.notary.me, kit, chain, shape, peers, BACKFILL);
+                self.linger.search(search, self.clock.now());
                 None
             }
         }

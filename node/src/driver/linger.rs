@@ -8,7 +8,7 @@ use chorale_protocol::{
     manifest::{Chain, Role},
 };
 
-/// How long nothing must have been served before a node goes.
+/// How long nothing must have been served before a node goes; and between two searches for what was passed by.
 const QUIET_MS: u64 = 500;
 
 /// What a finished node does next.
@@ -39,8 +39,8 @@ pub(super) struct Linger {
     pub(super) backfill: Option<Backfill>,
     /// Updates of others that came so far.
     news: u64,
-    /// Those that had come when the last search began.
-    searched: u64,
+    /// Those that had come when the last search began, and when that was.
+    searched: (u64, Millis),
     done: BTreeSet<MemberId>,
     since: Option<Millis>,
     served: (u64, Millis),
@@ -56,7 +56,7 @@ impl Linger {
             witnessed: true,
             backfill: None,
             news: 0,
-            searched: 0,
+            searched: (0, Millis(0)),
             done: BTreeSet::new(),
             since: None,
             served: (0, Millis(0)),
@@ -78,8 +78,8 @@ impl Linger {
     }
 
     /// A search for what was passed by begins.
-    pub(super) fn search(&mut self, backfill: Backfill) {
-        self.searched = self.news;
+    pub(super) fn search(&mut self, backfill: Backfill, now: Millis) {
+        self.searched = (self.news, now);
         self.backfill = Some(backfill);
     }
 
@@ -112,7 +112,9 @@ impl Linger {
             None => Next::Backfill,
             Some(search) if !search.is_finished() => Next::Wait,
             // What came since, or could not be had, is looked for again: the archive holds what its records name.
-            Some(search) if !late && (search.lacks() > 0 || self.searched != self.news) => Next::Backfill,
+            Some(search) if !late && (search.lacks() > 0 || self.searched.0 != self.news) => {
+                if now.since(self.searched.1) >= QUIET_MS { Next::Backfill } else { Next::Wait }
+            }
             Some(_) if self.stay => Next::Wait,
             // The last records are worth a last checkpoint, within the same bound.
             Some(_) if !self.witnessed && !late => Next::Wait,

@@ -91,9 +91,6 @@ impl Engine {
             return Verdict::Ignore;
         }
         let standing = self.standing(&presence.member);
-        if standing.counter.is_some_and(|last| presence.counter <= last) {
-            return Verdict::Ignore;
-        }
         standing.counter = Some(presence.counter);
         standing.presences.spend(now);
         self.hear(&presence.member);

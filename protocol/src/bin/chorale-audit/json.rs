@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use chorale_protocol::{
-    audit::{ArchiveDigest, Finding, MemberReport, Report, Severity, Tally, codes},
+    audit::{ArchiveDigest, Finding, MemberReport, Reach, Report, Severity, Tally, codes},
     feed::Privacy,
 };
 use serde_json::{Value, json};
@@ -68,12 +68,7 @@ fn summary(report: &Report, digest: Option<ArchiveDigest>) -> Value {
         "manifest_version": report.manifest_version,
         "archive_digest": digest.map(|digest| digest.to_string()),
         "anchored": anchors.is_complete(),
-        "anchors": {
-            "given": anchors.given,
-            "missing": anchors.missing,
-            "feeds": anchors.feeds,
-            "reached": anchors.reached,
-        },
+        "anchors": reach(anchors),
         "recomputed": report.recomputed,
         "signatures": if report.heads_only { "heads" } else { "all" },
         "findings": report.findings.len(),
@@ -97,6 +92,12 @@ fn summary(report: &Report, digest: Option<ArchiveDigest>) -> Value {
         },
         "members": report.members.iter().map(member).collect::<Vec<_>>(),
     })
+}
+
+/// How far anchors reach.
+pub(crate) fn reach(anchors: &Reach) -> Value {
+    let Reach { given, missing, feeds, reached } = anchors;
+    json!({ "given": given, "missing": missing, "feeds": feeds, "reached": reached })
 }
 
 fn tally(tally: Tally) -> Value {

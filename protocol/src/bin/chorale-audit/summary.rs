@@ -15,7 +15,7 @@ use crate::{
     digest, dsse,
     escape::escape,
     exit::{Exit, OrExit, Trouble},
-    export, file, survey,
+    export, file, json, survey,
 };
 
 const PREDICATE: &str = "https://slsa.dev/verification_summary/v1";
@@ -74,12 +74,7 @@ impl Summed<'_> {
             "slsaVersion": SLSA,
             EXTENSION: {
                 "verdict": verdict.text(),
-                "anchors": {
-                    "given": anchors.given,
-                    "missing": anchors.missing,
-                    "feeds": anchors.feeds,
-                    "reached": anchors.reached,
-                },
+                "anchors": json::reach(anchors),
                 "recomputed": report.recomputed,
                 "signatures": if report.heads_only { "heads" } else { "all" },
                 "manifestVersion": report.manifest_version,
