@@ -10,6 +10,7 @@ use std::{
 
 use chorale_protocol::{
     base::{BlobHash, MemberId, Round, TransportId},
+    engine::holders_in_turn,
     feed::{Body, Spec, check_stored},
     manifest::Chain,
 };
@@ -96,7 +97,8 @@ async fn run(
     };
     let hashes: Vec<BlobHash> = wanted.iter().map(|wanted| wanted.body.hash).collect();
     let all = stream::iter(wanted).for_each_concurrent(AT_ONCE, |wanted| {
-        let from = holders(&me, &wanted, &chain, peers);
+        let author = chain.member(&wanted.author).map(|member| member.transport.as_slice()).unwrap_or_default();
+        let from = holders_in_turn(author, peers.iter(), &wanted.body.hash, &me);
         let shape = wanted.payload.then(|| Arc::clone(shape));
         fetch::fetch_missing(kit, Order { body: wanted.body, from, shape })
     });
@@ -106,20 +108,6 @@ async fn run(
         tracing::info!(lacks, "not everything that was passed by could be fetched yet; the archive would lack it");
     }
     lacks
-}
-
-/// Whom to ask: the author, then the others in an order of our own for each blob, so that no peer has to serve everybody.
-fn holders(me: &MemberId, wanted: &Wanted, chain: &Chain, peers: &[TransportId]) -> Vec<TransportId> {
-    let author = chain.member(&wanted.author).map(|member| member.transport.as_slice()).unwrap_or_default();
-    let (mut first, mut others): (Vec<TransportId>, Vec<TransportId>) =
-        peers.iter().cloned().partition(|peer| author.contains(peer));
-    if !others.is_empty() {
-        let place = usize::from(wanted.body.hash.0[0]) + usize::from(me.0[0]);
-        let length = others.len();
-        others.rotate_left(place % length);
-    }
-    first.append(&mut others);
-    first
 }
 
 fn missing(store: &crate::store::Store, chain: &Chain) -> Result<Vec<Wanted>, DriverError> {

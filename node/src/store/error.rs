@@ -24,13 +24,16 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The index was written by another version of the program.
-    #[error("{path}: layout {got}, this program writes layout {want}; use the chorale that wrote it, or a newer one")]
+    #[error(
+        "{path}: another version of chorale wrote it (layout {got}, this program reads layout {want}). Nothing was changed. Use \
+         the version that wrote it, or begin with a new home"
+    )]
     Layout {
         /** the index */
         path: PathBuf,
         /** what it says */
         got: u64,
-        /** what we know */
+        /** the only one that this program reads */
         want: u64,
     },
     /// The index cannot be read.

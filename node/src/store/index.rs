@@ -1,7 +1,7 @@
 //! The redb index: records by place, ids, heads, manifest versions. What is durable when is decided here.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
 };
@@ -33,8 +33,8 @@ const MANIFESTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("manifes
 const LEAVES: TableDefinition<'_, u64, &[u8; 32]> = TableDefinition::new("leaves");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
-/// The layout that this program writes.
-const LAYOUT: u64 = 1;
+/// The layout that this program writes, and the only one that it reads: 1 held records whose bytes the protocol no longer has.
+const LAYOUT: u64 = 2;
 
 /// A record with its place, ready to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,14 +65,10 @@ impl Index {
         Ok(index)
     }
 
-    /// Makes the tables, and checks who wrote them.
+    /// Checks who wrote the index, before anything else in it is looked at, and makes the tables of a new one.
     fn prepare(&self) -> Result<(), StoreError> {
         let txn = self.begin(Durability::Immediate)?;
         {
-            txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
-            txn.open_table(IDS).map_err(|e| self.damaged(e))?;
-            txn.open_table(HEADS).map_err(|e| self.damaged(e))?;
-            txn.open_table(MANIFESTS).map_err(|e| self.damaged(e))?;
             let mut meta = txn.open_table(META).map_err(|e| self.damaged(e))?;
             let found = meta.get("layout").map_err(|e| self.damaged(e))?.map(|v| v.value().to_vec());
             match found.as_deref().map(<[u8; 8]>::try_from) {
@@ -84,31 +80,13 @@ impl Index {
                 }
                 Some(Err(_)) => return Err(self.damaged("no layout version")),
             }
+            txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
+            txn.open_table(IDS).map_err(|e| self.damaged(e))?;
+            txn.open_table(HEADS).map_err(|e| self.damaged(e))?;
+            txn.open_table(MANIFESTS).map_err(|e| self.damaged(e))?;
+            txn.open_table(LEAVES).map_err(|e| self.damaged(e))?;
         }
-        self.complete_leaves(&txn)?;
         txn.commit().map_err(|e| self.damaged(e))
-    }
-
-    /// Gives records that an older program stored their leaves.
-    fn complete_leaves(&self, txn: &WriteTransaction) -> Result<(), StoreError> {
-        let records = txn.open_table(RECORDS).map_err(|e| self.damaged(e))?;
-        let mut leaves = txn.open_table(LEAVES).map_err(|e| self.damaged(e))?;
-        let mut next = leaves.len().map_err(|e| self.damaged(e))?;
-        if next == records.len().map_err(|e| self.damaged(e))? {
-            return Ok(());
-        }
-        let mut held = BTreeSet::new();
-        for row in leaves.iter().map_err(|e| self.damaged(e))? {
-            held.insert(*row.map_err(|e| self.damaged(e))?.1.value());
-        }
-        for row in records.iter().map_err(|e| self.damaged(e))? {
-            let leaf = TreeHash::leaf(row.map_err(|e| self.damaged(e))?.1.value()).0;
-            if held.insert(leaf) {
-                leaves.insert(next, &leaf).map_err(|e| self.damaged(e))?;
-                next += 1;
-            }
-        }
-        Ok(())
     }
 
     /// Stores records in one transaction. `own`: durable when this returns, with everything stored before.

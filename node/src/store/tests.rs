@@ -303,3 +303,27 @@ fn the_anchors_of_an_archive_are_all_heads_the_newest_manifest_and_who_published
     }
     assert_eq!(text.lines().count(), 6, "{text}");
 }
+
+#[test]
+fn a_home_of_another_layout_is_refused_in_one_sentence_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store/index.redb");
+    fs::create_dir(folder.path().join("store")).unwrap();
+    // As layout 1 had it: a place without the record's id.
+    let records: redb::TableDefinition<'_, &[u8; 48], &[u8]> = redb::TableDefinition::new("records");
+    let meta: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
+    let write = || {
+        let database = redb::Database::create(&path).unwrap();
+        let txn = database.begin_write().unwrap();
+        txn.open_table(records).unwrap().insert(&[7; 48], &b"a record"[..]).unwrap();
+        txn.open_table(meta).unwrap().insert("layout", &1_u64.to_le_bytes()[..]).unwrap();
+        txn.commit().unwrap();
+    };
+    write();
+    let error = Store::open(folder.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Layout { got: 1, want: 2, .. }), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("another version") && !said.contains("damaged"), "{said}");
+    // Its records are still there.
+    write();
+}

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Engine, Event, FetchError, Output, Reason, Stage, index::Known, judge::Span};
+use super::{Engine, Event, FetchError, Output, Reason, Stage, holders_in_turn, index::Known, judge::Span};
 use crate::{
     base::{BlobHash, MemberId, Millis, Round, TransportId},
     feed::{Body, EvidenceSpec},
@@ -260,15 +260,8 @@ impl Engine {
     fn holders(&self, active: &Active) -> Vec<TransportId> {
         let usable = |peer: &TransportId| self.peers.is_up(peer) && !active.liars.contains(peer);
         let author = self.transports(&active.author);
-        let mut holders: Vec<TransportId> = author.iter().filter(|peer| usable(peer)).cloned().collect();
-        let mut others: Vec<TransportId> =
-            self.peers.connected().filter(|peer| usable(peer) && !author.contains(peer)).cloned().collect();
-        if !others.is_empty() {
-            let place = usize::from(active.body.hash.0[0]) + usize::from(self.config.me.0[0]);
-            let length = others.len();
-            others.rotate_left(place % length);
-        }
-        holders.append(&mut others);
+        let peers = self.peers.connected().filter(|peer| usable(peer));
+        let mut holders = holders_in_turn(&author, peers, &active.body.hash, &self.config.me);
         if !holders.is_empty() {
             let length = holders.len();
             holders.rotate_left(usize::try_from(active.tries).unwrap_or(0) % length);

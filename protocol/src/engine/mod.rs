@@ -8,6 +8,7 @@ mod drawing;
 mod fetch;
 mod frontier;
 mod gather;
+mod holders;
 mod index;
 mod input;
 mod judge;
@@ -32,6 +33,7 @@ mod version;
 mod void;
 mod voids;
 
+pub use holders::holders_in_turn;
 pub use input::{FetchError, Input, Ticket, Trained};
 pub use output::{Event, Output, PlannedVoice, Reason, RoundPlan, RoundReport, Verdict};
 
