@@ -131,8 +131,8 @@ def policy_cases():
     ]:
         yield f"tensors-{name}", tensors(*list_), "MAN-009", ""
     yield "payload-2-gib", tensors((world.A, 0, 2, 533000000), b), "MAN-009", "its exponents make it longer than a blob"
-    yield "checkpoint-2-gib", checkpointed(67108858), "ok", "16 bytes a value"
-    yield "checkpoint-more-than-2-gib", checkpointed(67108859), "MAN-009", ""
+    yield "checkpoint-2-gib", checkpointed(53687085), "ok", "up to 20 bytes a value"
+    yield "checkpoint-more-than-2-gib", checkpointed(53687086), "MAN-009", ""
     yield "factor-2", tensors((world.A, 2, 2, 8)), "CBOR-016", ""
     for name, key, value in [
         ("rank-0", (1, 0), 0),

@@ -52,7 +52,7 @@ class Policy:
                  self.ages == sorted(self.ages, reverse=True), 1 <= self.draw <= 63, self.norm_bound, self.reach,
                  1 <= self.least_steps <= self.most_steps, not self.asks or 1 <= self.witnesses <= 63,
                  self.layout().payload_length(self.codec) <= BLOB_BYTES,
-                 not self.momentum or not self.checkpoint or 16 * self.layout().size <= BLOB_BYTES]
+                 not self.momentum or not self.checkpoint or 20 * self.layout().size <= BLOB_BYTES]
         need(all(rules), "MAN-009")
 
 

@@ -53,10 +53,10 @@ impl Policy {
         (self.ages.len() as u64).saturating_sub(1).max(1)
     }
 
-    /// Room for a momentum checkpoint: 16 bytes a value, of which it takes 8 and little more where values are small.
+    /// The most bytes of a momentum checkpoint: 20 a value, of which it takes 8 and little more where values are small.
     #[must_use]
     pub fn checkpoint_bytes(&self) -> u64 {
-        self.adapter.values().saturating_mul(16)
+        self.adapter.values().saturating_mul(20)
     }
 
     /// Whether an update of this round names a momentum checkpoint.

@@ -135,7 +135,7 @@ impl Policy {
             ),
             (
                 self.momentum == 0 || self.checkpoint_every == 0 || self.checkpoint_bytes() <= limit::BLOB_BYTES,
-                "a momentum checkpoint, 16 bytes a value, has at most 2 GiB: fewer values, no momentum, or no checkpoints",
+                "a momentum checkpoint, up to 20 bytes a value, has at most 2 GiB: fewer values, no momentum, or no checkpoints",
             ),
         ];
         match rules.into_iter().find(|(kept, _)| !kept) {
