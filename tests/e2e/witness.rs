@@ -58,6 +58,29 @@ fn a_member_that_is_killed_at_any_moment_goes_on_in_its_log() {
     assert!(report.counts.witnessed.ok > 0, "{:?}", report.counts);
 }
 
+/// Nothing new is signed before enough witnesses have said how much they hold, whenever each of them is back.
+#[test]
+fn a_member_that_comes_back_before_one_of_its_witnesses_goes_on_in_its_log() {
+    let shape = Shape { seed: 54, members: 3, witnesses: 2, ..Shape::default() };
+    let options = Options { step_ms: 5, checkpoint_ms: Some(100), ..Options::default() };
+    let (fleet, mut members) = Fleet::start(shape, &options);
+    for member in &mut members {
+        member.round("full round", |round| round.contributors.len() == 3);
+    }
+    let together = Options { bootstrap: vec![fleet.address.clone()], ..options };
+    let mut victim = members.pop().unwrap();
+    victim.round("witnessed log", |_| log(&fleet, 2)["witnessed"].as_u64() > Some(5));
+    victim.kill();
+    members.pop().unwrap().kill();
+    let before = fleet.store(2).leaves(0).unwrap().len() as u64;
+    let mut victim = fleet.member(2, &together);
+    // By then it has asked the only witness that is there, more than once.
+    victim.round("a second without the other witness", |round| round.contributors.len() == 2 && round.at_us > 1_000_000);
+    let back = fleet.member(1, &together);
+    victim.round("longer log", |_| log(&fleet, 2)["witnessed"].as_u64() > Some(before));
+    [victim, back, members.pop().unwrap()].into_iter().for_each(|member| drop(member.kill()));
+}
+
 /// What a member's status says of its log.
 fn log(fleet: &Fleet, index: usize) -> Value {
     let status = std::fs::read(fleet.home(index).join("status.json")).unwrap_or_default();

@@ -184,6 +184,11 @@ impl Work {
         Ok(())
     }
 
+    /// Whether fewer witnesses have said how much of our log they hold than must cosign it.
+    fn knows_too_few(&self, circle: &Circle) -> bool {
+        self.held.len() < circle.quorum.max(1)
+    }
+
     /// Signs what has been added, once enough witnesses have said that they hold no more than we do.
     async fn sign_newest(&mut self, circle: &Circle) -> Result<(), NotaryError> {
         let size = self.tree.len();
@@ -192,7 +197,7 @@ impl Work {
         let done =
             |signed: &Signed| signed.kept || signed.checkpoint.size == 0 || now.since(signed.since) >= GIVE_UP_MS;
         let grown = self.signed.as_ref().is_some_and(|signed| signed.checkpoint.size < size && done(signed));
-        if !grown || self.frozen() || self.held.len() < circle.quorum.max(1) {
+        if !grown || self.frozen() || self.knows_too_few(circle) {
             return Ok(());
         }
         let Ok(root) = self.tree.root(size) else { return Ok(()) };
@@ -206,17 +211,16 @@ impl Work {
         Ok(())
     }
 
-    /// Asks everyone who has not cosigned yet; whether somebody holds less than was thought and is to be asked again.
+    /// Asks everyone who has not cosigned yet or, about one that enough cosigned, who has not said yet how much it holds; whether somebody holds less than was thought and is to be asked again.
     async fn ask_all(&mut self, circle: &Circle) -> bool {
-        let Some(signed) = self.signed.as_ref().filter(|signed| !signed.kept || self.held.is_empty()) else {
-            return false;
-        };
+        let few = self.knows_too_few(circle);
+        let Some(signed) = self.signed.as_ref().filter(|signed| !signed.kept || few) else { return false };
         let size = signed.checkpoint.size;
         let mut asked = JoinSet::new();
         for (member, peer) in circle.peers.iter().take(SIGNATURES - 1) {
             let old = self.held.get(member).copied().unwrap_or(size);
             let Ok(proof) = self.tree.consistency(old, size) else { continue };
-            if signed.cosigners.contains(member) {
+            if signed.cosigners.contains(member) || (signed.kept && self.held.contains_key(member)) {
                 continue;
             }
             let request = Request { old, proof, note: signed.note.clone() };
