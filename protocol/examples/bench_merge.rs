@@ -146,6 +146,7 @@ fn policy(millions: u64, codec: Codec) -> Policy {
         checkpoint_every: 0,
         keep_rounds: 0,
         witnesses: None,
+        checks: None,
     }
 }
 

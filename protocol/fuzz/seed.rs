@@ -107,7 +107,7 @@ fn signed(corpus: &mut Corpus) {
             }
         }
     }
-    for (input, _) in vectors("evidence") {
+    for (input, _) in vectors("evidence").into_iter().chain(vectors("faults")) {
         corpus.entry("evidence").or_default().push(with(0, &input));
         let parts: Option<(u64, serde_cbor::Value, serde_cbor::Value)> = serde_cbor::from_slice(&input).ok();
         let Some((form, serde_cbor::Value::Bytes(one), serde_cbor::Value::Bytes(two))) = parts else { continue };

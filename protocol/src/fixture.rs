@@ -1,12 +1,16 @@
 //! Networks and records for tests: every key and id follows from small numbers.
 #![allow(clippy::expect_used, reason = "for tests, whose inputs are known")]
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use crate::{
+    admit::drawable,
     base::{BlobHash, Incarnation, Lamport, MemberId, MergeHash, RecordId, Round, Seq, TransportId, UnixSeconds},
     code::{AuthorKey, blob_hash},
-    feed::{Body, Checked, Record, Reference, Spec, Update, sign},
+    draw::{self, Look, Seed},
+    feed::{Body, Checked, Record, Reference, Skip, SkipReason, Spec, Update, sign},
     manifest::{
         AdapterSpec, Chain, Codec, Factor, LoraRule, Manifest, Member, MergeRule, Policy, Role, SignedManifest, Steps,
         TensorSpec,
@@ -72,6 +76,7 @@ pub fn policy() -> Policy {
         checkpoint_every: 0,
         keep_rounds: 0,
         witnesses: None,
+        checks: None,
     }
 }
 
@@ -150,13 +155,17 @@ pub struct Author {
     /// In which incarnation it writes.
     pub incarnation: Incarnation,
     head: Option<(Incarnation, Seq, RecordId, Lamport)>,
+    /// What its next draw is made from, if it is of the incarnation it writes in.
+    seed: Option<(Incarnation, Seed)>,
+    /// Its updates.
+    own: BTreeSet<RecordId>,
 }
 
 impl Author {
     /// Member number `n` with an empty feed.
     #[must_use]
     pub fn new(n: u64) -> Self {
-        Self { n, key: n, id: member(n).id, incarnation: Incarnation(0), head: None }
+        Self { n, key: n, id: member(n).id, incarnation: Incarnation(0), head: None, seed: None, own: BTreeSet::new() }
     }
 
     /// Goes on under another key, in a feed of its own.
@@ -164,9 +173,15 @@ impl Author {
         (self.key, self.incarnation) = (key, self.incarnation.next());
     }
 
-    /// An unsigned record in the next place, for the newest manifest, body and codec as an update has them.
+    /// An unsigned record in the next place, for the newest manifest, body and codec as an update has them. An update that passes
+    /// nobody over is made to account for its draw: whom it does not merge it calls banned.
     #[must_use]
-    pub fn draft(&self, chain: &Chain, parents: &[&Checked], spec: Spec) -> Record {
+    pub fn draft(&self, chain: &Chain, parents: &[&Checked], mut spec: Spec) -> Record {
+        if let Spec::Update(update) = &mut spec
+            && update.skipped.is_empty()
+        {
+            update.skipped = self.passed_over(chain, parents);
+        }
         let is_update = matches!(spec, Spec::Update(_));
         let before = parents.iter().map(|parent| parent.record().clock).chain(self.head.map(|head| head.3)).max();
         let here = self.head.filter(|head| head.0 == self.incarnation);
@@ -192,6 +207,25 @@ impl Author {
         }
     }
 
+    /// Whom the draw names before as many are merged as it draws, and who is none of `parents`.
+    fn passed_over(&self, chain: &Chain, parents: &[&Checked]) -> Vec<Skip> {
+        let manifest = chain.current();
+        let merged = |member: &MemberId| parents.iter().any(|parent| parent.record().member == *member);
+        let seed = self.seed.as_ref().filter(|(incarnation, _)| *incarnation == self.incarnation);
+        let seed = seed.map(|(_, seed)| seed.clone()).unwrap_or_default();
+        let order = draw::order(&chain.network(), &self.id, self.incarnation, &seed, &drawable(manifest));
+        let mut skipped = Vec::new();
+        draw::walk(&order, manifest.policy.draw, merged(&self.id), |member| {
+            if merged(member) {
+                return Some(Look::Fetched);
+            }
+            let member = manifest.place_of(member)?;
+            skipped.push(Skip { member, reason: SkipReason::Banned, record: None });
+            Some(Look::Passed)
+        });
+        skipped
+    }
+
     /// Signs a record in the next place and goes on from it.
     ///
     /// # Panics
@@ -199,6 +233,13 @@ impl Author {
     pub fn write(&mut self, record: Record) -> Checked {
         let checked = sign(record, &author(self.key)).expect("a well-formed record");
         let Record { incarnation, seq, clock, .. } = *checked.record();
+        let record = checked.record();
+        if let Spec::Update(update) = &record.spec {
+            let merged =
+                record.parents.iter().map(|parent| parent.record).filter(|id| !self.own.contains(id)).collect();
+            self.seed = Some((incarnation, Seed { round: update.round, merged }));
+            self.own.insert(checked.id());
+        }
         self.head = Some((incarnation, seq, checked.id(), clock));
         checked
     }

@@ -89,6 +89,7 @@ fn policy(codec: Codec, momentum: u64, reach: u64) -> Policy {
         checkpoint_every: 0,
         keep_rounds: 0,
         witnesses: None,
+        checks: None,
     }
 }
 

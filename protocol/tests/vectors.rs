@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use bytes::Bytes;
 use chorale_protocol::{
+    admit::{Bundle, FaultProof},
     code::{
         Domain, PublicKey, Signature,
         cbor::{self, Bounds},
@@ -94,8 +95,20 @@ fn ok<T>(result: Result<T, &'static str>) -> String {
     result.map_or_else(Into::into, |_| "ok".into())
 }
 
-const TOPICS: [&str; 11] =
-    ["cbor", "evidence", "feeds", "frames", "keys", "log", "manifests", "presence", "records", "signatures", "sync"];
+const TOPICS: [&str; 12] = [
+    "cbor",
+    "evidence",
+    "faults",
+    "feeds",
+    "frames",
+    "keys",
+    "log",
+    "manifests",
+    "presence",
+    "records",
+    "signatures",
+    "sync",
+];
 
 #[test]
 fn every_vector_file_is_read() {
@@ -256,6 +269,18 @@ fn evidence_convicts_only_the_guilty() {
             assert_eq!(evidence.to_bytes(), input[0]);
         }
         ok(evidence.map_err(|error| error.code()))
+    });
+}
+
+#[test]
+fn a_bundle_shows_a_broken_rule_or_nothing() {
+    run("faults", |chain, input, _| {
+        let proof = FaultProof::parse(&input[0], chain);
+        if let Ok(proof) = &proof {
+            assert_eq!(proof.to_bytes(), input[0]);
+            assert!(matches!(Bundle::parse(&input[0], chain), Ok(Bundle::Fault(_))));
+        }
+        ok(proof.map_err(|error| error.code()))
     });
 }
 

@@ -175,6 +175,7 @@ fn policy(case: &Value) -> Policy {
         checkpoint_every: 0,
         keep_rounds: 0,
         witnesses: None,
+        checks: None,
     }
 }
 

@@ -110,7 +110,8 @@ def evidence():
     yield "not-neighbours", bundle(1, one[0], one[2]), "FEED-006", ""
     framed = envelope(cbor(world.record("anna", 1, record_id(one[0]), changes={11: 60})), "ben")
     yield "framed", bundle(0, *sorted([one[1], framed], key=record_id)), "SIG-003", "the second is not signed by anna"
-    yield "form-2", bundle(2, low, high), "CBOR-016", ""
+    yield "form-2", bundle(2, low, high), "CBOR-016", "a broken rule is shown by a list of others"
+    yield "form-3", bundle(3, low, high), "CBOR-016", ""
     yield "one-record", cbor([0, low]), "CBOR-016", ""
     yield "no-records", bundle(0, b"", b""), "CBOR-002", ""
     yield "trailing", bundle(0, low, high) + b"\0", "CBOR-003", ""
@@ -122,6 +123,35 @@ def evidence():
     yield "old-key-and-new", bundle(0, *sorted([old, new], key=record_id)), "ok", "a handover settles it", world.ROTATED_CHAIN
     late = world.as_anna2(2, record_id(world.ANNA[1]), incarnation=0)
     yield "new-key-in-old-feed", bundle(0, *sorted([world.ANNA[2], late], key=record_id)), "REC-029", "", world.ROTATED_CHAIN
+
+
+def faults():
+    """Bundles of one record and others: whether they show that it breaks a rule."""
+    one = feed(3)
+    still = sealed("anna", 1, record_id(one[0]), changes=accusation(0) | {10: 1})
+    yield "length", bundle(2, one[0], []), "ok", "a payload of another length than the layout makes"
+    yield "length-behind-another", bundle(2, one[1], [one[0]]), "ok", ""
+    yield "clock", bundle(2, still, [one[0]]), "ok", ""
+    yield "clock-unknown", bundle(2, still, []), "FEED-011", "the record before it is not shown"
+    closed = sealed("anna", 1, record_id(one[0]), changes={2: 3, 12: None, 13: None, 14: None, 15: [], 16: {0: 0}})
+    yield "close", bundle(2, closed, [one[0]]), "FEED-011", "it breaks no rule"
+    yield "after-a-close", bundle(2, sealed("anna", 2, record_id(closed)), [closed]), "ok", ""
+    new = sealed("anna", 0, changes=NEWEST)
+    yield "version", bundle(2, sealed("anna", 1, record_id(new)), [new]), "ok", ""
+    accused = grown([], *(accusation(n) for n in range(17)))
+    yield "accusations-17", bundle(2, accused[16], sorted(accused[:16], key=record_id)), "ok", ""
+    yield "accusations-16", bundle(2, accused[15], sorted(accused[:15], key=record_id)), "FEED-011", ""
+    yield "accusations-one-missing", bundle(2, accused[16], sorted(accused[1:16], key=record_id)), "FEED-011", ""
+    falling = sorted([one[0], one[1]], key=record_id, reverse=True)
+    yield "descending", bundle(2, one[2], falling), "FEED-011", "others ascend by id"
+    yield "other-twice", bundle(2, still, [one[0], one[0]]), "FEED-011", ""
+    yield "itself", bundle(2, one[0], [one[0]]), "FEED-011", ""
+    framed = envelope(cbor(world.record("anna", 1, record_id(one[0]))), "ben")
+    yield "framed", bundle(2, framed, [one[0]]), "SIG-003", "not signed by anna"
+    yield "other-framed", bundle(2, still, [envelope(cbor(world.record("anna", 0)), "ben")]), "SIG-003", ""
+    yield "others-bare", bundle(2, still, one[0]), "CBOR-016", ""
+    yield "others-deep", bundle(2, still, [[one[0]]]), "CBOR-014", ""
+    yield "two-items", cbor([2, still]), "CBOR-016", ""
 
 
 def presence():

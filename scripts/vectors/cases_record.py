@@ -53,6 +53,10 @@ def good():
     yield "close", update(changes=kind(3, {0: 1})), "ok", ""
     accused = {0: world.member_id("ben"), 1: 0, 2: 3}
     yield "evidence", update(changes=kind(2, accused, _12=b"\xee" * 32, _13=900)), "ok", ""
+    fault = accused | {3: one[0], 4: 0}
+    yield "fault", update(changes=kind(4, fault, _12=b"\xee" * 32, _13=900)), "ok", ""
+    yield "fault-payload", update(changes=kind(4, fault | {4: 1})), "ok", "the payload shows it"
+    yield "fault-merge", update(changes=kind(4, fault | {4: 2})), "ok", "a recomputation shows it"
     yield "incarnation-1", update(changes={5: 1, 7: one[0]}), "ok", "the first of a later incarnation names a head"
     dora = {8: 1, 9: world.manifest_hash(world.NEXT_PAYLOAD)}
     yield "new-member", update("dora", changes=dora), "ok", "under the newest version"
@@ -92,12 +96,12 @@ def malformed():
 def fields():
     yield "version-2", update(changes={0: 2}), "REC-001", "unknown version"
     yield "version-2-other", envelope(cbor({0: 2, 7: "whatever"}), "anna"), "REC-001", "nothing else is looked at"
-    yield "kind-4", update(changes={2: 4}), "ok", "an unknown kind has its place"
-    yield "kind-4-item", update(changes=kind(4, [1, {0: b"", 3: ["a", []]}])), "ok", "whatever it says"
-    yield "kind-4-body", update(changes=kind((1 << 53) - 1, 0, _12=bytes(32), _13=7)), "ok", ""
-    yield "kind-4-body-0", update(changes=kind(4, 0, _12=bytes(32), _13=0)), "REC-012", ""
-    yield "kind-4-depth", update(changes=kind(4, [[[[[[]]]]]])), "CBOR-014", "strict like everything signed"
-    yield "kind-4-spec", update(changes={2: 4, 16: None}), "CBOR-016", "a spec is wanted"
+    yield "kind-5", update(changes={2: 5}), "ok", "an unknown kind has its place"
+    yield "kind-5-item", update(changes=kind(5, [1, {0: b"", 3: ["a", []]}])), "ok", "whatever it says"
+    yield "kind-5-body", update(changes=kind((1 << 53) - 1, 0, _12=bytes(32), _13=7)), "ok", ""
+    yield "kind-5-body-0", update(changes=kind(5, 0, _12=bytes(32), _13=0)), "REC-012", ""
+    yield "kind-5-depth", update(changes=kind(5, [[[[[[]]]]]])), "CBOR-014", "strict like everything signed"
+    yield "kind-5-spec", update(changes={2: 5, 16: None}), "CBOR-016", "a spec is wanted"
     yield "network", update(changes={1: b"\x01" * 32}), "REC-002", "replayed from elsewhere"
     yield "network-31", update(changes={1: bytes(31)}), "CBOR-018", ""
     yield "network-33", update(changes={1: bytes(33)}), "CBOR-018", ""
@@ -141,6 +145,12 @@ def fields():
     yield "close-body", update(changes=kind(3, {0: 0}, _12=bytes(32), _13=1)), "REC-011", ""
     yield "release-body", update(changes=kind(1, {0: 1, 1: "v1"}, _12=bytes(32), _13=1, _15=named(*ids(1)))), "REC-011", ""
     yield "evidence-no-body", update(changes=kind(2, {0: bytes(32), 1: 0, 2: 0})), "REC-011", ""
+    fault = {0: bytes(32), 1: 0, 2: 0, 3: bytes(32), 4: 0}
+    yield "fault-no-body", update(changes=kind(4, fault)), "REC-011", ""
+    yield "fault-merge-body", update(changes=kind(4, fault | {4: 2}, _12=bytes(32), _13=1)), "REC-011", ""
+    yield "fault-too-long", update(changes=kind(4, fault, _12=bytes(32), _13=193 * 4171 + 17)), "REC-012", ""
+    yield "fault-flaw-3", update(changes=kind(4, fault | {4: 3})), "CBOR-016", ""
+    yield "fault-parent", update(changes=kind(4, fault | {4: 1}, _15=named(*ids(1)))), "REC-014", ""
     yield "body-0", update(changes={13: 0}), "REC-012", ""
     yield "body-too-long", update(changes={13: 2**31 + 1}), "REC-012", ""
     long = kind(2, {0: bytes(32), 1: 0, 2: 0}, _12=bytes(32), _13=8401)

@@ -25,6 +25,7 @@ TOPICS = {
     "records": cases_record.records,
     "feeds": cases_feed.feeds,
     "evidence": cases_feed.evidence,
+    "faults": cases_feed.faults,
     "presence": cases_feed.presence,
     "sync": cases_feed.sync,
     "frames": cases_feed.frames,

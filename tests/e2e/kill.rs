@@ -29,7 +29,9 @@ fn a_killed_member_stops_nobody_and_goes_on_in_its_feed() {
     members.push(first);
     for member in members {
         let lines = member.kill();
-        let bad = |line: &&Line| matches!(line, Line::Convicted(_) | Line::Incarnation(_) | Line::Failed(_));
+        let bad = |line: &&Line| {
+            matches!(line, Line::Convicted(_) | Line::Barred(..) | Line::Incarnation(_) | Line::Failed(_))
+        };
         assert_eq!(lines.iter().find(bad), None);
     }
     let heads = one_feed_each(&fleet.records(1));
@@ -63,7 +65,8 @@ fn kills_in_quick_succession_lose_at_most_the_round_in_progress() {
     let id = fleet.network.name(1);
     other.until("the victim's update", |line| matches!(line, Line::Admitted(member, _) if *member == id).then_some(()));
     let lines = [victim.kill(), other.kill()].concat();
-    let bad = |line: &&Line| matches!(line, Line::Convicted(_) | Line::Incarnation(_) | Line::Failed(_));
+    let bad =
+        |line: &&Line| matches!(line, Line::Convicted(_) | Line::Barred(..) | Line::Incarnation(_) | Line::Failed(_));
     assert_eq!(lines.iter().find(bad), None);
     one_feed_each(&fleet.records(0));
     one_feed_each(&fleet.records(1));

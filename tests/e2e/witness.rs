@@ -75,7 +75,8 @@ fn a_member_that_comes_back_before_one_of_its_witnesses_goes_on_in_its_log() {
     let before = fleet.store(2).leaves(0).unwrap().len() as u64;
     let mut victim = fleet.member(2, &together);
     // By then it has asked the only witness that is there, more than once.
-    victim.round("a second without the other witness", |round| round.contributors.len() == 2 && round.at_us > 1_000_000);
+    victim
+        .round("a second without the other witness", |round| round.contributors.len() == 2 && round.at_us > 1_000_000);
     let back = fleet.member(1, &together);
     victim.round("longer log", |_| log(&fleet, 2)["witnessed"].as_u64() > Some(before));
     [victim, back, members.pop().unwrap()].into_iter().for_each(|member| drop(member.kill()));

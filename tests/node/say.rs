@@ -51,6 +51,7 @@ fn event(event: &Event) -> Value {
         Event::Refused { reason, .. } | Event::PayloadRefused { reason, .. } => {
             json!({"line": "refused", "code": reason.code})
         }
+        Event::Barred { member, code, .. } => json!({"line": "barred", "member": name(member), "code": code}),
         Event::Convicted { member, .. } => json!({"line": "convicted", "member": name(member)}),
         Event::Manifest { version } => json!({"line": "manifest", "version": version}),
         Event::NewIncarnation { incarnation } => json!({"line": "incarnation", "incarnation": incarnation.0}),

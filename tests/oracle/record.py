@@ -4,9 +4,10 @@ from ed25519 import verify
 from manifest import ascending, is_label
 from strict import ANY, EVIDENCE, EVIDENCE_BYTES, HASH, RECORD, STRING, UINT, Many, Maybe, Raw, Reader, decode, envelope, strict
 
-RECORD_BYTES, BLOB_BYTES, BETWEEN_UPDATES = 4168, 1 << 31, 16
-UPDATE, RELEASE, EVIDENCE_KIND, CLOSE = range(4)  # any other kind is unknown: it has its place and counts for nothing
+RECORD_BYTES, FAULT_BYTES, BLOB_BYTES, BETWEEN_UPDATES = 4168, 193 * 4171 + 16, 1 << 31, 16
+UPDATE, RELEASE, EVIDENCE_KIND, CLOSE, FAULT = range(5)  # any other kind is unknown: it has its place and counts for nothing
 ABSENT, DISTANCE = 0, 3
+RULE_FLAW, PAYLOAD_FLAW, MERGE = range(3)  # what a fault speaks of
 OF_RECORDS = 1, 2, 3, 4  # reasons to skip that speak of a publication
 
 PRIVACY = {key: UINT for key in range(6)}
@@ -17,6 +18,7 @@ SPECS = {
     RELEASE: {0: UINT, 1: STRING},
     EVIDENCE_KIND: {0: HASH, 1: UINT, 2: UINT},
     CLOSE: {0: range(2)},
+    FAULT: {0: HASH, 1: UINT, 2: UINT, 3: HASH, 4: range(3)},
 }
 PAYLOAD = {0: UINT, 1: HASH, 2: UINT, 3: HASH, 4: HASH, 5: UINT, 6: UINT, 7: Maybe(HASH), 8: UINT, 9: HASH, 10: UINT, 11: UINT,
            12: Maybe(HASH), 13: Maybe(UINT), 14: Maybe(range(2)), 15: Many({0: UINT, 1: HASH}), 17: Maybe(HASH)}
@@ -86,12 +88,13 @@ def form(record):
     need(record.time % 60 == 0, "REC-024")
     need(len(record.parents) <= 64, "REC-014")
     need(ascending([place for place, _ in record.references]), "REC-015")
-    if record.kind > CLOSE:
+    if record.kind > FAULT:
         return need(record.body is None or 1 <= record.body[1] <= BLOB_BYTES, "REC-012")
-    has_body = record.kind in (UPDATE, EVIDENCE_KIND)
+    has_body = record.kind in (UPDATE, EVIDENCE_KIND) or record.kind == FAULT and record.spec[4] == RULE_FLAW
     need((record.body is not None) == has_body, "REC-011")
     if has_body:
-        need(1 <= record.body[1] <= (BLOB_BYTES if record.kind == UPDATE else EVIDENCE_BYTES), "REC-012")
+        most = {UPDATE: BLOB_BYTES, EVIDENCE_KIND: EVIDENCE_BYTES, FAULT: FAULT_BYTES}
+        need(1 <= record.body[1] <= most[record.kind], "REC-012")
     need((record.codec is not None) == (record.kind == UPDATE), "REC-013")
     spec = record.spec
     if record.kind == UPDATE:
@@ -162,7 +165,7 @@ class Feed:
         if record.kind == RELEASE:
             need(all(r.parents != record.parents for r in self.records if r.kind == RELEASE), "FEED-009")
         if record.kind not in (UPDATE, CLOSE):
-            same = [kind for kind in between if kind == record.kind or kind > CLOSE < record.kind]
+            same = [kind for kind in between if kind == record.kind or kind > FAULT < record.kind]
             need(len(same) < BETWEEN_UPDATES, "FEED-010")
 
 

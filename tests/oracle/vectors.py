@@ -8,6 +8,7 @@ import sys
 from blake3 import blake3
 
 import adapter as q
+import fault
 import record
 import strict
 import tlog
@@ -220,6 +221,7 @@ TOPICS = {
     "manifests": lambda case, chain: ok(chain_of, case),
     "feeds": feed,
     "evidence": lambda case, chain: ok(record.evidence, case, chain),
+    "faults": lambda case, chain: ok(fault.parse, case, chain),
     "presence": lambda case, chain: ok(presence, case, chain),
     "frames": lambda case, chain: frames(case),
     "sync": lambda case, chain: ok(question, case),

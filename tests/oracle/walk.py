@@ -2,7 +2,7 @@
 import adapter
 import remerge
 from adapter import Refused
-from record import ABSENT, CLOSE, DISTANCE, EVIDENCE_KIND, RELEASE, UPDATE
+from record import ABSENT, CLOSE, DISTANCE, EVIDENCE_KIND, FAULT, MERGE, PAYLOAD_FLAW as PAYLOAD, RELEASE, UPDATE
 from severity import INCOMPLETE
 
 
@@ -68,24 +68,27 @@ class Walk:
             self.notes.add("INC-002", one.where)
 
     def bodies(self, one):
-        if one.kind == EVIDENCE_KIND:
-            self.evidence(one)
+        if one.body and one.kind in (EVIDENCE_KIND, FAULT):
+            self.bundle(one)
         if one.state:
             self.lack(one, self.audit.state(one)[1])
         if one.kind != UPDATE:
             return None
         payload, lack = self.audit.payload(one)
+        if lack != "missing":
+            self.audit.found[one.id, PAYLOAD] = lack is not None
         self.lack(one, lack)
         return payload
 
-    def evidence(self, one):
+    def bundle(self, one):
         lack = self.audit.blob(4, one.body)[1]
         if lack == "missing":
             return self.notes.add("EVD-004", one.where) if one.linked else self.lack(one, lack)
         if lack:
             return self.notes.add(lack, one.where)
-        accused = self.audit.convicted.get(one.body[0])
-        if accused != (one.spec[0], one.spec[1], one.spec[2]):
+        accused = self.audit.proved.get(one.body[0])
+        said = (one.spec[0], one.spec[1], one.spec[2]), one.spec[3] if one.kind == FAULT else None
+        if accused != said:
             self.notes.add("EVD-003" if accused else "EVD-001", one.where)
 
     def lack(self, one, lack):
@@ -117,9 +120,7 @@ class Walk:
         if self.seed:
             candidates = [m[0] for m in manifest.members if m[4] == 0 and m[0] not in manifest.cut_of and m[0] != one.member]
             order = adapter.draw(self.audit.network, one.member, one.incarnation, self.seed, candidates)
-        used = {manifest.members[place][0] for place, _ in one.references} - {one.member}
-        skips = [(manifest.members[skip[0]][0], skip[1]) for skip in one.spec[4]]
-        code = account(order, used, skips, manifest.policy.draw, 64 - (len(used) < len(one.references)))
+        code = drawn(one, manifest, order)
         if code:
             self.notes.add(code, one.where)
         return not code
@@ -152,6 +153,8 @@ class Walk:
                 (self.notes.run if code in INCOMPLETE else self.notes.add)(code, one.where)
         failed = not drawn or any(code not in INCOMPLETE for code in codes)
         unverified = merged and after and not after[1]
+        if failed or merged and not unverified and payload is not None:
+            self.audit.found[one.id, MERGE] = failed
         self.audit.merges["failed" if failed else "missing" if not merged else "unverified" if unverified else "ok"] += 1
         self.momentum = (one.id, *after) if after else None
 
@@ -234,6 +237,13 @@ def admit_update(one, parents, known, whole, policy, audit):
 def others(one, manifest):
     """The ids of an update's parents by others, in their order."""
     return [id_ for place, id_ in one.references if manifest.members[place][0] != one.member]
+
+
+def drawn(one, manifest, order):
+    """A code if an update merged and skipped others than those whom the draw names."""
+    used = {manifest.members[place][0] for place, _ in one.references} - {one.member}
+    skips = [(manifest.members[skip[0]][0], skip[1]) for skip in one.spec[4]]
+    return account(order, used, skips, manifest.policy.draw, 64 - (len(used) < len(one.references)))
 
 
 def account(order, used, skips, draw, room):

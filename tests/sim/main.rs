@@ -8,6 +8,7 @@ mod crash;
 mod deaf;
 mod equivocation;
 mod frozen;
+mod insiders;
 mod join;
 mod loss;
 mod many;

@@ -264,6 +264,13 @@ impl Node<'_> {
                 self.progress
                     .warn("convicted", &json!({ "member": member, "incarnation": incarnation.0, "seq": seq.0 }));
             }
+            Event::Barred { member, incarnation, seq, code } => {
+                let member = self.progress.label(member);
+                self.progress.warn(
+                    "barred",
+                    &json!({ "member": member, "incarnation": incarnation.0, "seq": seq.0, "code": code }),
+                );
+            }
             Event::Manifest { version } => self.progress.say("manifest", &json!({ "version": version })),
             Event::NewIncarnation { incarnation } => {
                 self.progress.warn("new_incarnation", &json!({ "incarnation": incarnation.0 }));

@@ -74,6 +74,9 @@ fn table(status: &Status) -> String {
     for (code, count) in &status.refused {
         let _ = writeln!(text, "refused  {} {count} times", safe(code));
     }
+    for (member, code) in &status.barred {
+        let _ = writeln!(text, "broke a rule: {} ({})", safe(member), safe(code));
+    }
     for member in &status.convicted {
         let _ = writeln!(text, "convicted of two histories: {}", safe(member));
     }

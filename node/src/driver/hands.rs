@@ -8,7 +8,7 @@ use std::{
 
 use chorale_protocol::{
     base::{BlobHash, MemberId, TransportId},
-    engine::{Engine, Event, FetchError, Input, Output, RoundPlan},
+    engine::{Engine, Event, FetchError, Input, MergeCheck, Output, Recheck, RoundPlan},
     feed::check_stored,
     log::Keyring,
     manifest::{AdapterSpec, SignedManifest},
@@ -27,6 +27,7 @@ use super::{
     log::Refusals,
     notary::Circle,
     post::Letter,
+    recheck,
     round::{Job, RoundError},
     trainer::Ended,
 };
@@ -155,6 +156,10 @@ impl Hands {
                 Ok(())
             }
             Output::Round(plan) => self.round(engine, *plan),
+            Output::Recheck(check) => {
+                self.recheck(engine, *check);
+                Ok(())
+            }
             Output::Event(event) => {
                 let new_key = matches!(event, Event::NewKey { .. });
                 self.event(engine, event);
@@ -269,6 +274,23 @@ impl Hands {
             }
             Err(mpsc::error::TrySendError::Full(_)) => self.refuse("a round is still being worked on".into()),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(DriverError::Ended("the trainer's thread")),
+        }
+    }
+
+    /// Another member's merges: those of another adapter than ours cannot be recomputed.
+    fn recheck(&mut self, engine: &Engine, check: MergeCheck) {
+        let chain = engine.chain();
+        let policy = |version: u64| {
+            let policy = &chain.at(version)?.0.policy;
+            home::same_adapter(&self.adapter, &policy.adapter).then(|| Arc::new(policy.clone()))
+        };
+        let policies: Option<Vec<_>> = check.steps.iter().map(|step| policy(step.manifest_version)).collect();
+        match policies {
+            Some(policies) => {
+                let (network, shape) = (chain.network(), Arc::clone(&self.shape));
+                recheck::start(&self.kit, recheck::Order { check, network, policies, shape }, self.done.clone());
+            }
+            None => self.pending.push_back(Input::Rechecked(Recheck::Unable)),
         }
     }
 

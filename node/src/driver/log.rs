@@ -69,6 +69,15 @@ pub(super) fn event(chain: &Chain, event: &Event) {
                 "signed two histories"
             );
         }
+        Event::Barred { member, incarnation, seq, code } => {
+            tracing::warn!(
+                member = label(chain, member),
+                incarnation = incarnation.0,
+                seq = seq.0,
+                code,
+                "broke a rule: nothing counts that follows in this feed"
+            );
+        }
         Event::Manifest { version } => tracing::info!(version, "a new manifest version holds"),
         Event::NewIncarnation { incarnation } => {
             tracing::warn!(

@@ -20,6 +20,7 @@ mod node;
 mod notary;
 mod notice;
 mod post;
+mod recheck;
 mod round;
 mod run;
 mod status;

@@ -80,6 +80,8 @@ pub struct Status {
     pub refused: BTreeMap<String, u64>,
     /// Members proved to have equivocated, by label.
     pub convicted: Vec<String>,
+    /// Members that broke a rule, and its code: what follows in that feed does not count.
+    pub barred: Vec<(String, String)>,
     /// How far our transparency log has come.
     #[serde(default)]
     pub log: LogState,
@@ -158,6 +160,7 @@ impl Status {
             history: VecDeque::new(),
             refused: BTreeMap::new(),
             convicted: Vec::new(),
+            barred: Vec::new(),
             log: LogState::default(),
             double_votes: Vec::new(),
             key_gone: None,
@@ -182,6 +185,9 @@ impl Status {
                 *self.refused.entry(reason.code.to_owned()).or_default() += 1;
             }
             Event::Convicted { member, .. } => self.convicted.push(label(chain, member)),
+            Event::Barred { member, code, .. } => {
+                self.barred.push((label(chain, member), (*code).to_owned()));
+            }
             Event::Manifest { version } => self.manifest_version = *version,
             Event::NewKey { .. } => self.key_gone = None,
             Event::KeyGone { version } => self.key_gone = Some(*version),

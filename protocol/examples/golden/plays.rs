@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use chorale_protocol::{
+    admit::FaultProof,
     audit::{MemoryArchive, layout::Name},
-    base::{Incarnation, RecordId, Seq},
+    base::{Incarnation, Lamport, RecordId, Seq},
     code::blob_hash,
-    feed::{Close, Evidence, EvidenceSpec, Release, Spec},
+    feed::{Checked, Close, Evidence, EvidenceSpec, FaultSpec, Flaw, Record, Release, Spec, sign},
     fixture,
     manifest::{Cut, Policy},
 };
@@ -22,6 +23,7 @@ pub(crate) fn all() -> Vec<Golden> {
     vec![
         clean(),
         forked(),
+        accused(),
         revoked(),
         everything(),
         voted_twice(),
@@ -103,6 +105,32 @@ fn forked() -> Golden {
     world.step(1);
     let heads = world.heads();
     golden("forked", &world, world.archive(), vec![anchored(&heads, 1, &["FORK-001"])])
+}
+
+/// Member 2 signed a record with a clock that nothing makes so large, which member 0 proves; it also accuses a payload that is not
+/// here, and member 1 a merge that is in order.
+fn accused() -> Golden {
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    let last = world.published[2][1].checked.clone();
+    let mut record = last.record().clone();
+    record.clock = Lamport(record.clock.0 + 7);
+    let bad = sign(record, &fixture::author(2)).unwrap();
+    let named = last.record().prev.into_iter().chain(last.record().parent_ids());
+    let others = named.map(|id| world.record(&id)).collect();
+    let proof = FaultProof::of(bad, others, &world.chain).unwrap();
+    let bundle = proof.to_bytes();
+    world.builder.evidence(bundle.clone());
+    let accusation = |of: &Checked, record: RecordId, flaw| {
+        let Record { member, incarnation, seq, .. } = *of.record();
+        Spec::Fault(FaultSpec { accused: member, incarnation, seq, record, flaw })
+    };
+    let proved = accusation(proof.record(), proof.record().id(), Flaw::Rule);
+    world.write(0, &[], proved, Some(fixture::body(&bundle)));
+    world.write(0, &[], accusation(&last, RecordId([7; 32]), Flaw::Payload), None);
+    let sound = world.published[0][1].checked.clone();
+    world.write(1, &[], accusation(&sound, sound.id(), Flaw::Merge), None);
+    let heads = world.heads();
+    golden("accused", &world, world.archive(), vec![anchored(&heads, 1, &["FLT-001", "FLT-003", "FLT-004"])])
 }
 
 /// A member's last record is taken back; the others go on.

@@ -1,9 +1,10 @@
-//! Evidence convicts whom it says, or is refused.
+//! A bundle convicts whom it says, or shows the broken rule that it says, or is refused.
 
 use bytes::Bytes;
 use chorale_protocol::{
+    admit::Bundle,
     code::Domain,
-    feed::{Evidence, EvidenceSpec, check_despite_cut},
+    feed::{Evidence, EvidenceSpec, FaultSpec, Flaw, check_despite_cut},
 };
 
 use super::{
@@ -24,8 +25,17 @@ pub fn run(data: &[u8]) -> bool {
         }
         None => Bytes::copy_from_slice(choices.0),
     };
-    match Evidence::parse(&bytes, chain()) {
-        Ok(evidence) => {
+    match Bundle::parse(&bytes, chain()) {
+        Ok(Bundle::Fault(proof)) => {
+            assert_eq!(proof.to_bytes(), bytes);
+            let record = proof.record();
+            check_despite_cut(record.bytes().clone(), chain()).unwrap();
+            let (accused, incarnation, seq) = proof.accused();
+            let spec = FaultSpec { accused, incarnation, seq, record: record.id(), flaw: Flaw::Rule };
+            proof.supports(&spec).unwrap();
+            true
+        }
+        Ok(Bundle::Evidence(evidence)) => {
             assert_eq!(evidence.to_bytes(), bytes);
             let (accused, incarnation, seq) = evidence.accused();
             evidence.supports(&EvidenceSpec { accused, incarnation, seq }).unwrap();

@@ -3,9 +3,13 @@
 //! The engine admits by them and an audit replays them: they use public, signed facts only, so that every honest member
 //! comes to the same verdict.
 
+mod draws;
+mod fault;
 mod named;
 mod state;
 
+pub use draws::{Called, Present, check_draw};
+pub use fault::{Bundle, FaultProof};
 pub use named::check_named;
 pub use state::covering;
 
@@ -31,6 +35,21 @@ pub struct Parent {
     pub manifest_version: u64,
     /// Its round; `None`: it is no update.
     pub round: Option<Round>,
+}
+
+impl Parent {
+    /// What a record says.
+    #[must_use]
+    pub const fn of(record: &Record) -> Self {
+        Self {
+            member: record.member,
+            incarnation: record.incarnation,
+            seq: record.seq,
+            clock: record.clock,
+            manifest_version: record.manifest_version,
+            round: if let Spec::Update(update) = &record.spec { Some(update.round) } else { None },
+        }
+    }
 }
 
 /// A rule that a record breaks: its author signed something that no honest member signs.
@@ -257,7 +276,7 @@ pub fn check(
             }
             _ => Ok(()),
         },
-        Spec::Evidence(_) | Spec::Close(_) | Spec::Other(_) => Ok(()),
+        Spec::Evidence(_) | Spec::Fault(_) | Spec::Close(_) | Spec::Other(_) => Ok(()),
     }
 }
 

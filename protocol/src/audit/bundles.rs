@@ -1,9 +1,10 @@
-//! The evidence bundles of an archive.
+//! The bundles of an archive: of members that signed two histories, and of broken rules.
 
 use std::{collections::BTreeMap, io};
 
 use super::{
     contradictions::Contradictions,
+    faults::{Faults, Proved},
     finding::{Notes, Place},
     layout::Name,
     report::Tally,
@@ -11,31 +12,41 @@ use super::{
     source::Source,
 };
 use crate::{
-    base::{BlobHash, Incarnation, MemberId, Seq, limit},
+    admit::Bundle,
+    base::{BlobHash, limit},
     code::blob_hash,
-    feed::Evidence,
 };
 
-/// Checks every bundle and adds whom it convicts to `forks`; gives those that verify, by hash.
+/// Checks every bundle and adds whom it convicts to `forks`, and what it proves broken to `faults`; gives those that verify, by
+/// hash.
 pub(super) fn check(
     source: &Source<'_>,
     rules: &Rules,
-    forks: &mut Contradictions,
+    (forks, faults): (&mut Contradictions, &mut Faults),
     tally: &mut Tally,
     notes: &mut Notes,
-) -> io::Result<BTreeMap<BlobHash, (MemberId, Incarnation, Seq)>> {
-    let mut convicted = BTreeMap::new();
+) -> io::Result<BTreeMap<BlobHash, Proved>> {
+    let mut proved = BTreeMap::new();
     for hash in source.evidence() {
-        let Some(evidence) = read(source, rules, hash, notes)? else {
+        let Some(bundle) = read(source, rules, hash, notes)? else {
             tally.failed += 1;
             continue;
         };
         tally.ok += 1;
-        let accused = evidence.accused();
-        forks.note(&evidence, &Place::file(Name::Evidence(hash)), rules.chain());
-        convicted.insert(hash, accused);
+        let file = Place::file(Name::Evidence(hash));
+        let record = match &bundle {
+            Bundle::Evidence(evidence) => {
+                forks.note(evidence, &file, rules.chain());
+                None
+            }
+            Bundle::Fault(proof) => {
+                faults.note(proof, file, rules);
+                Some(proof.record().id())
+            }
+        };
+        proved.insert(hash, Proved { place: bundle.accused(), record });
     }
-    Ok(convicted)
+    Ok(proved)
 }
 
 /// The bundle of this name; `None` if it is not what its name says, or proves nothing, which becomes a finding.
@@ -44,17 +55,17 @@ pub(super) fn read(
     rules: &Rules,
     hash: BlobHash,
     notes: &mut Notes,
-) -> io::Result<Option<Evidence>> {
+) -> io::Result<Option<Bundle>> {
     let name = Name::Evidence(hash);
     let place = Place::file(name);
-    let Some(bytes) = source.read(name, limit::EVIDENCE_BYTES as u64, notes)? else { return Ok(None) };
+    let Some(bytes) = source.read(name, limit::FAULT_BYTES as u64, notes)? else { return Ok(None) };
     let got = blob_hash(&bytes);
     if got != hash {
         notes.add("EVD-002", &place, format!("its bytes have the hash {got}"));
         return Ok(None);
     }
-    match Evidence::parse(&bytes, rules.chain()) {
-        Ok(evidence) => Ok(Some(evidence)),
+    match Bundle::parse(&bytes, rules.chain()) {
+        Ok(bundle) => Ok(Some(bundle)),
         Err(refusal) => {
             notes.add("EVD-001", &place, format!("{}: {refusal}", refusal.code()));
             Ok(None)

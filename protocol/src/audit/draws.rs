@@ -1,20 +1,17 @@
 //! The draws of one member's updates, one after the other, and whom they call absent.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    io,
-};
+use std::{collections::VecDeque, io};
 
 use super::{
     light::{Light, Stand},
     shared::Audit,
 };
 use crate::{
+    admit::{self, Called, Parent},
     base::{Incarnation, MemberId, NetworkId, RecordId, Seq, limit},
-    draw::{self, Account, DrawError, Seed},
-    feed::{Kind, Record, SkipReason, Spec},
+    draw::{DrawError, Seed},
+    feed::Record,
     manifest::Manifest,
-    merge,
 };
 
 /// What a member's records so far say about its next draw.
@@ -59,10 +56,7 @@ impl Draws {
         record: &Record,
         (manifest, drawable): (&Manifest, &[MemberId]),
     ) -> Result<(), DrawError> {
-        let account = Account::of(record, manifest);
-        let draw = manifest.policy.draw;
-        let Some(seed) = &self.seed else { return account.check_count(draw) };
-        account.check(&draw::order(network, &record.member, record.incarnation, seed, drawable), draw)
+        admit::check_draw(network, record, self.seed.as_ref(), (manifest, drawable))
     }
 
     /// What the last updates merged, as many as there are ages.
@@ -80,23 +74,14 @@ pub(super) fn contradicted(
     parents: &[Light],
     draws: &Draws,
 ) -> io::Result<Option<Light>> {
-    let Spec::Update(update) = &record.spec else { return Ok(None) };
-    let absent = update.skipped.iter().filter(|skip| skip.reason == SkipReason::Absent);
-    let absent: BTreeSet<MemberId> = absent.filter_map(|skip| manifest.member_at(skip.member)).collect();
-    let own = parents.iter().find(|parent| parent.member == record.member).and_then(|parent| parent.round);
-    let newest = parents.iter().filter_map(|parent| parent.round).max();
-    let whole = parents.len() == record.parents.len();
-    let Some(base) = own.or_else(|| newest.filter(|_| whole)) else { return Ok(None) };
-    let ages = &manifest.policy.ages;
-    let speaks_against = |light: &Light| {
-        let counts = light.kind == Kind::Update && light.stand == Stand::Linked && absent.contains(&light.member);
-        counts && light.round.is_some_and(|round| merge::weight(ages, base, round).is_some())
-    };
+    let facts: Vec<Parent> = parents.iter().map(Light::parent).collect();
+    let Some(called) = Called::of(record, manifest, &facts) else { return Ok(None) };
+    let speaks_against = |light: &Light| light.stand == Stand::Linked && called.speaks_of(&light.parent());
     // Mostly there is no such update at all, and nothing need be read.
-    if !absent.iter().any(|member| audit.index.of(member).any(|light| speaks_against(&light))) {
+    if !called.members().any(|member| audit.index.of(member).any(|light| speaks_against(&light))) {
         return Ok(None);
     }
-    let mut ids: Vec<RecordId> = record.parent_ids().chain(draws.lately(ages.len())).collect();
+    let mut ids: Vec<RecordId> = record.parent_ids().chain(draws.lately(manifest.policy.ages.len())).collect();
     for parent in parents {
         ids.extend(audit.record(parent)?.iter().flat_map(Record::parent_ids));
     }

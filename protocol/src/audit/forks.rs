@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, io};
 
 use super::{FeedSurvey, Finding, Survey, layout::Name, survey::grave};
 use crate::{
+    admit::Bundle,
     base::{RecordId, Seq},
     feed::Evidence,
     manifest::DoubleVote,
@@ -74,7 +75,8 @@ impl Forks {
         }
         for hash in survey.evidence() {
             let evidence = match survey.bundle(hash)? {
-                Ok(evidence) => evidence,
+                Ok(Bundle::Evidence(evidence)) => evidence,
+                Ok(Bundle::Fault(_)) => continue,
                 Err(findings) => {
                     forks.findings.extend(findings);
                     continue;

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     admit::Parent,
     base::{BlobHash, Incarnation, Lamport, MemberId, RecordId, Round, Seq, UnixSeconds, limit},
-    feed::{Body, Checked, EvidenceSpec, Kind, Spec, Step},
+    feed::{Accusation, Body, Checked, Kind, Spec, Step},
     log::TreeHash,
     manifest::Codec,
 };
@@ -41,7 +41,7 @@ pub(super) struct Light {
     pub(super) body: Option<Body>,
     pub(super) codec: Option<Codec>,
     pub(super) state: Option<Body>,
-    pub(super) accused: Option<EvidenceSpec>,
+    pub(super) accused: Option<Accusation>,
     pub(super) stand: Stand,
     /// The frame's place in its feed file.
     pub(super) offset: u64,
@@ -112,7 +112,7 @@ const _: () = assert!(super::layout::FEED_FILE_BYTES <= u32::MAX as u64 && limit
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Extra {
     state: Option<Body>,
-    accused: Option<EvidenceSpec>,
+    accused: Option<Accusation>,
     /// Of the first record of a later incarnation.
     prev: Option<RecordId>,
     /// By a release.
@@ -125,7 +125,8 @@ impl Packed {
         let record = checked.record();
         let (round, state, accused) = match &record.spec {
             Spec::Update(update) => (update.round, update.state, None),
-            Spec::Evidence(spec) => (Round(0), None, Some(*spec)),
+            Spec::Evidence(spec) => (Round(0), None, Some(Accusation::Evidence(*spec))),
+            Spec::Fault(spec) => (Round(0), None, Some(Accusation::Fault(*spec))),
             Spec::Release(_) | Spec::Close(_) | Spec::Other(_) => (Round(0), None, None),
         };
         let packed = Self {
@@ -163,6 +164,7 @@ impl Packed {
             Kind::Update => Step::Update(self.round),
             Kind::Release => Step::Release(extra.and_then(|extra| extra.released).unwrap_or(RecordId([0; 32]))),
             Kind::Evidence => Step::Evidence,
+            Kind::Fault => Step::Fault,
             Kind::Close => Step::Close,
             Kind::Other => Step::Other,
         }

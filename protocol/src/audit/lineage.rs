@@ -47,6 +47,7 @@ impl Node {
             Spec::Update(update) => (Kind::Update, Some(update.round), None),
             Spec::Release(release) => (Kind::Release, Some(release.round), Some(release.label.clone())),
             Spec::Evidence(_) => (Kind::Evidence, None, None),
+            Spec::Fault(_) => (Kind::Fault, None, None),
             Spec::Close(_) => (Kind::Close, None, None),
             Spec::Other(_) => (Kind::Other, None, None),
         };

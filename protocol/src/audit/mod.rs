@@ -17,6 +17,7 @@ mod contradictions;
 mod contribution;
 mod draws;
 mod effort;
+mod faults;
 mod finding;
 mod forks;
 mod frames;

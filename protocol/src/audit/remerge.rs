@@ -9,12 +9,12 @@ use super::{
     shared::Audit,
 };
 use crate::{
-    adapter::{Payload, check_frozen, within_bound},
+    adapter::Payload,
     admit::{Parent, covering},
     base::{MemberId, RecordId, Round, Seq},
     feed::{Kind, Record, SkipReason, Update},
     manifest::{Codec, Manifest},
-    merge::{Merged, Plan, State, Voice, perform_measured},
+    merge::{Claim, Merged, Plan, State, Voice, Wrong, check_published, verify},
 };
 
 /// An update whose merge is to be recomputed. It fetched no more than the policy's draw: so many payloads, the author's last one and
@@ -98,10 +98,6 @@ impl Outcome {
         Self { incomplete: vec![(code, why)], ..Self::default() }
     }
 
-    fn wrong(code: &'static str, text: impl Into<String>) -> Self {
-        Self { failures: vec![(code, text.into())], ..Self::default() }
-    }
-
     pub(super) fn failed(&self) -> bool {
         !self.failures.is_empty()
     }
@@ -154,26 +150,16 @@ pub(super) fn remerge(case: &Case<'_>, known: Option<Known>) -> io::Result<Outco
         // The middle of all that were fetched is not known without one of them.
         return Ok(outcome);
     }
-    let mut claimed: Vec<MemberId> = far.iter().map(|voice| voice.member).collect();
+    let claimed: Vec<MemberId> = far.iter().map(|voice| voice.member).collect();
     others.append(&mut far);
-    let merged = match run(case, own.as_ref(), &others, state) {
-        Ok(merged) => merged,
-        Err(text) => return Ok(Outcome::wrong("MRG-001", text)),
-    };
+    let (merged, wrong) = run(case, own.as_ref(), &others, &claimed, state);
+    outcome.failures.extend(wrong);
+    let Some(merged) = merged else { return Ok(Outcome { failures: outcome.failures, ..Outcome::default() }) };
     outcome.merged = true;
-    if let Some(text) = reach_differs(&merged, &mut claimed) {
-        outcome.failures.push(("MRG-002", text));
-    }
     outcome.since = since;
     outcome.incomplete.extend(since.map(|since| ("MRG-012", Unchecked::Unverified(since.seq))));
-    if outcome.failures.is_empty() && merged.hash != case.update.merge {
-        let text = format!("recomputed {}, the record says {}", merged.hash, case.update.merge);
-        outcome.failures.push(("MRG-001", text));
-    }
-    if outcome.failures.is_empty() {
-        let (values, moved2) = (&merged.values, merged.moved2);
-        case.published(values, moved2, &mut outcome.failures);
-        outcome.moved2 = moved2.filter(|_| since.is_none());
+    if !outcome.failures.iter().any(|(code, _)| matches!(*code, "MRG-001" | "MRG-002")) {
+        outcome.moved2 = merged.moved2.filter(|_| since.is_none());
     }
     match merged.momentum {
         Some(v) => outcome.state = Some(State { x: merged.values, v }),
@@ -201,7 +187,13 @@ fn distant(case: &Case<'_>, outcome: &mut Outcome) -> io::Result<Vec<Voice>> {
     Ok(far)
 }
 
-fn run(case: &Case<'_>, own: Option<&Voice>, others: &[Voice], state: Option<State>) -> Result<Merged, String> {
+fn run(
+    case: &Case<'_>,
+    own: Option<&Voice>,
+    others: &[Voice],
+    far: &[MemberId],
+    state: Option<State>,
+) -> (Option<Merged>, Vec<Wrong>) {
     let spare = if state.is_none() { case.audit.pool.take() } else { Vec::new() };
     let plan = Plan {
         network: case.audit.network,
@@ -213,37 +205,13 @@ fn run(case: &Case<'_>, own: Option<&Voice>, others: &[Voice], state: Option<Sta
         spare,
         threads: case.audit.threads,
     };
-    perform_measured(plan, case.payload).map_err(|error| error.to_string())
-}
-
-/// Whether others are out of reach than the record says.
-fn reach_differs(merged: &Merged, claimed: &mut [MemberId]) -> Option<String> {
-    let mut found = merged.out_of_reach.clone();
-    found.sort_unstable();
-    claimed.sort_unstable();
-    if found == claimed {
-        return None;
-    }
-    let names = |members: &[MemberId]| {
-        let names: Vec<String> = members.iter().map(ToString::to_string).collect();
-        if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
-    };
-    Some(format!("out of reach: {}; the record says {}", names(&found), names(claimed)))
+    verify(plan, &case.claim(far))
 }
 
 impl Case<'_> {
-    /// Checks what the author published on top of M, from which it lies `moved2` apart.
-    fn published(&self, merged: &[i64], moved2: Option<u128>, failures: &mut Vec<(&'static str, String)>) {
-        let (policy, layout) = (&self.manifest.policy, self.audit.rules.layout());
-        if moved2.is_some_and(|moved2| !within_bound(moved2, policy.norm_bound)) {
-            let text = format!("the payload lies farther than {} / 65536 from the merge", policy.norm_bound);
-            failures.push(("MRG-004", text));
-        }
-        let frozen = |payload| check_frozen(layout, policy.codec, self.update.phase, merged, payload);
-        if self.payload.is_some_and(|payload| !frozen(payload)) {
-            let text = format!("phase {:?} freezes a factor that differs from the merge", self.update.phase);
-            failures.push(("MRG-005", text));
-        }
+    /// What the record says.
+    fn claim<'a>(&'a self, far: &'a [MemberId]) -> Claim<'a> {
+        Claim { merge: self.update.merge, phase: self.update.phase, far, payload: self.payload }
     }
 
     /// Where the merge could not be recomputed, the state that the author says it left: its checkpoint, if that is what the merge
@@ -263,10 +231,11 @@ impl Case<'_> {
         let layout = self.audit.rules.layout();
         let bytes = blob::read(self.audit.source, Name::Blob(body.hash), body)?;
         let Some(state) = bytes.ok().and_then(|bytes| State::parse(&bytes, layout)) else { return Ok(()) };
-        let failed = outcome.failures.len();
         let moved2 = self.payload.map(|payload| payload.distance2_q32(&state.x, layout));
-        self.published(&state.x, moved2, &mut outcome.failures);
-        if outcome.failures.len() == failed {
+        let wrong = check_published((policy, layout), &self.claim(&[]), &state.x, moved2);
+        let sound = wrong.is_empty();
+        outcome.failures.extend(wrong);
+        if sound {
             (outcome.state, outcome.since) = (Some(state), Some(Since { seq: self.light.seq, pruned }));
         }
         Ok(())

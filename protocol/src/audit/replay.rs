@@ -12,6 +12,7 @@ use super::{
     contradictions::Contradictions,
     contribution::{self, Choices},
     effort::Effort,
+    faults::{self, Faults},
     finding::{Notes, Place},
     layout::Name,
     light::{Index, Lights, Stand},
@@ -88,7 +89,8 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     }
     let Gathered { lights, heads, mut forks } = gathered;
     let index = Index::new(lights);
-    let convicted = bundles::check(&source, &rules, &mut forks, &mut counts.evidence, &mut notes)?;
+    let mut faults = Faults::default();
+    let proved = bundles::check(&source, &rules, (&mut forks, &mut faults), &mut counts.evidence, &mut notes)?;
     conflicts::check(&source, &rules, &mut counts.evidence, &mut notes)?;
     unreferenced(&source, &index, &mut notes);
     let (witnesses, intervals) = log_check::check(&source, &rules, &index, options, &mut counts, &mut notes)?;
@@ -107,7 +109,8 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
         threads: (options.threads / members.len().max(1)).max(1),
         unlawful: &unlawful(&source, &rules, &index)?,
         newest,
-        convicted: &convicted,
+        proved: &proved,
+        accused: &faults::accused(&index),
     };
     let (records, payloads) = index.all().fold((0_u64, 0_u64), |(records, payloads), light| {
         (records.saturating_add(light.length as u64), payloads.saturating_add(audit.payload_bytes(&light)))
@@ -120,8 +123,10 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     counts.feeds.missing += ends.values().filter(|ends| ends.lacks_feed()).count() as u64;
     let walked: BTreeMap<MemberId, &Walk> = members.iter().copied().zip(&walks).collect();
     let mut reports = ends.iter().map(|one| member_report(&rules, &index, &heads, &walked, one)).collect::<Vec<_>>();
-    let parts = join(members, walks, &mut counts, &mut notes);
+    let (parts, found) = join(members, walks, &mut counts, &mut notes);
     let contributions = contribution::gather(rules.publishers(), parts.into_iter());
+    faults::judge(&index, &found, &mut notes);
+    faults.tell(&mut notes);
     settle(&rules, &forks, &mut reports, &mut notes);
     left_out(options, &counts, &mut notes);
     let version = rules.chain().current().version;
@@ -158,14 +163,15 @@ fn join(
     walks: Vec<Walk>,
     counts: &mut Counts,
     notes: &mut Notes,
-) -> Vec<(MemberId, Contribution, Choices)> {
-    let mut parts = Vec::new();
+) -> (Vec<(MemberId, Contribution, Choices)>, faults::Checked) {
+    let (mut parts, mut found) = (Vec::new(), faults::Checked::new());
     let (mut used, mut withheld) = (Used::default(), Vec::new());
     for (member, walk) in members.into_iter().zip(walks) {
         counts.add(&walk.counts);
         used.absorb(walk.used);
         withheld.push(walk.withheld);
         notes.absorb(walk.notes);
+        found.extend(walk.found);
         parts.push((member, walk.own, walk.choices));
     }
     for one in withheld {
@@ -173,7 +179,7 @@ fn join(
         one.tell(&used, &mut about);
         notes.absorb(about);
     }
-    parts
+    (parts, found)
 }
 
 /// What was not checked, as asked, or because nothing is there.

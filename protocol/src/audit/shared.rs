@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    faults::Proved,
     layout::Name,
     light::{Index, Light},
     payloads::Payloads,
@@ -14,7 +15,7 @@ use super::{
     source::Source,
 };
 use crate::{
-    base::{BlobHash, Incarnation, MemberId, NetworkId, RecordId, Round, Seq},
+    base::{BlobHash, NetworkId, RecordId, Round},
     feed::{Kind, Record, read_again},
 };
 
@@ -35,8 +36,10 @@ pub(super) struct Audit<'a> {
     pub(super) unlawful: &'a BTreeSet<RecordId>,
     /// The largest round in the archive.
     pub(super) newest: Round,
-    /// Whom each evidence bundle convicts that verifies.
-    pub(super) convicted: &'a BTreeMap<BlobHash, (MemberId, Incarnation, Seq)>,
+    /// What each bundle proves that verifies.
+    pub(super) proved: &'a BTreeMap<BlobHash, Proved>,
+    /// Records that members accuse of what the walk finds.
+    pub(super) accused: &'a BTreeSet<RecordId>,
 }
 
 impl Audit<'_> {

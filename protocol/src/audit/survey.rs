@@ -24,8 +24,9 @@ use super::{
     source::Source,
 };
 use crate::{
+    admit::Bundle,
     base::{BlobHash, Incarnation, MemberId, NetworkId, limit},
-    feed::{Body, Checked, Evidence, Head},
+    feed::{Body, Checked, Head},
     log::Keyring,
     manifest::{Chain, DoubleVote},
 };
@@ -208,14 +209,14 @@ impl<'a> Survey<'a> {
         scan_each(&reading, feeds, &seen, |scan| finish(scan.lights.feed, FeedSurvey::of(scan)))
     }
 
-    /// The bundle of this name, or why it convicts nobody.
+    /// The bundle of this name, or why it proves nothing.
     ///
     /// # Errors
     /// The medium.
-    pub fn bundle(&self, hash: BlobHash) -> io::Result<Result<Evidence, Vec<Finding>>> {
+    pub fn bundle(&self, hash: BlobHash) -> io::Result<Result<Bundle, Vec<Finding>>> {
         let mut notes = Notes::default();
-        let evidence = bundles::read(&self.source, &self.rules, hash, &mut notes)?;
-        Ok(evidence.ok_or_else(|| notes.into_findings()))
+        let bundle = bundles::read(&self.source, &self.rules, hash, &mut notes)?;
+        Ok(bundle.ok_or_else(|| notes.into_findings()))
     }
 
     /// Every file of a contradicting manifest, by hash.

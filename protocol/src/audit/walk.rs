@@ -7,6 +7,7 @@ use super::{
     contribution::{Choices, Contribution},
     draws::{Draws, contradicted},
     effort::Effort,
+    faults::{Checked, Proved},
     finding::{Notes, Severity},
     layout::Name,
     light::{Light, Stand},
@@ -19,8 +20,8 @@ use super::{
 use crate::{
     adapter::Payload,
     admit::{self, Parent},
-    base::{Incarnation, MemberId, RecordId, Round},
-    feed::{Body, Kind, Record, Spec, Update, read_again},
+    base::{MemberId, RecordId, Round},
+    feed::{Accusation, Body, Flaw, Kind, Record, Spec, Update, read_again},
     manifest::{Codec, Manifest},
     merge::State,
 };
@@ -38,6 +39,8 @@ pub(super) struct Walk {
     pub(super) withheld: Withheld,
     /// What it put in.
     pub(super) own: Contribution,
+    /// What was found of records that others accuse.
+    pub(super) found: Checked,
 }
 
 /// Walks through a member's records.
@@ -92,7 +95,7 @@ impl<'a> Walker<'a> {
         let mut facts = Vec::with_capacity(record.parents.len());
         let mut parents: Vec<Light> = Vec::with_capacity(record.parents.len());
         for reference in &record.parents {
-            let parent = self.find(&reference.record);
+            let parent = self.named(&reference.record);
             facts.push(parent.map(|parent| parent.parent()));
             parents.extend(parent);
         }
@@ -102,9 +105,9 @@ impl<'a> Walker<'a> {
             let lacking = record.parents.len() - parents.len();
             self.walk.notes.run("DAG-001", &light.place(), format_args!("{lacking} parents are absent or break rules"));
         }
-        let prev = record.prev.and_then(|id| self.find(&id)).map(|prev| prev.parent());
+        let prev = record.prev.and_then(|id| self.named(&id)).map(|prev| prev.parent());
         let policy = (&manifest.policy, self.audit.rules.payload_bytes());
-        let named = admit::check_named(&record, manifest, |id| self.find(id).map(|found| found.parent()));
+        let named = admit::check_named(&record, manifest, |id| self.named(id).map(|found| found.parent()));
         let since = self.since(light);
         if let Err(error) = named.and_then(|()| admit::check(&record, prev, &facts, policy, since)) {
             self.fail(light, error.code(), error.to_string());
@@ -142,7 +145,7 @@ impl<'a> Walker<'a> {
     }
 
     /// A record by id, unless it breaks a rule and does not count; mostly it is the author's last one.
-    fn find(&self, id: &RecordId) -> Option<Light> {
+    fn named(&self, id: &RecordId) -> Option<Light> {
         let lawful = |light: &Light| light.stand == Stand::Linked || !self.audit.unlawful.contains(&light.id);
         self.last.filter(|last| last.id == *id).or_else(|| self.audit.index.by_id(id)).filter(lawful)
     }
@@ -157,6 +160,13 @@ impl<'a> Walker<'a> {
             if let Some(member) = manifest.member_at(skip.member) {
                 *skipped.entry((member, skip.reason)).or_default() += 1;
             }
+        }
+    }
+
+    /// What was found of a record, if somebody accuses it of that.
+    fn find(&mut self, light: &Light, flaw: Flaw, is_there: bool) {
+        if self.audit.accused.contains(&light.id) {
+            self.walk.found.insert((light.id, flaw), is_there);
         }
     }
 
@@ -195,8 +205,8 @@ impl<'a> Walker<'a> {
     /// The blobs that a record names; an update's payload is given back.
     fn bodies(&mut self, light: &Light) -> io::Result<Option<Payload>> {
         let audit = self.audit;
-        if let (Kind::Evidence, Some(body), Some(spec)) = (light.kind, light.body, light.accused) {
-            self.evidence(light, body, (spec.accused, spec.incarnation, spec.seq))?;
+        if let (Some(body), Some(accusation)) = (light.body, light.accused) {
+            self.bundle(light, body, &accusation)?;
         }
         if let Some(state) = light.state {
             match blob::read(audit.source, Name::Blob(state.hash), state)? {
@@ -215,21 +225,20 @@ impl<'a> Walker<'a> {
         match audit.payloads.read(audit.source, audit.rules.layout(), body, codec)? {
             Ok(payload) => {
                 self.walk.counts.blobs.ok += 1;
+                self.find(light, Flaw::Payload, false);
                 Ok(Some(payload))
             }
             Err(lack) => {
+                if matches!(lack, Lack::Wrong(..)) {
+                    self.find(light, Flaw::Payload, true);
+                }
                 self.lack(light, lack);
                 Ok(None)
             }
         }
     }
 
-    fn evidence(
-        &mut self,
-        light: &Light,
-        body: Body,
-        accused: (MemberId, Incarnation, crate::base::Seq),
-    ) -> io::Result<()> {
+    fn bundle(&mut self, light: &Light, body: Body, accusation: &Accusation) -> io::Result<()> {
         let audit = self.audit;
         // A bundle counts where bundles are looked for; a copy among the blobs does not.
         match blob::read(audit.source, Name::Evidence(body.hash), body)? {
@@ -244,9 +253,9 @@ impl<'a> Walker<'a> {
                 return Ok(());
             }
         }
-        match audit.convicted.get(&body.hash) {
-            Some(convicted) if *convicted == accused => {}
-            Some((member, incarnation, seq)) => {
+        match audit.proved.get(&body.hash) {
+            Some(proved) if proved.is(accusation) => {}
+            Some(Proved { place: (member, incarnation, seq), .. }) => {
                 let text = format!("the bundle convicts {member}.{incarnation} at seq {seq}");
                 self.fail(light, "EVD-003", text);
             }
@@ -357,6 +366,11 @@ impl<'a> Walker<'a> {
             (true, None) => tally.ok += 1,
             (true, Some(_)) => tally.unverified += 1,
             (false, _) => tally.missing += 1,
+        }
+        if outcome.failed() {
+            self.find(light, Flaw::Merge, true);
+        } else if outcome.merged && outcome.since.is_none() && payload.is_some() {
+            self.find(light, Flaw::Merge, false);
         }
         for (code, why) in outcome.incomplete {
             match code {

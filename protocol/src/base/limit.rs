@@ -12,6 +12,11 @@ pub const MANIFEST_BYTES: usize = 4 << 20;
 pub const PRESENCE_BYTES: usize = 4096;
 /// Bytes of an evidence bundle: two whole records and their frame.
 pub const EVIDENCE_BYTES: usize = 2 * RECORD_BYTES + 64;
+/// Records in a bundle that proves a broken rule, beside the one that breaks it: those that it names and, back to the last update,
+/// those before it.
+pub const FAULT_RECORDS: usize = 192;
+/// Bytes of such a bundle.
+pub const FAULT_BYTES: usize = (FAULT_RECORDS + 1) * (RECORD_BYTES + 3) + 16;
 /// Bytes of one gossip message of any kind.
 pub const GOSSIP_BYTES: usize = 8192;
 /// Nesting of arrays and maps in signed bytes.

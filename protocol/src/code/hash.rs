@@ -19,6 +19,8 @@ pub enum Context {
     Merge,
     /// The seed of a member's draw of peers.
     Draw,
+    /// The order of a member's spot checks.
+    Check,
     /// The stream of the starting adapter's values.
     Start,
     /// The files of a base model.
@@ -37,6 +39,7 @@ impl Context {
             Self::NextKey => "chorale v1 next key",
             Self::Merge => "chorale v1 merge",
             Self::Draw => "chorale v1 draw",
+            Self::Check => "chorale v1 check",
             Self::Start => "chorale v1 start",
             Self::BaseModel => "chorale v1 base model",
         }

@@ -12,7 +12,7 @@ pub use account::{Account, DrawError, Look, Walked, walk};
 pub use seed::Seed;
 
 use crate::{
-    base::{Incarnation, MemberId, NetworkId},
+    base::{Incarnation, MemberId, NetworkId, RecordId},
     code::Context,
 };
 
@@ -26,10 +26,22 @@ pub fn order(
     seed: &Seed,
     members: &[MemberId],
 ) -> Vec<MemberId> {
+    shuffle(me, members, Stream::new(network, me, incarnation, seed))
+}
+
+/// All of `members` but `me`, in the order in which their merges are spot-checked after a publication of `me`: the same shuffle, over
+/// the stream of "chorale v1 check" of network (32 bytes) ‖ the publication's record id (32), which nobody else knew before.
+#[must_use]
+pub fn check_order(network: &NetworkId, me: &MemberId, published: &RecordId, members: &[MemberId]) -> Vec<MemberId> {
+    let mut hasher = Context::Check.hasher();
+    hasher.update(network.as_bytes()).update(published.as_bytes());
+    shuffle(me, members, Stream::of(&hasher))
+}
+
+fn shuffle(me: &MemberId, members: &[MemberId], mut stream: Stream) -> Vec<MemberId> {
     let mut order: Vec<MemberId> = members.iter().filter(|member| *member != me).copied().collect();
     order.sort_unstable();
     order.dedup();
-    let mut stream = Stream::new(network, me, incarnation, seed);
     for last in (1..order.len()).rev() {
         let chosen = stream.below(last as u64 + 1);
         order.swap(last, usize::try_from(chosen).unwrap_or(last));
@@ -51,6 +63,10 @@ impl Stream {
         for record in &seed.merged {
             hasher.update(record.as_bytes());
         }
+        Self::of(&hasher)
+    }
+
+    fn of(hasher: &blake3::Hasher) -> Self {
         let mut output = hasher.finalize_xof();
         let words = block(&mut output);
         Self { output, words }

@@ -5,19 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Engine, Event, FetchError, Output, Reason, Stage, holders_in_turn, index::Known, judge::Span};
 use crate::{
     base::{BlobHash, MemberId, Millis, Round, TransportId},
-    feed::{Body, EvidenceSpec},
+    feed::{Accusation, Body, Flaw},
 };
 
 /// Holders named in one order.
 const HOLDERS: usize = 8;
-/// Evidence bundles wanted at once.
-const EVIDENCE: usize = 64;
+/// Bundles wanted at once.
+const BUNDLES: usize = 64;
 /// Those that records of one author name; one of them is looked for at a time.
-const EVIDENCE_OF_ONE: usize = 4;
-/// Evidence bundles under way at once: what nobody has must not keep payloads waiting.
-const EVIDENCE_FETCHES: usize = 2;
+const BUNDLES_OF_ONE: usize = 4;
+/// Bundles under way at once: what nobody has must not keep payloads waiting.
+const BUNDLE_FETCHES: usize = 2;
 /// How often a bundle is looked for.
-const EVIDENCE_TRIES: u32 = 6;
+const BUNDLE_TRIES: u32 = 6;
 /// Between tries of a fetch that failed: this, doubling, at most a minute.
 const RETRY_MS: u64 = 100;
 
@@ -41,7 +41,7 @@ pub(super) struct Fetches {
     active: BTreeMap<BlobHash, Active>,
     ready: BTreeSet<BlobHash>,
     bad: BTreeSet<BlobHash>,
-    evidence: BTreeMap<BlobHash, (EvidenceSpec, MemberId, Body)>,
+    bundles: BTreeMap<BlobHash, (Accusation, MemberId, Body)>,
     dirty: bool,
 }
 
@@ -68,17 +68,23 @@ impl Fetches {
         self.dirty = true;
     }
 
-    pub(super) fn want_evidence(&mut self, body: Body, spec: EvidenceSpec, author: MemberId) {
-        let of_author = self.evidence.values().filter(|(_, other, _)| *other == author).count();
-        if self.evidence.len() < EVIDENCE && of_author < EVIDENCE_OF_ONE {
-            self.evidence.insert(body.hash, (spec, author, body));
+    pub(super) fn want_bundle(&mut self, body: Body, accusation: Accusation, author: MemberId) {
+        let of_author = self.bundles.values().filter(|(_, other, _)| *other == author).count();
+        if self.bundles.len() < BUNDLES && of_author < BUNDLES_OF_ONE {
+            self.bundles.insert(body.hash, (accusation, author, body));
             self.dirty = true;
         }
     }
 
-    pub(super) fn evidence_arrived(&mut self, hash: &BlobHash) -> Option<(EvidenceSpec, MemberId)> {
+    /// A fetch that is not for a bundle ended.
+    pub(super) fn ended(&mut self, hash: &BlobHash) {
         self.active.remove(hash);
-        self.evidence.remove(hash).map(|(spec, author, _)| (spec, author))
+        self.dirty = true;
+    }
+
+    pub(super) fn bundle_arrived(&mut self, hash: &BlobHash) -> Option<(Accusation, MemberId)> {
+        self.active.remove(hash);
+        self.bundles.remove(hash).map(|(accusation, author, _)| (accusation, author))
     }
 
     /// A holder may have come up: what waits for one is tried now.
@@ -93,22 +99,22 @@ impl Fetches {
         self.active.values().filter(|active| active.since.is_some()).count()
     }
 
-    /// Whether another evidence bundle would be one too many.
-    fn enough_evidence(&self) -> bool {
+    /// Whether another bundle would be one too many.
+    fn enough_bundles(&self) -> bool {
         let running = self.active.values().filter(|active| !active.payload && active.since.is_some());
-        running.count() >= EVIDENCE_FETCHES
+        running.count() >= BUNDLE_FETCHES
     }
 
     /// Forgets bundles that were looked for often enough, and names one of each author.
-    fn open_evidence(&mut self) -> Vec<(BlobHash, MemberId, Body)> {
+    fn open_bundles(&mut self) -> Vec<(BlobHash, MemberId, Body)> {
         let tries = |hash: &BlobHash| self.active.get(hash).map_or(0, |active| active.tries);
-        let lost: Vec<BlobHash> = self.evidence.keys().filter(|hash| tries(hash) >= EVIDENCE_TRIES).copied().collect();
+        let lost: Vec<BlobHash> = self.bundles.keys().filter(|hash| tries(hash) >= BUNDLE_TRIES).copied().collect();
         for hash in &lost {
-            self.evidence.remove(hash);
+            self.bundles.remove(hash);
             self.active.remove(hash);
         }
         let mut open: BTreeMap<MemberId, (BlobHash, Body)> = BTreeMap::new();
-        for (hash, (_, author, body)) in &self.evidence {
+        for (hash, (_, author, body)) in &self.bundles {
             let begun = self.active.contains_key(hash);
             if begun || !open.contains_key(author) {
                 open.insert(*author, (*hash, *body));
@@ -119,7 +125,7 @@ impl Fetches {
 
     /// When a fetch stalls or, if `most` are not under way already, may be tried again.
     pub(super) fn deadline(&self, fetch_ms: u64, most: usize) -> Option<Millis> {
-        let (full, enough) = (self.running() >= most, self.enough_evidence());
+        let (full, enough) = (self.running() >= most, self.enough_bundles());
         let due = |active: &Active| match active.since {
             Some(since) => Some(since.after(fetch_ms)),
             None => (!full && (active.payload || !enough)).then_some(active.not_before),
@@ -168,8 +174,11 @@ impl Engine {
                 self.fetches.bad.insert(hash);
                 let text = "the payload that its author signed is not canonical".to_owned();
                 self.emit(Output::Event(Event::PayloadRefused { member: author, hash, reason: Reason { code, text } }));
-                for peer in self.transports(&author) {
-                    self.emit(Output::Penalise { peer, code });
+                match self.update_with(&author, &hash) {
+                    Some(known) => self.bar_for_flaw(&known, code, Flaw::Payload),
+                    None => {
+                        self.transports(&author).into_iter().for_each(|peer| self.emit(Output::Penalise { peer, code }))
+                    }
                 }
             }
         }
@@ -199,7 +208,7 @@ impl Engine {
             all.into_iter().map(|(hash, active)| (*hash, active.payload)).collect()
         };
         for (hash, payload) in waiting {
-            if self.fetches.running() >= self.config.fetches.max(1) || (!payload && self.fetches.enough_evidence()) {
+            if self.fetches.running() >= self.config.fetches.max(1) || (!payload && self.fetches.enough_bundles()) {
                 break;
             }
             self.order_fetch(&hash);
@@ -209,11 +218,13 @@ impl Engine {
     /// Brings what is under way in line with what is wanted.
     fn choose_fetches(&mut self) {
         let wanted = self.wanted_payloads();
-        let hashes: BTreeSet<BlobHash> = wanted.iter().map(|known| known.payload.hash).collect();
+        let to_check = self.wanted_for_checks();
+        let hashes = wanted.iter().map(|known| known.payload.hash);
+        let hashes: BTreeSet<BlobHash> = hashes.chain(to_check.iter().map(|(body, ..)| body.hash)).collect();
         let trust = &self.trust;
-        self.fetches.evidence.retain(|hash, (spec, ..)| !trust.has_bundle(&spec.accused, hash));
+        self.fetches.bundles.retain(|hash, (named, ..)| !trust.has_bundle(&named.place().0, hash));
         let gone: Vec<BlobHash> = {
-            let unwanted = |hash: &BlobHash| !hashes.contains(hash) && !self.fetches.evidence.contains_key(hash);
+            let unwanted = |hash: &BlobHash| !hashes.contains(hash) && !self.fetches.bundles.contains_key(hash);
             self.fetches.active.keys().filter(|hash| unwanted(hash)).copied().collect()
         };
         for hash in gone {
@@ -236,7 +247,10 @@ impl Engine {
             let active = || fresh(known.payload, known.member, true);
             self.fetches.active.entry(known.payload.hash).or_insert_with(active);
         }
-        for (hash, author, body) in self.fetches.open_evidence() {
+        for (body, author, payload) in to_check {
+            self.fetches.active.entry(body.hash).or_insert_with(|| fresh(body, author, payload));
+        }
+        for (hash, author, body) in self.fetches.open_bundles() {
             self.fetches.active.entry(hash).or_insert_with(|| fresh(body, author, false));
         }
     }

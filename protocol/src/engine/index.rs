@@ -65,7 +65,7 @@ impl Entry {
     pub(super) fn of(checked: &Checked) -> Self {
         let record = checked.record();
         Self {
-            parent: parent_of(checked),
+            parent: Parent::of(record),
             payload: record.body.map(|body| body.hash),
             bytes: checked.bytes().clone(),
             manifest_version: record.manifest_version,
@@ -84,23 +84,12 @@ pub(super) struct Index {
     pinned: BTreeSet<BlobHash>,
     rounds: BTreeMap<Round, Vec<Known>>,
     evidence: BTreeSet<(MemberId, Incarnation)>,
+    /// By the record accused and the member that accuses: whose feed it is.
+    faults: BTreeMap<RecordId, BTreeMap<MemberId, (MemberId, Incarnation)>>,
     /// Records that do not count but that others may build on.
     pub(super) voids: Voids,
     /// The largest clock of all that counts.
     clock: Lamport,
-}
-
-fn parent_of(checked: &Checked) -> Parent {
-    let record = checked.record();
-    let round = if let Spec::Update(update) = &record.spec { Some(update.round) } else { None };
-    Parent {
-        member: record.member,
-        incarnation: record.incarnation,
-        seq: record.seq,
-        clock: record.clock,
-        manifest_version: record.manifest_version,
-        round,
-    }
 }
 
 impl Index {
@@ -247,6 +236,9 @@ impl Index {
             Spec::Evidence(spec) => {
                 self.evidence.insert((spec.accused, spec.incarnation));
             }
+            Spec::Fault(spec) => {
+                self.faults.entry(spec.record).or_default().insert(record.member, (spec.accused, spec.incarnation));
+            }
             Spec::Other(_) => {}
             Spec::Close(_) => {
                 self.closed.insert(record.member, record.incarnation);
@@ -287,6 +279,27 @@ impl Index {
     /// Whether somebody's evidence record about this feed is known.
     pub(super) fn has_evidence(&self, member: &MemberId, incarnation: Incarnation) -> bool {
         self.evidence.contains(&(*member, incarnation))
+    }
+
+    /// How many members' records accuse this one of a fault.
+    pub(super) fn accusations(&self, record: &RecordId) -> usize {
+        self.faults.get(record).map_or(0, BTreeMap::len)
+    }
+
+    /// The feeds that records of this member accuse of a fault.
+    pub(super) fn own_accusations(&self, me: &MemberId) -> Vec<(MemberId, Incarnation)> {
+        self.faults.values().filter_map(|by| by.get(me)).copied().collect()
+    }
+
+    /// Whether something is known of the member in an incarnation above this one.
+    pub(super) fn has_feed_above(&self, member: &MemberId, incarnation: Incarnation) -> bool {
+        let above = (*member, incarnation.next())..=(*member, Incarnation(u64::MAX));
+        self.feeds.range(above).any(|(_, feed)| feed.head().is_some())
+    }
+
+    /// The bytes of a record, void ones included.
+    pub(super) fn bytes_of_any(&self, id: &RecordId) -> Option<&Bytes> {
+        self.entry(id).map(|entry| &entry.bytes)
     }
 
     /// Whether a release record names this payload.

@@ -89,6 +89,8 @@ pub enum Input {
         /** what happened, for people */
         why: String,
     },
+    /// The merges that the engine asked to recompute ([`super::Output::Recheck`]) were, or could not be.
+    Rechecked(Recheck),
     /// Enough others cosigned a checkpoint of our log: our next records name its note.
     Seen {
         /** BLAKE3 of the whole note */
@@ -108,6 +110,22 @@ pub enum Input {
     },
     /// Time passed.
     Tick,
+}
+
+/// What came of another member's merges that were recomputed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recheck {
+    /// They are as their author says.
+    Sound,
+    /// One is not: a code of [`crate::merge::verify`].
+    Wrong {
+        /** whose record */
+        record: RecordId,
+        /** which */
+        code: &'static str,
+    },
+    /// Something that it takes is not on disk any more.
+    Unable,
 }
 
 /// Why a fetch ended without its blob.

@@ -4,7 +4,9 @@
 //! payloads, merges and training are jobs that it orders ([`Output::Round`], [`Output::Fetch`]) and whose ends come back as
 //! inputs. Nothing is announced before the hands have said that it is durable ([`Input::Persisted`]).
 
+mod checks;
 mod drawing;
+mod faults;
 mod fetch;
 mod frontier;
 mod gather;
@@ -34,8 +36,8 @@ mod void;
 mod voids;
 
 pub use holders::holders_in_turn;
-pub use input::{FetchError, Input, Ticket, Trained};
-pub use output::{Event, Output, PlannedVoice, Reason, RoundPlan, RoundReport, Verdict};
+pub use input::{FetchError, Input, Recheck, Ticket, Trained};
+pub use output::{Event, MergeCheck, MergeStep, Output, PlannedVoice, Reason, RoundPlan, RoundReport, Verdict};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -121,6 +123,7 @@ pub struct Engine {
     standings: BTreeMap<MemberId, gather::Standing>,
     fetches: fetch::Fetches,
     fetch_times: pace::Durations,
+    checks: checks::Checks,
     own: own::Own,
     stage: Stage,
     drawn: drawing::Drawn,
@@ -165,6 +168,7 @@ impl Engine {
             standings: BTreeMap::new(),
             fetches: fetch::Fetches::default(),
             fetch_times: pace::Durations::default(),
+            checks: checks::Checks::default(),
             own: own::Own::default(),
             stage: Stage::Starting { since: now },
             drawn: drawing::Drawn::default(),
@@ -193,6 +197,7 @@ impl Engine {
             Input::Blob { hash, bytes } => self.on_blob(hash, &bytes),
             Input::FetchFailed { hash, why } => self.on_fetch_failed(hash, why),
             Input::Persisted { id } => self.on_persisted(id),
+            Input::Rechecked(verdict) => self.on_rechecked(verdict),
             Input::Trained(trained) => self.on_trained(*trained),
             Input::TrainFailed { why } => self.on_train_failed(why),
             Input::Seen { note } => self.seen = Some(note),

@@ -7,7 +7,7 @@ use crate::{
     base::{BlobHash, Incarnation, MemberId, MergeHash, RecordId, Round, Seq, TransportId},
     code::PublicKey,
     feed::{Body, SkipReason},
-    manifest::Steps,
+    manifest::{Phase, Steps},
     wire::Have,
 };
 
@@ -112,6 +112,8 @@ pub enum Output {
     },
     /// Merge, train, publish: one round, on the trainer's thread. One at a time.
     Round(Box<RoundPlan>),
+    /// Recompute another member's merges, beside the round; answered by [`super::Input::Rechecked`]. One at a time.
+    Recheck(Box<MergeCheck>),
     /// Write an evidence bundle, as evidence and as a blob that peers can fetch, and pin it. It precedes the `Persist` of a
     /// record that names it.
     StoreEvidence {
@@ -158,6 +160,36 @@ pub struct RoundPlan {
     pub steps: Steps,
     /// Whether to write the momentum checkpoint blob.
     pub checkpoint: bool,
+}
+
+/// Another member's merges, to be recomputed one after the other: with momentum each goes on from the state that the one before left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MergeCheck {
+    /// Oldest first; not empty.
+    pub steps: Vec<MergeStep>,
+    /// The checkpoint of the momentum before the first, where there is momentum and an own publication.
+    pub state: Option<Bytes>,
+}
+
+/// One of another member's merges.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MergeStep {
+    /// Its record.
+    pub record: RecordId,
+    /// The manifest version whose policy applies.
+    pub manifest_version: u64,
+    /// The author's last publication, if it merged that.
+    pub own: Option<PlannedVoice>,
+    /// Others' publications that it merged or left out for their distance; their payloads are on disk.
+    pub others: Vec<PlannedVoice>,
+    /// Those left out for their distance.
+    pub far: Vec<MemberId>,
+    /// The merge hash that it says.
+    pub merge: MergeHash,
+    /// What trained.
+    pub phase: Phase,
+    /// What it published, on disk.
+    pub payload: Body,
 }
 
 /// One publication to merge.
@@ -220,6 +252,17 @@ pub enum Event {
         incarnation: Incarnation,
         /** at which place */
         seq: Seq,
+    },
+    /// A member broke a rule: nothing counts that follows in this feed.
+    Barred {
+        /** who */
+        member: MemberId,
+        /** in which incarnation */
+        incarnation: Incarnation,
+        /** at which place */
+        seq: Seq,
+        /** which rule */
+        code: &'static str,
     },
     /// A new manifest version holds.
     Manifest {

@@ -312,6 +312,7 @@ impl Engine {
         self.announce_presence();
         if let Some(report) = report {
             self.emit(Output::Event(report.into_event(id)));
+            self.choose_checks(&id);
             self.prune();
             self.begin_gather();
         }

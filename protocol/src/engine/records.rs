@@ -182,7 +182,7 @@ impl Engine {
             None => record.seq == Seq(0),
             Some(head) => record.seq == head.seq.next() && record.prev == Some(head.id),
         };
-        if follows && let Err(doubt) = self.judge(record) {
+        if follows && let Err(doubt) = self.judge(record).and_then(|()| self.judge_draw(record)) {
             return match doubt {
                 Doubt::Broken(reason) => self.broke_rule(&checked, from, reason),
                 Doubt::Early => {
@@ -222,11 +222,10 @@ impl Engine {
     }
 
     fn broke_rule(&mut self, checked: &Checked, from: Option<TransportId>, reason: Reason) -> Verdict {
-        let record = checked.record();
         self.peers.found(&checked.id());
+        self.bar_for_rule(checked, reason.code);
         self.index.note_unlawful(checked);
         self.pending.release(&checked.id());
-        self.exclude(record.member, record.incarnation, reason.code);
         self.emit(Output::Event(Event::Refused { from, reason }));
         Verdict::Reject
     }
@@ -248,6 +247,7 @@ impl Engine {
         if matches!(record.spec, Spec::Update(_)) {
             self.note_published(&record.member, id, &record.parents);
             self.advance_frontier(&record.member);
+            self.check_if_accused(&id);
         }
         match &record.spec {
             Spec::Update(update) if record.member != self.config.me => {
@@ -257,9 +257,13 @@ impl Engine {
             }
             Spec::Evidence(spec) => {
                 if let Some(body) = record.body {
-                    self.fetch_evidence(*spec, body, record.member);
+                    self.fetch_bundle((*spec).into(), body, record.member);
                 }
             }
+            Spec::Fault(spec) if record.member != self.config.me => {
+                self.on_accusation(*spec, record.body, record.member);
+            }
+            Spec::Fault(_) => {}
             Spec::Update(_) | Spec::Release(_) | Spec::Close(_) | Spec::Other(_) => {}
         }
     }

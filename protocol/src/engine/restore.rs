@@ -13,11 +13,12 @@ impl Engine {
     pub(super) fn restore(config: Config, chain: Chain, stored: Stored, now: Millis) -> Result<Self, String> {
         let mut engine = Self::empty(config, chain, now);
         engine.note_length();
-        let proofs = engine.restore_evidence(&stored.evidence)?;
+        let (proofs, faults) = engine.restore_bundles(&stored.evidence)?;
         let forks = engine.restore_records(stored.records)?;
         for hash in stored.payloads {
             engine.fetches.set_ready(hash);
         }
+        engine.restore_exclusions(&faults);
         engine.restore_own();
         engine.restore_standings();
         engine.recount_frontier();
@@ -67,8 +68,10 @@ impl Engine {
         checked.sort_by_key(|one| (one.record().clock, one.record().member, one.id()));
         for one in &checked {
             // A bundle that was on its way when the process ended is still wanted.
-            if let (Spec::Evidence(spec), Some(body)) = (&one.record().spec, one.record().body) {
-                self.fetch_evidence(*spec, body, one.record().member);
+            match (&one.record().spec, one.record().body) {
+                (Spec::Evidence(spec), Some(body)) => self.fetch_bundle((*spec).into(), body, one.record().member),
+                (Spec::Fault(spec), Some(body)) => self.fetch_bundle((*spec).into(), body, one.record().member),
+                _ => {}
             }
             // Whoever has our key may have signed another history; then we write no more.
             let mine = one.record().member == me && !self.trust.is_convicted(&me);

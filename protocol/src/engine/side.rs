@@ -3,11 +3,14 @@
 use super::{Engine, Event, Output, Reason, Stage, index::Known, own::Own};
 use crate::{
     base::{RecordId, UnixSeconds},
-    feed::{Body, Close, EvidenceSpec, Kind, Record, Release, Spec},
+    feed::{Body, Close, EvidenceSpec, FaultSpec, Kind, Record, Release, Spec},
 };
 
 /// Operators' and evidence records that wait for their turn.
 const SIDE: usize = 64;
+
+/// Members whose records accuse one record of a fault: another one more tells nobody anything.
+const ENOUGH: usize = 3;
 
 /// A record other than an update that is to be written before the next round.
 #[derive(Debug, Clone)]
@@ -16,6 +19,8 @@ pub(super) enum Side {
     Release { label: String, update: Known },
     /// Somebody equivocated; the bundle is stored.
     Evidence { spec: EvidenceSpec, body: Body },
+    /// Somebody broke a rule; the bundle, if there is one, is stored.
+    Fault { spec: FaultSpec, body: Option<Body> },
     /// The feed ends.
     Close(Close),
 }
@@ -34,6 +39,8 @@ impl Engine {
         while let Some(side) = self.next_side() {
             let (spec, parents, body) = match side {
                 Side::Evidence { spec, .. } if self.index.has_evidence(&spec.accused, spec.incarnation) => continue,
+                Side::Fault { spec, .. } if self.index.accusations(&spec.record) >= ENOUGH => continue,
+                Side::Fault { spec, body } => (Spec::Fault(spec), Vec::new(), body),
                 Side::Evidence { spec, body } => (Spec::Evidence(spec), Vec::new(), Some(body)),
                 Side::Release { label, update } => {
                     let parents = vec![(update.member, update.record)];
@@ -59,6 +66,7 @@ impl Engine {
         let has_room = |side: &Side| match side {
             Side::Release { .. } => feed.is_none_or(|feed| feed.has_room_for(Kind::Release)),
             Side::Evidence { .. } => feed.is_none_or(|feed| feed.has_room_for(Kind::Evidence)),
+            Side::Fault { .. } => feed.is_none_or(|feed| feed.has_room_for(Kind::Fault)),
             Side::Close(_) => true,
         };
         let at = self.own.side.iter().position(has_room)?;

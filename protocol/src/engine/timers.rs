@@ -20,6 +20,7 @@ impl Engine {
         self.give_up_missing();
         self.run_stage();
         self.run_fetches();
+        self.run_checks();
         for peer in self.peers.questions(self.now, self.patience_ms()) {
             let (have, wants) = (self.have(), self.peers.wants());
             self.emit(Output::Sync { peer, have, wants, manifest_version: self.chain.current().version });

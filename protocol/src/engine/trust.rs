@@ -9,9 +9,10 @@ use bytes::Bytes;
 
 use super::{Engine, Event, Output, Reason, side::Side};
 use crate::{
+    admit::{Bundle, FaultProof},
     base::{BlobHash, Incarnation, MemberId, RecordId, TransportId},
     code::blob_hash,
-    feed::{Body, Evidence, EvidenceSpec, Head},
+    feed::{Accusation, Body, Evidence, EvidenceSpec, Head},
     manifest::Chain,
 };
 
@@ -34,6 +35,11 @@ impl Trust {
 
     pub(super) fn is_excluded(&self, member: &MemberId, incarnation: Incarnation) -> bool {
         self.excluded.contains(&(*member, incarnation))
+    }
+
+    /// Leaves a feed out; `false` if it was before.
+    pub(super) fn exclude(&mut self, member: MemberId, incarnation: Incarnation) -> bool {
+        self.excluded.insert((member, incarnation))
     }
 
     /// Whether a member is left out of draws: it equivocated, or its newest feed broke a rule.
@@ -84,7 +90,7 @@ impl Engine {
     pub(super) fn convict(&mut self, evidence: &Evidence) {
         let (member, incarnation, seq) = evidence.accused();
         if self.trust.convict(evidence, &self.chain) {
-            let body = self.keep_bundle(evidence);
+            let body = self.keep_bundle(&member, evidence.to_bytes());
             self.emit(Output::Event(Event::Convicted { member, incarnation, seq }));
             if member == self.config.me {
                 // Nobody accepts our records any more: writing on would only add to the proof.
@@ -119,16 +125,21 @@ impl Engine {
     }
 
     /// Takes up the bundles that the store holds. What it tells comes with [`Self::publish_stored`].
-    pub(super) fn restore_evidence(&mut self, bundles: &[Bytes]) -> Result<Vec<Evidence>, String> {
-        let mut all = Vec::new();
-        for bundle in bundles {
-            let evidence = Evidence::parse(bundle, &self.chain)
+    pub(super) fn restore_bundles(&mut self, bundles: &[Bytes]) -> Result<(Vec<Evidence>, Vec<FaultProof>), String> {
+        let (mut contradictions, mut faults) = (Vec::new(), Vec::new());
+        for bytes in bundles {
+            let bundle = Bundle::parse(bytes, &self.chain)
                 .map_err(|refusal| format!("a stored evidence bundle: {} ({})", refusal, refusal.code()))?;
-            self.trust.convict(&evidence, &self.chain);
-            self.keep_bundle(&evidence);
-            all.push(evidence);
+            self.keep_bundle(&bundle.accused().0, bytes.clone());
+            match bundle {
+                Bundle::Evidence(evidence) => {
+                    self.trust.convict(&evidence, &self.chain);
+                    contradictions.push(evidence);
+                }
+                Bundle::Fault(proof) => faults.push(proof),
+            }
         }
-        Ok(all)
+        Ok((contradictions, faults))
     }
 
     /// After a start: who is convicted stays out, and what was not published before the program ended is published now.
@@ -143,59 +154,51 @@ impl Engine {
         }
     }
 
-    /// Keeps a bundle that verified: others' evidence records name theirs, and an archive holds every bundle that is named.
-    pub(super) fn keep_bundle(&mut self, evidence: &Evidence) -> Body {
-        let bytes = evidence.to_bytes();
+    /// Keeps a bundle that verified: others' records name theirs, and an archive holds every bundle that is named.
+    pub(super) fn keep_bundle(&mut self, accused: &MemberId, bytes: Bytes) -> Body {
         let body = body_of(&bytes);
-        let (accused, ..) = evidence.accused();
-        if !self.trust.has_bundle(&accused, &body.hash) {
-            self.trust.bundles.entry(accused).or_default().insert(body.hash);
+        if !self.trust.has_bundle(accused, &body.hash) {
+            self.trust.bundles.entry(*accused).or_default().insert(body.hash);
             self.emit(Output::StoreEvidence { bytes });
         }
         body
     }
 
-    /// Leaves a feed out that broke a rule: no further record of it counts. Its connections stay, it may be a mistake.
-    pub(super) fn exclude(&mut self, member: MemberId, incarnation: Incarnation, code: &'static str) {
-        self.trust.excluded.insert((member, incarnation));
-        self.recount_frontier();
-        for held in self.pending.take_member(&member) {
-            self.peers.found(&held.checked.id());
-        }
-        for peer in self.transports(&member) {
-            self.emit(Output::Penalise { peer, code });
-        }
-        self.fetches.touch();
-    }
-
-    /// An evidence record names a bundle: fetch it, to judge for ourselves, or to keep it beside the one that convicted.
-    pub(super) fn fetch_evidence(&mut self, spec: EvidenceSpec, body: Body, author: MemberId) {
-        if !self.trust.has_bundle(&spec.accused, &body.hash) {
-            self.fetches.want_evidence(body, spec, author);
+    /// A record of accusation names a bundle: fetch it, to judge for ourselves, or to keep it beside the one that convicted.
+    pub(super) fn fetch_bundle(&mut self, accusation: Accusation, body: Body, author: MemberId) {
+        let (accused, ..) = accusation.place();
+        if !self.trust.has_bundle(&accused, &body.hash) {
+            self.fetches.want_bundle(body, accusation, author);
         }
     }
 
-    /// An evidence bundle came.
-    pub(super) fn on_blob(&mut self, hash: BlobHash, bytes: &[u8]) {
-        let Some((spec, author)) = self.fetches.evidence_arrived(&hash) else { return };
-        match Evidence::parse(bytes, &self.chain) {
-            Ok(evidence) if evidence.accused() == (spec.accused, spec.incarnation, spec.seq) => {
+    /// A blob came that is no payload: a bundle, or the checkpoint for a merge that is recomputed.
+    pub(super) fn on_blob(&mut self, hash: BlobHash, bytes: &Bytes) {
+        if self.checks.take_state(&hash, bytes) {
+            self.fetches.ended(&hash);
+            return;
+        }
+        let Some((accusation, author)) = self.fetches.bundle_arrived(&hash) else { return };
+        let reason = match (Bundle::parse(bytes, &self.chain), accusation) {
+            (Ok(Bundle::Evidence(evidence)), Accusation::Evidence(spec)) if evidence.supports(&spec).is_ok() => {
                 self.convict(&evidence);
-                self.keep_bundle(&evidence);
-                self.retry_ready();
+                self.keep_bundle(&spec.accused, evidence.to_bytes());
+                return self.retry_ready();
             }
-            Ok(_) => {
-                let text = "an evidence record whose bundle convicts somebody else".to_owned();
-                self.refuse_author(&author, Reason { code: "EVD-003", text });
+            (Ok(Bundle::Fault(proof)), Accusation::Fault(spec)) if proof.supports(&spec).is_ok() => {
+                self.take_fault(&proof);
+                return self.retry_ready();
             }
-            Err(refusal) => {
-                let reason = Reason { code: refusal.code(), text: refusal.to_string() };
-                self.refuse_author(&author, reason);
+            (Ok(_), _) => {
+                let text = "a record of accusation whose bundle accuses somebody else".to_owned();
+                Reason { code: "EVD-003", text }
             }
-        }
+            (Err(refusal), _) => Reason { code: refusal.code(), text: refusal.to_string() },
+        };
+        self.refuse_author(&author, reason);
     }
 
-    fn refuse_author(&mut self, author: &MemberId, reason: Reason) {
+    pub(super) fn refuse_author(&mut self, author: &MemberId, reason: Reason) {
         for peer in self.transports(author) {
             self.emit(Output::Penalise { peer, code: reason.code });
         }

@@ -31,9 +31,10 @@ pub struct Feed {
     round: Round,
     /// The manifest version of the newest update, and the round of the first one under it.
     since: Option<(u64, Round)>,
-    /// Releases, records of evidence, and of unknown kinds since then.
+    /// Releases, records of evidence, of faults, and of unknown kinds since then.
     releases: u64,
     evidence: u64,
+    faults: u64,
     others: u64,
     /// Updates that were released.
     released: BTreeSet<RecordId>,
@@ -59,6 +60,8 @@ pub(crate) enum Step {
     Release(RecordId),
     /// It accuses somebody.
     Evidence,
+    /// It says that somebody broke a rule.
+    Fault,
     /// It ends the feed.
     Close,
     /// Nothing that this program knows.
@@ -72,6 +75,7 @@ impl Step {
             Spec::Release(_) => Self::Release(parents.first().map_or(RecordId([0; 32]), |parent| parent.record)),
             Spec::Evidence(_) => Self::Evidence,
             Spec::Close(_) => Self::Close,
+            Spec::Fault(_) => Self::Fault,
             Spec::Other(_) => Self::Other,
         }
     }
@@ -122,6 +126,7 @@ impl Feed {
             since: None,
             releases: 0,
             evidence: 0,
+            faults: 0,
             others: 0,
             released: BTreeSet::new(),
         }
@@ -179,7 +184,8 @@ impl Feed {
     fn take(&mut self, link: &Link) {
         match link.step {
             Step::Update(round) => {
-                (self.round, self.releases, self.evidence, self.others) = (round, 0, 0, 0);
+                self.round = round;
+                (self.releases, self.evidence, self.faults, self.others) = (0, 0, 0, 0);
                 if self.since(link.manifest_version).is_none() {
                     self.since = Some((link.manifest_version, round));
                 }
@@ -189,6 +195,7 @@ impl Feed {
                 self.released.insert(update);
             }
             Step::Evidence => self.evidence += 1,
+            Step::Fault => self.faults += 1,
             Step::Other => self.others += 1,
             Step::Close => self.closed = true,
         }
@@ -236,6 +243,7 @@ impl Feed {
             Step::Release(update) if self.has_released(update) => Err(Refusal::ReleasedTwice { seq, update: *update }),
             Step::Release(_) if !self.has_room_for(Kind::Release) => Err(Refusal::TooMany { seq, kind: "releases" }),
             Step::Evidence if !self.has_room_for(Kind::Evidence) => Err(Refusal::TooMany { seq, kind: "accusations" }),
+            Step::Fault if !self.has_room_for(Kind::Fault) => Err(Refusal::TooMany { seq, kind: "records of faults" }),
             Step::Other if !self.has_room_for(Kind::Other) => {
                 Err(Refusal::TooMany { seq, kind: "records of unknown kinds" })
             }
@@ -249,6 +257,7 @@ impl Feed {
         let count = match kind {
             Kind::Release => self.releases,
             Kind::Evidence => self.evidence,
+            Kind::Fault => self.faults,
             Kind::Other => self.others,
             Kind::Update | Kind::Close => 0,
         };

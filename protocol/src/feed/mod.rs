@@ -16,4 +16,7 @@ pub(crate) use head::{Link, Step};
 pub use record::{Checked, Record, check, check_despite_cut, check_stored, peek_id, sign};
 pub(crate) use record::{Standpoint, check_unsigned, read_again, stands};
 pub use refusal::{Blame, Refusal};
-pub use spec::{Body, Close, EvidenceSpec, Kind, Other, Privacy, Reference, Release, Skip, SkipReason, Spec, Update};
+pub use spec::{
+    Accusation, Body, Close, EvidenceSpec, FaultSpec, Flaw, Kind, Other, Privacy, Reference, Release, Skip, SkipReason,
+    Spec, Update,
+};

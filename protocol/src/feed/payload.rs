@@ -3,7 +3,8 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Body, Close, EvidenceSpec, Other, Privacy, Record, Reference, Refusal, Release, Skip, SkipReason, Spec, Update,
+    Body, Close, EvidenceSpec, FaultSpec, Flaw, Other, Privacy, Record, Reference, Refusal, Release, Skip, SkipReason,
+    Spec, Update,
 };
 use crate::{
     base::{BlobHash, Incarnation, Lamport, ManifestHash, MemberId, NetworkId, RecordId, Seq, UnixSeconds},
@@ -52,11 +53,13 @@ map! { Update {
 map! { Release { [0 round] [1 label] } }
 map! { EvidenceSpec { [0 accused] [1 incarnation] [2 seq] } }
 map! { CloseSpec { [0 reason] } }
+map! { FaultSpec { [0 accused] [1 incarnation] [2 seq] [3 record] [4 flaw] } }
 map! { Body { [0 hash] [1 length] } }
 map! { Skip { [0 member] [1 reason] [2 record ?] } }
 map! { Reference { [0 member] [1 record] } }
 map! { Privacy { [0 sigma_milli] [1 clip_milli] [2 rate_micro] [3 steps] [4 epsilon_milli] [5 delta_log10_milli] } }
 numbers! { SkipReason { Absent = 0, Stale = 1, Unreachable = 2, Distance = 3, Refused = 4, Banned = 5 } }
+numbers! { Flaw { Rule = 0, Payload = 1, Merge = 2 } }
 numbers! { Close { Finished = 0, Left = 1 } }
 
 struct CloseSpec {
@@ -115,6 +118,7 @@ fn decode_by(payload: &[u8], kind: u64, known: bool) -> Result<Unkeyed, Refusal>
         1 => typed::<Release>(payload, known)?.with(Spec::Release),
         2 => typed::<EvidenceSpec>(payload, known)?.with(Spec::Evidence),
         3 => typed::<CloseSpec>(payload, known)?.with(|spec| Spec::Close(spec.reason)),
+        4 => typed::<FaultSpec>(payload, known)?.with(Spec::Fault),
         kind => typed::<Item>(payload, known)?.with(|item| Spec::Other(Other { kind, item: item.0 })),
     };
     if payload.body_hash.is_some() != payload.body_length.is_some() {
@@ -192,6 +196,7 @@ impl Record {
             Spec::Release(spec) => cbor::encode(&self.payload_with(spec)),
             Spec::Evidence(spec) => cbor::encode(&self.payload_with(spec)),
             Spec::Close(reason) => cbor::encode(&self.payload_with(&CloseSpec { reason: *reason })),
+            Spec::Fault(spec) => cbor::encode(&self.payload_with(spec)),
             Spec::Other(other) => cbor::encode(&self.payload_with(&Item(other.item.clone()))),
         }
     }

@@ -219,6 +219,12 @@ pub enum Refusal {
         /** as the bundle says */
         form: u64,
     },
+    /// A bundle in which nothing shows that a rule was broken.
+    #[error("the bundle shows no broken rule of record {record}")]
+    NoFault {
+        /** of which record */
+        record: RecordId,
+    },
     /// The evidence in the body convicts someone else, or elsewhere, than the record says.
     #[error("the evidence convicts {got}, the record says {wanted}")]
     OtherAccused {
@@ -280,6 +286,7 @@ impl Refusal {
             Self::RoundFell { .. } => "FEED-008",
             Self::ReleasedTwice { .. } => "FEED-009",
             Self::TooMany { .. } => "FEED-010",
+            Self::NoFault { .. } => "FEED-011",
             Self::Transport { .. } => "PRES-001",
             Self::Addresses { .. } => "PRES-002",
             Self::NotListed { .. } => "PRES-003",
@@ -307,6 +314,7 @@ impl Refusal {
             | Self::Key { .. }
             | Self::EarlierKeys { .. }
             | Self::NoContradiction { .. }
+            | Self::NoFault { .. }
             | Self::Addresses { .. } => Blame::Sender,
             Self::Clock { .. }
             | Self::VersionFell { .. }

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::{Body, EvidenceSpec, Field, Privacy, Record, Refusal, Release, Spec, Update};
+use super::{Body, EvidenceSpec, FaultSpec, Field, Flaw, Privacy, Record, Refusal, Release, Spec, Update};
 use crate::{
     base::{Incarnation, Seq, limit},
     manifest::{Manifest, is_label},
@@ -46,6 +46,7 @@ pub(super) fn form(record: &Record) -> Result<(), Refusal> {
         Spec::Release(spec) => release(record, spec),
         Spec::Evidence(spec) => evidence(record, spec),
         Spec::Close(_) => bare(record).and_then(|()| no_parents(record)),
+        Spec::Fault(spec) => fault(record, spec),
         Spec::Other(_) => record.body.map_or(Ok(()), |_| body(record, limit::BLOB_BYTES)),
     }
 }
@@ -55,7 +56,7 @@ fn body(record: &Record, most: u64) -> Result<(), Refusal> {
     match record.body {
         Some(Body { length, .. }) if (1..=most).contains(&length) => Ok(()),
         Some(Body { length, .. }) if most == limit::BLOB_BYTES => refuse(Field::BodyLength, length, "1 to 2^31 bytes"),
-        Some(Body { length, .. }) => refuse(Field::BodyLength, length, "1 byte to an evidence bundle's most"),
+        Some(Body { length, .. }) => refuse(Field::BodyLength, length, "1 byte to a bundle's most"),
         None => refuse(Field::Body, "none", "a body"),
     }
 }
@@ -138,6 +139,16 @@ fn release(record: &Record, spec: &Release) -> Result<(), Refusal> {
 
 fn evidence(record: &Record, _: &EvidenceSpec) -> Result<(), Refusal> {
     body(record, limit::EVIDENCE_BYTES as u64)?;
+    no_codec(record)?;
+    no_parents(record)
+}
+
+fn fault(record: &Record, spec: &FaultSpec) -> Result<(), Refusal> {
+    if spec.flaw == Flaw::Rule {
+        body(record, limit::FAULT_BYTES as u64)?;
+    } else if record.body.is_some() {
+        return refuse(Field::Body, "one", "a bundle with a broken rule alone");
+    }
     no_codec(record)?;
     no_parents(record)
 }

@@ -17,6 +17,8 @@ pub enum Kind {
     Evidence = 2,
     /// The last record of a feed (3).
     Close = 3,
+    /// A rule that a member broke (4).
+    Fault = 4,
     /// One that this program does not know.
     Other,
 }
@@ -66,6 +68,8 @@ pub enum Spec {
     Evidence(EvidenceSpec),
     /// Nothing follows; no body.
     Close(Close),
+    /// A member broke a rule; the body, if there is one, proves it.
+    Fault(FaultSpec),
     /// Of a kind that this program does not know.
     Other(Other),
 }
@@ -79,6 +83,7 @@ impl Spec {
             Self::Release(_) => Kind::Release,
             Self::Evidence(_) => Kind::Evidence,
             Self::Close(_) => Kind::Close,
+            Self::Fault(_) => Kind::Fault,
             Self::Other(_) => Kind::Other,
         }
     }
@@ -91,6 +96,7 @@ impl Spec {
             Self::Release(_) => 1,
             Self::Evidence(_) => 2,
             Self::Close(_) => 3,
+            Self::Fault(_) => 4,
             Self::Other(other) => other.kind,
         }
     }
@@ -100,7 +106,7 @@ impl Spec {
 /// version of the protocol may add kinds without stopping the feeds of those who write them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Other {
-    /// The wire number of the kind, 4 or more.
+    /// The wire number of the kind, 5 or more.
     pub kind: u64,
     /// The spec: one strict CBOR item.
     pub item: Vec<u8>,
@@ -222,6 +228,77 @@ pub struct EvidenceSpec {
     pub incarnation: Incarnation,
     /// At which place.
     pub seq: Seq,
+}
+
+/// A record that breaks a rule, as another member says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultSpec {
+    /// Its author.
+    pub accused: MemberId,
+    /// In which incarnation.
+    pub incarnation: Incarnation,
+    /// At which place.
+    pub seq: Seq,
+    /// The record.
+    pub record: RecordId,
+    /// What is wrong with it.
+    pub flaw: Flaw,
+}
+
+/// Whom a record accuses, and of what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accusation {
+    /// Of two histories.
+    Evidence(EvidenceSpec),
+    /// Of a broken rule.
+    Fault(FaultSpec),
+}
+
+impl Accusation {
+    /// Whom, and where.
+    #[must_use]
+    pub const fn place(&self) -> (MemberId, Incarnation, Seq) {
+        match self {
+            Self::Evidence(spec) => (spec.accused, spec.incarnation, spec.seq),
+            Self::Fault(spec) => (spec.accused, spec.incarnation, spec.seq),
+        }
+    }
+}
+
+impl From<EvidenceSpec> for Accusation {
+    fn from(spec: EvidenceSpec) -> Self {
+        Self::Evidence(spec)
+    }
+}
+
+impl From<FaultSpec> for Accusation {
+    fn from(spec: FaultSpec) -> Self {
+        Self::Fault(spec)
+    }
+}
+
+/// What is wrong with a record, and so what must be at hand to check that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flaw {
+    /// It breaks a rule of records (0): a [`FaultProof`](crate::admit::FaultProof) is the body.
+    Rule,
+    /// Its payload is not canonical (1): the payload shows it.
+    Payload,
+    /// Its merge is not that of the publications that it names, or it lies farther from it than the policy lets it, or in a frozen
+    /// factor (2): a recomputation shows it.
+    Merge,
+}
+
+impl Flaw {
+    /// In one word, as docs/PROTOCOL.md §3 has it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Payload => "payload",
+            Self::Merge => "merge",
+        }
+    }
 }
 
 /// Why a feed ends.

@@ -36,6 +36,8 @@ pub struct Policy {
     /// How many distinct participants other than a log's owner must have cosigned a checkpoint for it to count, 1 to 63; absent:
     /// the network asks for none.
     pub witnesses: Option<u64>,
+    /// Others' merges that a member recomputes after each publication of its own, 0 or 2 to 63; `None`: one.
+    pub checks: Option<u64>,
 }
 
 impl Policy {

@@ -127,6 +127,7 @@ impl Policy {
             ((1..=63).contains(&self.draw), "the draw is 1 to 63"),
             (self.norm_bound >= 1, "the norm bound is more than 0"),
             (self.reach >= 1, "the reach is more than 0"),
+            (self.checks.is_none_or(|count| count != 1 && count <= 63), "checks, if any, are 0 or 2 to 63"),
             (self.witnesses.is_none_or(|count| (1..=63).contains(&count)), "witnesses, if any, are 1 to 63"),
             (self.steps.min >= 1 && self.steps.min <= self.steps.max, "steps: 1 <= min <= max"),
             (

@@ -60,7 +60,7 @@ map! { Handover { [0 member] [1 incarnation] [2 last ?] } }
 map! { Policy {
     [0 base_model raw] [1 adapter] [2 lora_rule] [3 merge] [4 momentum] [5 ages] [6 draw] [7 norm_bound] [8 reach]
     [9 codec] [10 rounds] [11 steps] [12 round_ms] [13 checkpoint_every] [14 keep_rounds]
-    [15 witnesses ?]
+    [15 witnesses ?] [16 checks ?]
 } }
 map! { AdapterSpec { [0 rank] [1 alpha] [2 seed] [3 start raw] [4 tensors] } }
 map! { TensorSpec { [0 name] [1 factor] [2 rows] [3 columns] } }

@@ -31,6 +31,7 @@ fn policy(codec: Codec, momentum: u64) -> Policy {
         checkpoint_every: 0,
         keep_rounds: 0,
         witnesses: None,
+        checks: None,
     }
 }
 

@@ -6,6 +6,7 @@ mod contents;
 mod deviations;
 mod distance;
 mod draws;
+mod faults;
 mod heads;
 mod honest;
 mod incomplete;

@@ -15,6 +15,8 @@ pub enum Line {
     Refused(String),
     /// It convicted a member: the id.
     Convicted(String),
+    /// It barred a member for a broken rule: the id, the code.
+    Barred(String, String),
     /// A manifest version holds.
     Manifest(u64),
     /// It went on in another incarnation.
@@ -71,6 +73,7 @@ impl Line {
             }),
             "admitted" => Self::Admitted(text("member")?, number("round")?),
             "refused" => Self::Refused(text("code")?),
+            "barred" => Self::Barred(text("member")?, text("code")?),
             "convicted" => Self::Convicted(text("member")?),
             "manifest" => Self::Manifest(number("version")?),
             "incarnation" => Self::Incarnation(number("incarnation")?),

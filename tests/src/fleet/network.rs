@@ -224,5 +224,6 @@ fn policy(shape: &Shape, trainer: &dyn Trainer) -> Policy {
         checkpoint_every: 0,
         keep_rounds: shape.keep_rounds,
         witnesses: Some(shape.witnesses).filter(|count| *count > 0),
+        checks: None,
     }
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chorale_protocol::{
+    audit::ArchiveBuilder,
     base::{BlobHash, Incarnation, Lamport, MemberId, RecordId, Seq},
     engine::{Stored, Trained},
-    feed::{Checked, check_despite_cut},
+    feed::{Checked, Spec, check_despite_cut},
     manifest::Chain,
     merge,
     wire::SyncRequest,
@@ -51,10 +52,47 @@ impl Disk {
     }
 
     /// A record that is kept here.
-    pub(super) fn record(&self, id: &RecordId, chain: &Chain) -> Option<Checked> {
+    #[must_use]
+    pub fn record(&self, id: &RecordId, chain: &Chain) -> Option<Checked> {
         let all = self.feeds.values().flat_map(BTreeMap::values);
         let mut checked = all.filter_map(|(_, bytes)| check_despite_cut(bytes.clone(), chain).ok());
         checked.find(|checked| checked.id() == *id)
+    }
+
+    /// The newest update of a member that is kept here.
+    #[must_use]
+    pub fn newest(&self, member: &MemberId, chain: &Chain) -> Option<Checked> {
+        let feeds = self.feeds.iter().filter(|((of, _), _)| of == member);
+        let mut records = feeds.flat_map(|(_, feed)| feed.values()).rev();
+        let mut checked = records.by_ref().filter_map(|(_, bytes)| check_despite_cut(bytes.clone(), chain).ok());
+        checked.find(|checked| matches!(checked.record().spec, Spec::Update(_)))
+    }
+
+    /// A blob that is kept here.
+    #[must_use]
+    pub fn blob(&self, hash: &BlobHash) -> Option<Bytes> {
+        self.blobs.get(hash).cloned()
+    }
+
+    /// What an auditor gets of it.
+    #[must_use]
+    pub fn archive(&self, chain: &Chain) -> ArchiveBuilder {
+        let mut archive = ArchiveBuilder::new(chain.signed());
+        for bytes in self.feeds.values().flat_map(BTreeMap::values).map(|(_, bytes)| bytes) {
+            let checked = check_despite_cut(bytes.clone(), chain).expect("the engine stores checked records only");
+            let record = checked.record();
+            let state = if let Spec::Update(update) = &record.spec { update.state } else { None };
+            for body in record.body.into_iter().chain(state) {
+                if let Some(blob) = self.blobs.get(&body.hash).filter(|blob| !self.evidence.contains(blob)) {
+                    archive.blob(blob.clone());
+                }
+            }
+            archive.record(&checked);
+        }
+        for bundle in &self.evidence {
+            archive.evidence(bundle.clone());
+        }
+        archive
     }
 
     /// Everything for an engine that starts.

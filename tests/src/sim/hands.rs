@@ -101,6 +101,7 @@ impl World {
                 self.nodes[node].fetches.remove(&hash);
             }
             Output::Round(plan) => self.work(node, &plan),
+            Output::Recheck(check) => self.recheck(node, &check),
             Output::Prune { blobs } => {
                 for blob in blobs {
                     self.nodes[node].disk.blobs.remove(&blob);

@@ -12,12 +12,13 @@ mod insider;
 mod link;
 mod node;
 mod outside;
+mod recheck;
 mod rng;
 mod training;
 mod world;
 
 pub use disk::Disk;
-pub use insider::Insider;
+pub use insider::{Draft, Insider, skip};
 pub use link::Link;
 pub use node::{Node, Seen};
 pub use rng::Rng;

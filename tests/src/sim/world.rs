@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use chorale_protocol::{
-    adapter::{Layout, Payload},
+    adapter::{Layout, Payload, start_hash},
     base::{Millis, NetworkId, RecordId, TransportId},
     engine::{Config, Engine, Input},
     fixture,
@@ -66,6 +66,8 @@ pub fn adapter() -> AdapterSpec {
             Factor::B => tensor.rows = 32,
         }
     }
+    let layout = Layout::new(&adapter).expect("a valid adapter");
+    adapter.start = start_hash(&layout.start(adapter.seed));
     adapter
 }
 

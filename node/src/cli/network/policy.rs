@@ -78,6 +78,10 @@ pub(crate) struct Shape {
     /// witnessed; none if absent
     #[arg(long)]
     pub(crate) witnesses: Option<u64>,
+    /// How many others' merges a member recomputes after each publication of its own, to find who breaks the rules while the
+    /// network runs: 0 to 63
+    #[arg(long, default_value_t = 1)]
+    pub(crate) checks: u64,
 }
 
 impl Default for Shape {
@@ -104,6 +108,7 @@ impl Default for Shape {
             checkpoint_every: 5,
             keep_rounds: 20,
             witnesses: None,
+            checks: 1,
         }
     }
 }
@@ -141,6 +146,7 @@ pub(crate) fn shape(shape: &Shape, members: usize) -> Result<Policy> {
         checkpoint_every: shape.checkpoint_every,
         keep_rounds: shape.keep_rounds,
         witnesses: shape.witnesses.filter(|count| *count > 0),
+        checks: Some(shape.checks).filter(|count| *count != 1),
     })
 }
 

@@ -121,7 +121,7 @@ fn describe(signed: &SignedManifest) -> Value {
             "draw": policy.draw, "norm_bound": real(policy.norm_bound), "reach": real(policy.reach),
             "codec": codec(policy.codec), "rounds": policy.rounds, "steps": [policy.steps.min, policy.steps.max],
             "round_ms": policy.round_ms, "checkpoint_every": policy.checkpoint_every, "keep_rounds": policy.keep_rounds,
-            "witnesses": policy.witnesses.unwrap_or_default(),
+            "witnesses": policy.witnesses.unwrap_or_default(), "checks": policy.checks.unwrap_or(1),
         },
     })
 }

@@ -165,6 +165,30 @@ const FEEDS: &[Code] = &[
         "A member signed two histories; a manifest version settled which one stands.",
         "Nothing: governors settled it.",
     ),
+    code(
+        "FLT-001",
+        Failure,
+        "A member signed a record that breaks a rule, as a bundle proves, and no manifest version settles it.",
+        "Ask the member whether its program is at fault. Governors can cut it from the network before that record.",
+    ),
+    code(
+        "FLT-002",
+        Warning,
+        "A member signed a record that breaks a rule; by a cut or a handover it no longer stands.",
+        "Nothing: governors settled it.",
+    ),
+    code(
+        "FLT-003",
+        Failure,
+        "A member accuses another of a flaw in a payload or a merge that is in order.",
+        ASK_AUTHOR,
+    ),
+    code(
+        "FLT-004",
+        Warning,
+        "A member accuses another of a flaw that could not be checked: what it takes is not in the archive.",
+        "Ask the member that accuses for an archive that has it.",
+    ),
     code("DAG-001", Incomplete, "A record builds on a record that is not in the archive.", FULLER),
 ];
 
@@ -315,6 +339,9 @@ mod tests {
             include_str!("../blob.rs"),
             include_str!("../compare.rs"),
             include_str!("../conflicts.rs"),
+            include_str!("../faults.rs"),
+            include_str!("../../admit/draws.rs"),
+            include_str!("../../merge/claim.rs"),
             include_str!("../bundles.rs"),
             include_str!("../../draw/account.rs"),
             include_str!("../log_book.rs"),

@@ -99,6 +99,7 @@ pub(super) const RECORDS: &[Code] = &[
     code("FEED-008", Failure, "An update whose round does not exceed that of the update before it.", ASK_AUTHOR),
     code("FEED-009", Failure, "A second release of one update.", ASK_AUTHOR),
     code("FEED-010", Failure, "More releases or accusations between two updates than a feed may have.", ASK_AUTHOR),
+    code("FEED-011", Failure, "A bundle in which nothing shows that a rule was broken.", ASK_AGAIN),
     code("RULE-001", Failure, "A record builds on something that is not an update.", ASK_AUTHOR),
     code("RULE-003", Failure, "An update builds on a record of its author that does not come before it.", ASK_AUTHOR),
     code("RULE-004", Failure, "A clock that is not one more than the largest of the records it builds on.", ASK_AUTHOR),

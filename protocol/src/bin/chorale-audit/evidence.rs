@@ -6,6 +6,7 @@ use std::{fmt::Write, path::Path};
 use anyhow::anyhow;
 use bytes::Bytes;
 use chorale_protocol::{
+    admit::{Bundle, FaultProof},
     base::{MemberId, limit},
     feed::{Evidence, Refusal},
     manifest::{Chain, DoubleVote, DoubleVoteError},
@@ -27,10 +28,15 @@ pub(crate) fn verify(args: &EvidenceVerify) -> Result<Exit, Trouble> {
     if bytes.first() == Some(&0x82) {
         return double_vote(&bytes.into(), &chain, args);
     }
-    match Evidence::parse(&bytes, &chain) {
-        Ok(evidence) => {
-            let label = label(&chain, &evidence.accused().0);
-            let text = if args.json { line(&evidence, &label) } else { text(&evidence, &label, &args.file) };
+    match Bundle::parse(&bytes, &chain) {
+        Ok(bundle) => {
+            let label = label(&chain, &bundle.accused().0);
+            let text = match (&bundle, args.json) {
+                (Bundle::Evidence(evidence), false) => text(evidence, &label, &args.file),
+                (Bundle::Evidence(evidence), true) => line(evidence, &label),
+                (Bundle::Fault(proof), false) => fault(proof, &label, &args.file),
+                (Bundle::Fault(proof), true) => fault_line(proof, &label),
+            };
             file::print(&text).or_io()?;
             Ok(Exit::Passed)
         }
@@ -104,6 +110,39 @@ fn text(evidence: &Evidence, label: &str, path: &Path) -> String {
     let _ = writeln!(out, "         {}. No honest program signs both.", forks::form(evidence.form));
     let _ = writeln!(out, "Does not prove who used the key, or which of the two histories came first.");
     out
+}
+
+fn fault(proof: &FaultProof, label: &str, path: &Path) -> String {
+    let (member, incarnation, seq) = proof.accused();
+    let record = proof.record();
+    format!(
+        "{} is proof.\n\nMember   {} ({member})\nKey      {}\nPlace    incarnation {incarnation}, seq {seq}\n\
+         Record   {}\nBreaks   {}: {}\nProves   that the record was signed with the member's key. No honest program signs it.\n",
+        escape(&path.display().to_string()),
+        escape(label),
+        record.record().key,
+        forks::record(record),
+        proof.code(),
+        proof.text()
+    )
+}
+
+fn fault_line(proof: &FaultProof, label: &str) -> String {
+    let (member, incarnation, seq) = proof.accused();
+    let line = json!({
+        "schema": json::SCHEMA,
+        "type": "fault",
+        "proof": true,
+        "member": member.to_string(),
+        "label": label,
+        "keys": [proof.record().record().key.to_string()],
+        "incarnation": incarnation.0,
+        "seq": seq.0,
+        "record": proof.record().id().to_string(),
+        "code": proof.code(),
+        "text": proof.text(),
+    });
+    json::lines([line].into_iter())
 }
 
 fn line(evidence: &Evidence, label: &str) -> String {

@@ -75,6 +75,7 @@ pub(crate) fn what(node: &Node) -> String {
         (Kind::Release, None) => format!("release{round}{stand}"),
         (Kind::Update, _) => format!("update{round}{stand}"),
         (Kind::Evidence, _) => format!("evidence{stand}"),
+        (Kind::Fault, _) => format!("fault{stand}"),
         (Kind::Close, _) => format!("close{stand}"),
         (Kind::Other, _) => format!("record of an unknown kind{stand}"),
     }

@@ -95,7 +95,7 @@ fn line(chain: &Chain, checked: &Checked) -> String {
     let what = words::labelled(chain, &words::spec(spec));
     let more = match spec {
         Spec::Update(update) => format!(", {} merged, {} steps", parents.len(), update.steps),
-        Spec::Release(_) | Spec::Evidence(_) | Spec::Close(_) | Spec::Other(_) => String::new(),
+        Spec::Release(_) | Spec::Evidence(_) | Spec::Fault(_) | Spec::Close(_) | Spec::Other(_) => String::new(),
     };
     let (id, date) = (checked.id(), when::date(claimed_time.0));
     escape(&format!("  seq {seq:<6} clock {clock:<6} manifest {manifest_version} claimed {date} {id} {what}{more}"))

@@ -135,6 +135,12 @@ impl Seen<'_> {
                 row(&mut out, "Accused", self.named(&spec.accused));
                 row(&mut out, "At place", format!("incarnation {}, seq {}", spec.incarnation, spec.seq));
             }
+            Spec::Fault(spec) => {
+                row(&mut out, "Accused", self.named(&spec.accused));
+                row(&mut out, "At place", format!("incarnation {}, seq {}", spec.incarnation, spec.seq));
+                row(&mut out, "Record", spec.record.to_string());
+                row(&mut out, "Flaw", spec.flaw.word());
+            }
             Spec::Other(other) => row(&mut out, "Says", hex::encode(&other.item)),
             Spec::Close(_) => {}
         }
@@ -251,6 +257,13 @@ impl Seen<'_> {
                 "accused": spec.accused.to_string(),
                 "incarnation": spec.incarnation.0,
                 "seq": spec.seq.0,
+            }),
+            Spec::Fault(spec) => json!({
+                "accused": spec.accused.to_string(),
+                "incarnation": spec.incarnation.0,
+                "seq": spec.seq.0,
+                "record": spec.record.to_string(),
+                "flaw": spec.flaw.word(),
             }),
             Spec::Close(Close::Finished) => json!({ "reason": "finished" }),
             Spec::Close(Close::Left) => json!({ "reason": "left" }),

@@ -14,6 +14,7 @@ pub(crate) fn spec(spec: &Spec) -> String {
         Spec::Update(update) => format!("update of round {}", update.round),
         Spec::Release(release) => format!("release {} of round {}", release.label, release.round),
         Spec::Evidence(evidence) => format!("evidence against {}", evidence.accused),
+        Spec::Fault(fault) => format!("fault of {}: {}", fault.accused, fault.flaw.word()),
         Spec::Close(Close::Finished) => "close: the last round was reached".to_owned(),
         Spec::Close(Close::Left) => "close: the member left".to_owned(),
         Spec::Other(other) => format!("record of unknown kind {}", other.kind),
@@ -25,6 +26,7 @@ pub(crate) const fn kind(kind: Kind) -> &'static str {
         Kind::Update => "update",
         Kind::Release => "release",
         Kind::Evidence => "evidence",
+        Kind::Fault => "fault",
         Kind::Close => "close",
         Kind::Other => "unknown",
     }

@@ -44,7 +44,7 @@ fn a_record_of_an_unknown_kind_is_kept_and_passed_on_and_stops_no_feed() {
     assert!(events(&outputs).iter().any(|event| matches!(event, Event::Admitted { .. })), "{outputs:?}");
     let mut last = Vec::new();
     for _ in 0..17 {
-        let spec = Spec::Other(Other { kind: 4, item: vec![0x00] });
+        let spec = Spec::Other(Other { kind: 5, item: vec![0x00] });
         let draft = desk.authors[1].draft(&desk.chain, &[], spec);
         let other = desk.authors[1].write(draft);
         last = desk.gossip(&other, 2);

@@ -101,7 +101,7 @@ fn a_member_whose_connection_ends_is_not_waited_for() {
 }
 
 #[test]
-fn a_malformed_payload_excludes_its_author_from_the_round_and_is_said() {
+fn a_malformed_payload_bars_its_author_and_is_said() {
     let mut desk = Desk::new(policy());
     desk.meet(1);
     let plan_of_first = desk.start_alone();
@@ -112,6 +112,9 @@ fn a_malformed_payload_excludes_its_author_from_the_round_and_is_said() {
     assert!(events(&outputs).iter().any(|event| matches!(event, Event::PayloadRefused { .. })), "{outputs:?}");
     assert!(outputs.contains(&Output::Penalise { peer: fixture::transport(1), code: "PAY-001" }));
     let (_, after) = desk.finish(&plan_of_first);
+    // First our record that accuses it.
+    let said = after.iter().find_map(|output| if let Output::Persist { id, .. } = output { Some(*id) } else { None });
+    let after = desk.give(Input::Persisted { id: said.expect("a record of the fault") });
     let second = plan(&after).expect("nobody is waited for");
     assert_eq!(second.others, []);
     let (_, after) = desk.finish(&second);
@@ -119,7 +122,7 @@ fn a_malformed_payload_excludes_its_author_from_the_round_and_is_said() {
         Event::RoundDone(report) => Some(report.skipped.clone()),
         _ => None,
     });
-    assert!(done.unwrap().contains(&(fixture::member(1).id, SkipReason::Refused)));
+    assert!(done.unwrap().contains(&(fixture::member(1).id, SkipReason::Banned)));
 }
 
 #[test]

@@ -51,6 +51,7 @@ fn what_was_built_on_a_record_behind_a_cut_is_admitted_as_soon_as_that_record_co
         let two = desk.update(1, &[&one]);
         let three = desk.update(1, &[&two]);
         let honest = desk.update(2, &[&three]);
+        let next = desk.update(3, &[&two]);
         desk.follow(cut(&desk, 1, &one));
         desk.gossip(&one, 3);
         let order = if first == "void" { [&two, &three, &honest] } else { [&honest, &three, &two] };
@@ -62,7 +63,6 @@ fn what_was_built_on_a_record_behind_a_cut_is_admitted_as_soon_as_that_record_co
             assert!(kept.contains(&record.id()), "the {first} record first: {kept:?}");
         }
         // Whoever starts again knows them still.
-        let next = desk.update(3, &[&two]);
         let records = [&one, &two, &three, &honest].map(|record| record.bytes().clone()).to_vec();
         let stored = Stored { records, ..Stored::default() };
         desk.engine = Engine::new(config(), desk.chain.clone(), stored, Millis(desk.now)).unwrap();

@@ -50,7 +50,7 @@ fn meant(ancestry: &Ancestry, of: &str) -> Result<RecordId, Trouble> {
     match node.kind {
         Kind::Update => Ok(node.id),
         Kind::Release => node.parents.first().copied().ok_or_else(|| anyhow!("it releases nothing")).or_usage(),
-        Kind::Evidence | Kind::Close | Kind::Other => {
+        Kind::Evidence | Kind::Fault | Kind::Close | Kind::Other => {
             let kind = words::kind(node.kind);
             Err(anyhow!("{of:?} is a record of kind {kind}; there is an adapter of updates and releases only"))
                 .or_usage()

@@ -1,0 +1,194 @@
+//! Broken rules: proved to others, looked into on others' word, and found in merges that are recomputed.
+
+use super::*;
+use crate::{
+    admit::FaultProof,
+    base::{Incarnation, MemberId},
+    engine::{FetchError, Recheck},
+    feed::{FaultSpec, Flaw, Record, check},
+};
+
+/// Our own records among outputs.
+fn written(outputs: &[Output], chain: &Chain) -> Vec<Record> {
+    let bytes = outputs.iter().filter_map(|output| match output {
+        Output::Persist { bytes, .. } => Some(bytes.clone()),
+        _ => None,
+    });
+    bytes.map(|bytes| check(bytes, chain).unwrap().record().clone()).collect()
+}
+
+fn fault(record: &Record) -> Option<FaultSpec> {
+    if let Spec::Fault(spec) = &record.spec { Some(*spec) } else { None }
+}
+
+fn barred(outputs: &[Output]) -> Vec<(MemberId, &'static str)> {
+    let event = |event: &&Event| match event {
+        Event::Barred { member, code, .. } => Some((*member, *code)),
+        _ => None,
+    };
+    events(outputs).iter().filter_map(event).collect()
+}
+
+fn bundle(outputs: &[Output]) -> Option<Bytes> {
+    outputs.iter().find_map(|output| match output {
+        Output::StoreEvidence { bytes } => Some(bytes.clone()),
+        _ => None,
+    })
+}
+
+/// A second update of member 1 with a wrong weight, and its first one.
+fn unlawful(desk: &mut Desk) -> (Checked, Checked) {
+    let first = desk.update(1, &[]);
+    let mut update = fixture::update(&desk.chain, 2, 1);
+    update.weights = vec![7];
+    let mut draft = desk.authors[1].draft(&desk.chain, &[&first], Spec::Update(update));
+    draft.body = Some(desk.body("second"));
+    (first, desk.authors[1].write(draft))
+}
+
+/// A fault record of member 2 about `record`, with this bundle.
+fn accusation(desk: &mut Desk, record: &Checked, flaw: Flaw, bundle: Option<&Bytes>) -> Checked {
+    let Record { member, incarnation, seq, .. } = *record.record();
+    let spec = FaultSpec { accused: member, incarnation, seq, record: record.id(), flaw };
+    let mut draft = desk.authors[2].draft(&desk.chain, &[], Spec::Fault(spec));
+    draft.body = bundle.map(|bundle| fixture::body(bundle));
+    desk.authors[2].write(draft)
+}
+
+/// A running engine whose own first publication is out, and the update of member 1 that it merges next.
+fn published() -> (Desk, Checked) {
+    let mut desk = Desk::new(policy());
+    let plan = desk.start_together();
+    let theirs = desk.update(1, &[]);
+    desk.gossip(&theirs, 1);
+    desk.give(Input::PayloadArrived { hash: theirs.record().body.unwrap().hash });
+    desk.finish(&plan);
+    (desk, theirs)
+}
+
+#[test]
+fn who_breaks_a_rule_is_barred_and_the_proof_is_published() {
+    let mut desk = Desk::new(policy());
+    let plan = desk.start_together();
+    let (first, second) = unlawful(&mut desk);
+    desk.gossip(&first, 1);
+    let outputs = desk.gossip(&second, 1);
+    let liar = fixture::member(1).id;
+    assert_eq!(barred(&outputs), [(liar, "RULE-008")]);
+    let bytes = bundle(&outputs).expect("the proof is kept");
+    let proof = FaultProof::parse(&bytes, &desk.chain).unwrap();
+    assert_eq!((proof.code(), proof.record().id()), ("RULE-008", second.id()));
+    // The round under way ends first: its place was drawn for.
+    let (_, after) = desk.finish(&plan);
+    let records = written(&after, &desk.chain);
+    let said = records.iter().find_map(fault).expect("a fault record");
+    assert_eq!((said.record, said.flaw), (second.id(), Flaw::Rule));
+    assert_eq!(records[0].body, Some(fixture::body(&bytes)));
+    let third = desk.update(1, &[&second]);
+    assert_eq!(verdict(&desk.gossip(&third, 1)), Some(Verdict::Ignore), "nothing counts that follows");
+}
+
+#[test]
+fn somebody_elses_proof_is_fetched_and_judged() {
+    let mut desk = Desk::new(policy());
+    desk.start_together();
+    let (first, second) = unlawful(&mut desk);
+    let proof = FaultProof::of(second.clone(), vec![first], &desk.chain).unwrap().to_bytes();
+    let record = accusation(&mut desk, &second, Flaw::Rule, Some(&proof));
+    let outputs = desk.gossip(&record, 2);
+    let body = record.record().body.unwrap();
+    assert_eq!(fetched(&outputs), [(body, false)]);
+    let outputs = desk.give(Input::Blob { hash: body.hash, bytes: proof.clone() });
+    assert_eq!(barred(&outputs), [(fixture::member(1).id, "RULE-008")]);
+    assert_eq!(bundle(&outputs), Some(proof));
+}
+
+#[test]
+fn a_proof_of_nothing_costs_its_author() {
+    let mut desk = Desk::new(policy());
+    desk.start_together();
+    let honest = desk.update(1, &[]);
+    // A bundle by the letter, of a record that breaks no rule.
+    let empty: Bytes = {
+        let envelope = honest.bytes();
+        let length = u16::try_from(envelope.len()).unwrap().to_be_bytes();
+        [&[0x83, 0x02, 0x59][..], &length, envelope, &[0x80]].concat().into()
+    };
+    let record = accusation(&mut desk, &honest, Flaw::Rule, Some(&empty));
+    desk.gossip(&record, 2);
+    let outputs = desk.give(Input::Blob { hash: blob_hash(&empty), bytes: empty });
+    assert_eq!(refusal(&outputs), Some("FEED-011"));
+    assert!(outputs.contains(&Output::Penalise { peer: fixture::transport(2), code: "FEED-011" }));
+    assert!(barred(&outputs).is_empty());
+}
+
+#[test]
+fn whose_payload_is_not_canonical_is_barred_and_accused() {
+    let mut desk = Desk::new(policy());
+    let plan = desk.start_together();
+    desk.finish(&plan);
+    let bad = desk.update(1, &[]);
+    desk.gossip(&bad, 1);
+    let hash = bad.record().body.unwrap().hash;
+    let mut outputs = desk.give(Input::FetchFailed { hash, why: FetchError::Malformed { code: "PAY-003" } });
+    assert_eq!(barred(&outputs), [(fixture::member(1).id, "PAY-003")]);
+    outputs.extend(desk.wait(60_000));
+    let said: Vec<FaultSpec> = written(&outputs, &desk.chain).iter().filter_map(fault).collect();
+    assert_eq!(said.iter().map(|said| (said.record, said.flaw)).collect::<Vec<_>>(), [(bad.id(), Flaw::Payload)]);
+}
+
+#[test]
+fn after_a_publication_a_merge_of_another_is_recomputed_and_a_wrong_one_bars_its_author() {
+    let mut desk = Desk::new(policy());
+    let plan = desk.start_together();
+    let theirs = desk.update(1, &[]);
+    desk.gossip(&theirs, 1);
+    desk.give(Input::PayloadArrived { hash: theirs.record().body.unwrap().hash });
+    let (_, after) = desk.finish(&plan);
+    let checks: Vec<_> = after
+        .iter()
+        .filter_map(|output| if let Output::Recheck(check) = output { Some((**check).clone()) } else { None })
+        .collect();
+    assert_eq!(checks.len(), 1, "one a round, and only one has published");
+    assert_eq!(checks[0].steps.iter().map(|step| step.record).collect::<Vec<_>>(), [theirs.id()]);
+    let wrong = Recheck::Wrong { record: theirs.id(), code: "MRG-001" };
+    let mut outputs = desk.give(Input::Rechecked(wrong));
+    assert_eq!(barred(&outputs), [(fixture::member(1).id, "MRG-001")]);
+    outputs.extend(desk.wait(60_000));
+    let said: Vec<FaultSpec> = written(&outputs, &desk.chain).iter().filter_map(fault).collect();
+    assert_eq!(said.iter().map(|said| (said.record, said.flaw)).collect::<Vec<_>>(), [(theirs.id(), Flaw::Merge)]);
+}
+
+#[test]
+fn who_accuses_what_is_in_order_is_called_a_liar_and_nobody_is_barred() {
+    let (mut desk, theirs) = published();
+    desk.give(Input::Rechecked(Recheck::Sound));
+    for flaw in [Flaw::Payload, Flaw::Merge] {
+        let record = accusation(&mut desk, &theirs, flaw, None);
+        let outputs = desk.gossip(&record, 2);
+        assert_eq!(refusal(&outputs), Some("FLT-003"), "{flaw:?}");
+        assert!(barred(&outputs).is_empty());
+    }
+}
+
+#[test]
+fn who_was_barred_stays_so_after_a_restart_until_its_next_incarnation() {
+    let mut desk = Desk::new(policy());
+    let (first, second) = unlawful(&mut desk);
+    let proof = FaultProof::of(second, vec![first.clone()], &desk.chain).unwrap().to_bytes();
+    let mut own = Author::new(0);
+    let spec = FaultSpec {
+        accused: fixture::member(3).id,
+        incarnation: Incarnation(0),
+        seq: Default::default(),
+        record: first.id(),
+        flaw: Flaw::Merge,
+    };
+    let said = own.write(own.draft(&desk.chain, &[], Spec::Fault(spec)));
+    let records = vec![said.bytes().clone(), first.bytes().clone()];
+    let stored = Stored { records, evidence: vec![proof], payloads: Vec::new() };
+    let desk = Desk::stored(policy(), stored);
+    for (n, expected) in [(1, true), (2, false), (3, true)] {
+        assert_eq!(desk.engine.trust.is_barred(&fixture::member(n).id), expected, "member {n}");
+    }
+}
