@@ -68,8 +68,8 @@ pub(super) enum Unchecked {
     Momentum,
     /// Of a member's publication for a round.
     Payload(MemberId, Round),
-    /// Of a member left out as too distant.
-    Distant(MemberId),
+    /// Of a member left out as too distant, for a round if the record that is meant is here.
+    Distant(MemberId, Option<Round>),
     /// The state before the merge is the author's word: its checkpoint at this place.
     Unverified(Seq),
 }
@@ -80,7 +80,7 @@ impl fmt::Display for Unchecked {
             Self::Parent => f.write_str("a parent is not in the archive"),
             Self::Momentum => f.write_str("the momentum state before it is not known"),
             Self::Payload(member, round) => write!(f, "the payload of {member} for round {round} is not usable"),
-            Self::Distant(member) => {
+            Self::Distant(member, _) => {
                 write!(f, "the publication of {member} that was left out as too distant is not at hand")
             }
             Self::Unverified(since) => {
@@ -175,13 +175,16 @@ fn distant(case: &Case<'_>, outcome: &mut Outcome) -> io::Result<Vec<Voice>> {
         let Some(member) = case.manifest.member_at(skip.member) else { continue };
         let named = skip.record.and_then(|id| case.audit.index.by_id(&id));
         let meant = named.filter(|light| light.member == member && light.kind == Kind::Update);
-        let voice = match meant {
-            Some(light) => voice(case, &light)?,
+        let voice = match &meant {
+            Some(light) => voice(case, light)?,
             None => None,
         };
         match voice {
             Some(voice) => far.push(voice),
-            None => outcome.incomplete.push(("MRG-008", Unchecked::Distant(member))),
+            None => {
+                let round = meant.and_then(|light| light.round);
+                outcome.incomplete.push(("MRG-008", Unchecked::Distant(member, round)));
+            }
         }
     }
     Ok(far)

@@ -355,7 +355,8 @@ impl<'a> Walker<'a> {
             Inputs::Undrawn => Outcome::default(),
         };
         let by_pruning = |why| self.audit.is_by_pruning(why, self.lost_by_pruning);
-        let pruned = outcome.incomplete.iter().any(|(code, why)| *code == "MRG-003" && by_pruning(*why));
+        let pruned =
+            outcome.incomplete.iter().any(|(code, why)| matches!(*code, "MRG-003" | "MRG-008") && by_pruning(*why));
         if !outcome.merged {
             case.take_up(record, facts, pruned, &mut outcome)?;
         }
@@ -375,6 +376,9 @@ impl<'a> Walker<'a> {
         for (code, why) in outcome.incomplete {
             match code {
                 "MRG-003" if pruned => self.walk.notes.run("MRG-011", &light.place(), why),
+                "MRG-008" if self.audit.is_by_pruning(why, false) => {
+                    self.walk.notes.run("MRG-011", &light.place(), why);
+                }
                 "MRG-012" if warn => self.walk.notes.run("MRG-011", &light.place(), why),
                 "MRG-003" | "MRG-012" => self.walk.withheld.add(light.place(), Lacking::Merge(why)),
                 _ => self.walk.notes.run(code, &light.place(), why),

@@ -53,9 +53,9 @@ impl Audit<'_> {
     /// the one before it, and with it the momentum state.
     pub(super) fn is_by_pruning(&self, why: Unchecked, lost: bool) -> bool {
         let by_pruning = match why {
-            Unchecked::Payload(_, round) => self.is_pruned(round),
+            Unchecked::Payload(_, round) | Unchecked::Distant(_, Some(round)) => self.is_pruned(round),
             Unchecked::Momentum => lost,
-            Unchecked::Parent | Unchecked::Distant(_) | Unchecked::Unverified(_) => false,
+            Unchecked::Parent | Unchecked::Distant(_, None) | Unchecked::Unverified(_) => false,
         };
         self.allow_pruned && by_pruning
     }

@@ -16,6 +16,9 @@ use crate::{
     wire::{Have, SyncRequest},
 };
 
+/// Bundles remembered that records name about one feed.
+const BUNDLES: usize = 64;
+
 /// An admitted update, as much of it as the engine plans with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Known {
@@ -83,7 +86,8 @@ pub(super) struct Index {
     closed: BTreeMap<MemberId, Incarnation>,
     pinned: BTreeSet<BlobHash>,
     rounds: BTreeMap<Round, Vec<Known>>,
-    evidence: BTreeSet<(MemberId, Incarnation)>,
+    /// Bundles that records of evidence name, by the feed accused; a few of each.
+    evidence: BTreeMap<(MemberId, Incarnation), BTreeSet<BlobHash>>,
     /// By the record accused and the member that accuses: whose feed it is.
     faults: BTreeMap<RecordId, BTreeMap<MemberId, (MemberId, Incarnation)>>,
     /// Records that do not count but that others may build on.
@@ -234,7 +238,10 @@ impl Index {
                 self.pinned.extend(payloads);
             }
             Spec::Evidence(spec) => {
-                self.evidence.insert((spec.accused, spec.incarnation));
+                let named = self.evidence.entry((spec.accused, spec.incarnation)).or_default();
+                if named.len() < BUNDLES {
+                    named.extend(record.body.map(|body| body.hash));
+                }
             }
             Spec::Fault(spec) => {
                 self.faults.entry(spec.record).or_default().insert(record.member, (spec.accused, spec.incarnation));
@@ -276,9 +283,13 @@ impl Index {
         self.feeds.range((*member, closed.next())..=(*member, Incarnation(u64::MAX))).next().is_none()
     }
 
-    /// Whether somebody's evidence record about this feed is known.
-    pub(super) fn has_evidence(&self, member: &MemberId, incarnation: Incarnation) -> bool {
-        self.evidence.contains(&(*member, incarnation))
+    /// The bundles that evidence records about this feed name.
+    pub(super) fn evidence_about(
+        &self,
+        member: &MemberId,
+        incarnation: Incarnation,
+    ) -> impl Iterator<Item = &BlobHash> {
+        self.evidence.get(&(*member, incarnation)).into_iter().flatten()
     }
 
     /// How many members' records accuse this one of a fault.

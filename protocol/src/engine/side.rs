@@ -38,7 +38,7 @@ impl Engine {
     pub(super) fn run_side(&mut self) -> bool {
         while let Some(side) = self.next_side() {
             let (spec, parents, body) = match side {
-                Side::Evidence { spec, .. } if self.index.has_evidence(&spec.accused, spec.incarnation) => continue,
+                Side::Evidence { spec, .. } if self.is_proved(&spec) => continue,
                 Side::Fault { spec, .. } if self.index.accusations(&spec.record) >= ENOUGH => continue,
                 Side::Fault { spec, body } => (Spec::Fault(spec), Vec::new(), body),
                 Side::Evidence { spec, body } => (Spec::Evidence(spec), Vec::new(), Some(body)),
@@ -58,6 +58,13 @@ impl Engine {
             }
         }
         false
+    }
+
+    /// Whether somebody's record names a bundle about this feed that is held here: then everybody can have the proof. A record alone
+    /// proves nothing, and its bundle may be nowhere.
+    fn is_proved(&self, spec: &EvidenceSpec) -> bool {
+        let mut named = self.index.evidence_about(&spec.accused, spec.incarnation);
+        named.any(|bundle| self.trust.holds_bundle(&spec.accused, bundle))
     }
 
     /// The first that our feed has room for before its next update; the others wait for that.

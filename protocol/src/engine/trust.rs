@@ -42,6 +42,11 @@ impl Trust {
         self.excluded.insert((member, incarnation))
     }
 
+    /// Whether a bundle about this member is held.
+    pub(super) fn holds_bundle(&self, accused: &MemberId, bundle: &BlobHash) -> bool {
+        self.bundles.get(accused).is_some_and(|held| held.contains(bundle))
+    }
+
     /// Whether a member is left out of draws: it equivocated, or its newest feed broke a rule.
     pub(super) fn is_barred(&self, member: &MemberId) -> bool {
         let feeds = (*member, Incarnation(0))..=(*member, Incarnation(u64::MAX));

@@ -164,3 +164,26 @@ fn no_record_makes_the_auditor_hold_more_payloads_than_the_draw_its_authors_last
         assert!(found.contains(&"DRW-002"), "{found:?}");
     }
 }
+
+#[test]
+fn a_pruned_payload_that_was_left_out_for_its_distance_takes_no_archive_its_pass_where_that_is_allowed() {
+    for momentum in [0, 32_768] {
+        let policy = Policy { reach: 2_500, draw: 4, keep_rounds: 1, momentum, ..fixture::policy() };
+        let world = World::play(6, 6, policy, SEED);
+        let old = world.records.iter().find_map(|checked| {
+            let Spec::Update(update) = &checked.record().spec else { return None };
+            let skip = update.skipped.iter().find(|skip| skip.reason == SkipReason::Distance)?;
+            Some(world.record(&skip.record?)).filter(|_| update.round.0 < 4)
+        });
+        let old = old.expect("somebody out of reach in the first rounds");
+        let mut archive = world.archive();
+        archive.remove(&Name::Blob(old.record().body.unwrap().hash).to_string());
+        let anchors: Vec<_> = world.heads().into_iter().map(Into::into).collect();
+        let report = audit(&archive, &Options { anchors: anchors.clone(), ..world.options() });
+        assert!(codes(&report).contains(&"MRG-008"), "{:#?}", report.findings);
+        assert_eq!(report.verdict(), Verdict::Incomplete);
+        let report = audit(&archive, &Options { anchors, allow_pruned: true, ..world.options() });
+        assert!(!codes(&report).contains(&"MRG-008") && codes(&report).contains(&"MRG-011"), "{:#?}", report.findings);
+        assert_eq!(report.verdict(), Verdict::Passed, "{:#?}", report.findings);
+    }
+}

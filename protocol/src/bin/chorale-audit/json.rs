@@ -4,6 +4,7 @@ use std::io::Write;
 
 use chorale_protocol::{
     audit::{ArchiveDigest, Finding, MemberReport, Reach, Report, Severity, Tally, codes},
+    base::MemberId,
     feed::Privacy,
 };
 use serde_json::{Value, json};
@@ -13,7 +14,13 @@ use crate::{escape, exit::Exit};
 pub(crate) const SCHEMA: &str = "chorale-audit/1";
 
 pub(crate) fn report(report: &Report, digest: Option<ArchiveDigest>) -> String {
-    lines(report.findings.iter().map(finding).chain([summary(report, digest)]))
+    let label = |member: &MemberId| report.members.iter().find(|one| one.member == *member).map(|one| &one.label);
+    let labelled = |one: &Finding| {
+        let mut line = finding(one);
+        line["label"] = json!(one.feed.and_then(|(member, _)| label(&member)));
+        line
+    };
+    lines(report.findings.iter().map(labelled).chain([summary(report, digest)]))
 }
 
 /// Values, one a line.

@@ -214,3 +214,30 @@ fn evidence_that_proves_nothing_costs_its_author() {
     );
     assert!(!events(&outputs).iter().any(|event| matches!(event, Event::Convicted { .. })));
 }
+
+#[test]
+fn an_evidence_record_whose_bundle_nobody_has_keeps_nobody_from_publishing_the_proof() {
+    for holds in [false, true] {
+        let mut desk = running();
+        let (first, second) = fork(&mut desk);
+        let evidence = Evidence::of(&first, &second).unwrap();
+        let (accused, incarnation, seq) = evidence.accused();
+        let bundle = evidence.to_bytes();
+        let body = if holds { fixture::body(&bundle) } else { Body { hash: blob_hash(b"nobody has it"), length: 300 } };
+        let spec = Spec::Evidence(EvidenceSpec { accused, incarnation, seq });
+        let mut draft = desk.authors[2].draft(&desk.chain, &[], spec);
+        draft.body = Some(body);
+        let record = desk.authors[2].write(draft);
+        desk.gossip(&record, 2);
+        desk.gossip(&first, 3);
+        desk.gossip(&second, 3);
+        let first_plan = RoundPlan { others: Vec::new(), own: None, ..current_plan() };
+        let (_, after) = desk.finish(&first_plan);
+        let records = after.iter().filter_map(|output| match output {
+            Output::Persist { bytes, .. } => crate::feed::check(bytes.clone(), &desk.chain).ok(),
+            _ => None,
+        });
+        let said = records.filter(|checked| matches!(checked.record().spec, Spec::Evidence(_))).count();
+        assert_eq!(said, usize::from(!holds), "the bundle named is held: {holds}");
+    }
+}

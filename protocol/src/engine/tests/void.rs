@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     base::{Incarnation, MemberId, Seq},
-    feed::{Close, Evidence, EvidenceSpec},
+    feed::{Close, Evidence, EvidenceSpec, SkipReason},
     manifest::Cut,
 };
 
@@ -241,4 +241,38 @@ fn a_stolen_keys_record_stays_known_beside_the_new_keys_one_that_takes_its_place
         }
         assert_eq!((place(&desk), desk.head_of(2)), (Some(own.id()), Some(built.id())), "restart {restart}");
     }
+}
+
+#[test]
+fn what_is_named_as_left_out_for_its_distance_is_kept_and_handed_out_though_its_author_is_convicted() {
+    let mut desk = running();
+    let far = desk.update(1, &[]);
+    let own = desk.update(2, &[]);
+    // Member 1 signs another history, which we hear of first.
+    let twin = twin(&far, 1);
+    desk.gossip(&own, 2);
+    desk.gossip(&twin, 3);
+    let mut update = fixture::update(&desk.chain, 2, 1);
+    let order = crate::draw::order(
+        &desk.chain.network(),
+        &fixture::member(2).id,
+        Default::default(),
+        &crate::draw::Seed { round: Round(1), merged: Vec::new() },
+        &crate::admit::drawable(desk.chain.current()),
+    );
+    let skip = |member: &MemberId| {
+        let is_far = *member == fixture::member(1).id;
+        let reason = if is_far { SkipReason::Distance } else { SkipReason::Banned };
+        let member = desk.chain.current().place_of(member).unwrap();
+        crate::feed::Skip { member, reason, record: is_far.then_some(far.id()) }
+    };
+    update.skipped = order.iter().map(skip).collect();
+    let mut draft = desk.authors[2].draft(&desk.chain, &[&own], Spec::Update(update));
+    draft.body = Some(desk.body("next"));
+    let next = desk.authors[2].write(draft);
+    let mut outputs = desk.gossip(&far, 3);
+    outputs.extend(desk.gossip(&next, 2));
+    assert!(desk.engine.trust.is_convicted(&fixture::member(1).id));
+    assert_eq!(desk.head_of(2), Some(next.id()), "{outputs:?}");
+    assert!(stored(&outputs).contains(&far.id()), "who names it keeps it for others: {outputs:?}");
 }
