@@ -13,6 +13,7 @@ import adapter
 from adapter import Voice, derive
 from council import Council, Key, sorted_map
 from differential import compare
+from forge_faults import accuse
 from forge_logs import Logs
 from record import CLOSE, DISTANCE, EVIDENCE_KIND, RELEASE, UPDATE
 
@@ -268,7 +269,9 @@ class Forge(Council):
                 member.own = None
         elif dice < 0.92 and self.wild:
             self.fork(member)
-        elif dice < 0.94 and self.stolen:
+        elif dice < 0.935 and self.wild:
+            accuse(self)
+        elif dice < 0.95 and self.stolen:
             self.thief(*rng.choice(self.stolen))
         elif dice < 0.98:
             self.amend()
