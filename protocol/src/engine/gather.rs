@@ -181,7 +181,9 @@ impl Engine {
         }
         let awaited = since.and_then(|since| self.awaits(member, since));
         let Some(newest) = self.index.newest(member) else {
-            return awaited.map_or(Status::Skip(SkipReason::Absent, None), Status::Await);
+            // Others may have built on what counts for nothing here: who published that is not absent.
+            let reason = if self.index.has_void_update(member) { SkipReason::Banned } else { SkipReason::Absent };
+            return awaited.map_or(Status::Skip(reason, None), Status::Await);
         };
         let bad = self.fetches.is_bad(&newest.payload.hash);
         let usable = self.is_in_span(span, newest) && !bad;

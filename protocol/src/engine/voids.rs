@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::index::{Entry, Index};
-use crate::{admit::Parent, base::RecordId, feed::Checked};
+use crate::{
+    admit::Parent,
+    base::{MemberId, RecordId},
+    feed::Checked,
+};
 
 /// Void headers that nothing names yet.
 const UNNAMED: usize = 4_096;
@@ -63,6 +67,11 @@ impl Index {
     /// Whether a record is known that does not count.
     pub(super) fn is_void(&self, id: &RecordId) -> bool {
         self.voids.held.contains_key(id)
+    }
+
+    /// Whether an update of this member is known that does not count.
+    pub(super) fn has_void_update(&self, member: &MemberId) -> bool {
+        self.voids.held.values().any(|void| void.entry.parent.member == *member && void.entry.parent.round.is_some())
     }
 
     /// Whether a record is known to break a rule.
