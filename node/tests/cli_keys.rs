@@ -11,10 +11,11 @@ use std::{
 
 use chorale::config::{Home, keys};
 use chorale_protocol::{
-    audit::{MemoryArchive, Options, Report, Verdict, layout, replay},
+    audit::{MemoryArchive, Options, Report, Survey, Verdict, layout, replay},
     base::{Incarnation, MemberId},
     code::blob_hash,
     feed::{Checked, Close, Spec, check, check_despite_cut, sign},
+    log::{Checkpoint, Origin, TreeHash, sign as sign_head},
     manifest::Chain,
 };
 use serde_json::Value;
@@ -203,6 +204,71 @@ fn a_member_rotates_its_key_while_the_network_runs_and_the_old_key_signs_nothing
     }
 }
 
+/// Writes a head that the member never had into what others hold of its log, as if a thief had let them cosign it.
+fn steal(dir: &Path, member: MemberId, note: &[u8]) {
+    for node in ["net/node-1", "net/node-2"] {
+        std::fs::write(dir.join(node).join("store/log/held").join(member.to_string()), note).unwrap();
+    }
+}
+
+#[test]
+fn a_member_whose_log_was_stopped_with_its_stolen_key_goes_on_with_it_under_the_next_key() {
+    let dir = new_net("0");
+    let dir = dir.path();
+    for node in ["node-0", "node-1", "node-2"] {
+        let path = dir.join("net").join(node).join("chorale.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let quick = text.replace("# checkpoint_ms = 30000", "checkpoint_ms = 100");
+        assert_ne!(text, quick);
+        std::fs::write(path, quick).unwrap();
+    }
+    let (mut net, mut events) = up(dir);
+    let log = || {
+        let status = std::fs::read(dir.join("net/node-0/status.json")).unwrap_or_default();
+        serde_json::from_slice::<Value>(&status).map_or(Value::Null, |status| status["log"].clone())
+    };
+    let mut wait = |wanted: &dyn Fn(&Value) -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !wanted(&log()) {
+            events.next().expect("the network ended");
+            assert!(Instant::now() < deadline, "{}", log());
+        }
+    };
+    wait(&|log| log["witnessed"].as_u64() > Some(3));
+    let home = Home::open(&dir.join("net/node-0")).unwrap();
+    let member: MemberId = json(&["card", "--home", "net/node-0"], dir)["member"].as_str().unwrap().parse().unwrap();
+    let genesis = Chain::genesis(std::fs::read(home.genesis()).unwrap().into()).unwrap();
+    let origin = Origin::new(&genesis.network(), &member);
+    let longer = Checkpoint { origin, size: 1 << 20, root: TreeHash([7; 32]) };
+    let stolen = sign_head(&longer, &keys::author(&home.author_key()).unwrap()).to_bytes();
+    wait(&|log| {
+        steal(dir, member, &stolen);
+        log["frozen"] == true
+    });
+    print(&["key", "rotate", "--home", "net/node-0"], "rotation.json", dir);
+    let wish: Value = serde_json::from_slice(&std::fs::read(dir.join("rotation.json")).unwrap()).unwrap();
+    let end = wish["log"]["size"].as_u64().unwrap();
+    assert!((1..1 << 20).contains(&end), "{wish}");
+    json(&["network", "propose", "--home", "net/node-1", "--rotate", "rotation.json", "--out", "v1"], dir);
+    assert_eq!(json(&["network", "show", "v1"], dir)["handovers"][0]["log"], wish["log"]);
+    let signed = sign_by(&["net/node-0", "net/node-1"], "v1", dir);
+    json(&["network", "apply", "--home", "net/node-1", &signed], dir);
+    wait(&|log| log["frozen"] == false && log["witnessed"].as_u64() > Some(end));
+    drop(events);
+    json(&["testnet", "down", "--dir", "net"], dir);
+    assert!(net.0.wait().unwrap().success());
+    for node in ["node-0", "node-1", "node-2"] {
+        json(&["archive", "--home", &format!("net/{node}"), "--out", node], dir);
+        let (archive, _) = read(&dir.join(node));
+        let (book, findings) = Survey::open(&archive, None).unwrap().log_book(member).unwrap();
+        assert!(findings.iter().all(|finding| finding.code != "LOG-007"), "{node}: {findings:#?}");
+        let Some(newest) = book.checkpoint else { continue };
+        let whole = node == "node-0";
+        assert!(newest.verified.checkpoint.size > end || !whole, "{node}: {:?}", newest.verified);
+        assert_eq!((newest.verified.present || !whole, book.tree.is_some()), (true, whole), "{node}");
+    }
+}
+
 #[test]
 fn a_proposal_wants_the_key_committed_to_or_says_that_it_is_a_re_binding() {
     let dir = new_net("3");
@@ -213,6 +279,17 @@ fn a_proposal_wants_the_key_committed_to_or_says_that_it_is_a_re_binding() {
     let propose = ["network", "propose", "--home", "net/node-1", "--out", "v1"];
     let said = fails(&[&propose[..], &["--rotate", "rotation.json"]].concat(), dir);
     assert!(said.contains("knows no record"), "{said}");
+    let log = format!("node-2:12:{}", "1f".repeat(32));
+    for (ends, expected) in
+        [(vec![], Value::Null), (vec!["--log-end", &log], 12.into()), (vec!["--log-end", "node-2:0"], Value::Null)]
+    {
+        std::fs::remove_file(dir.join("v1")).ok();
+        json(&[&propose[..], &["--rotate", "rotation.json", "--handover", &handover], &ends].concat(), dir);
+        assert_eq!(json(&["network", "show", "v1"], dir)["handovers"][0]["log"]["size"], expected);
+    }
+    std::fs::remove_file(dir.join("v1")).unwrap();
+    let said = fails(&[&propose[..], &["--log-end", &log]].concat(), dir);
+    assert!(said.contains("whose key does not change"), "{said}");
     json(&[&propose[..], &["--rotate", "rotation.json", "--handover", &handover]].concat(), dir);
     let shown = json(&["network", "show", "v1"], dir);
     let entry = shown["members"].as_array().unwrap().iter().find(|member| member["label"] == "node-2").unwrap().clone();

@@ -62,7 +62,7 @@ fn each_key_of_a_member_has_sixty_four_incarnations() {
     }
     let mut next = fixture::next(&chain);
     next.members[0].author_key = fixture::author(70).public();
-    next.handovers = vec![Handover { member: author.id, incarnation: Incarnation(5), last: None }];
+    next.handovers = vec![Handover { member: author.id, incarnation: Incarnation(5), last: None, log: None }];
     chain.extend(fixture::signed(next, &[0])).unwrap();
     author.hand_over(70);
     for (incarnation, want) in [(5, Some("REC-029")), (6, None), (69, None), (70, Some("REC-028"))] {

@@ -142,7 +142,7 @@ fn a_member_id_is_that_of_its_first_key_and_stays_when_the_key_changes() {
     let place = next.members.iter().position(|member| member.id == anna).unwrap();
     next.members[place].author_key = fixture::author(77).public();
     next.members[place].role = Role::Observer;
-    next.handovers = vec![Handover { member: anna, incarnation: Incarnation(0), last: None }];
+    next.handovers = vec![Handover { member: anna, incarnation: Incarnation(0), last: None, log: None }];
     next.cuts = vec![Cut { member: anna, incarnation: Incarnation(0), last: None }];
     chain.extend(fixture::signed(next, &[0])).unwrap();
     let member = chain.member(&anna).unwrap();
@@ -163,7 +163,12 @@ fn a_chain_knows_what_each_version_did_to_keys_and_what_stands_of_the_old_one() 
         let changed = entry.author_key != fixture::author(key).public();
         (entry.author_key, entry.next) = (fixture::author(key).public(), next);
         let last = Some((Seq(key), RecordId([7; 32])));
-        version.handovers.extend(changed.then_some(Handover { member: anna, incarnation: Incarnation(0), last }));
+        version.handovers.extend(changed.then_some(Handover {
+            member: anna,
+            incarnation: Incarnation(0),
+            last,
+            log: None,
+        }));
         chain.extend(fixture::signed(version, &[0])).unwrap();
     };
     let (hash, key) = (|key| KeyHash::of(&fixture::author(key).public()), |key| fixture::author(key).public());
@@ -182,7 +187,7 @@ fn a_chain_knows_what_each_version_did_to_keys_and_what_stands_of_the_old_one() 
     let mut version = fixture::next(&chain);
     let entry = version.members.iter_mut().find(|member| member.id == anna).unwrap();
     entry.author_key = key(10);
-    version.handovers = vec![Handover { member: anna, incarnation: Incarnation(1), last: None }];
+    version.handovers = vec![Handover { member: anna, incarnation: Incarnation(1), last: None, log: None }];
     assert_eq!(chain.extend(fixture::signed(version, &[0])).unwrap_err().code(), "MAN-023");
     assert_eq!(chain.handovers(&anna).len(), 2, "a refused version leaves no trace");
 }

@@ -74,9 +74,9 @@ def signed(text, name="anna", key=None):
     return line(origin(name), 1, public(key or name), secret(key or name).sign(text.encode()))
 
 
-def cosigned(text, name, time, message=None):
+def cosigned(text, name, time, message=None, key=None):
     said = f"cosignature/v1\ntime {time}\n{text}" if message is None else message
-    return line(origin(name), 4, public(name), time.to_bytes(8, "big") + secret(name).sign(said.encode()))
+    return line(origin(name), 4, public(key or name), time.to_bytes(8, "big") + secret(key or name).sign(said.encode()))
 
 
 LEAVES = [leaf(b"leaf %d" % n) for n in range(40)]
@@ -187,11 +187,11 @@ def notes():
     yield "checkpoint-tampered", good.replace(b"\n5\n", b"\n6\n"), "NOTE-013", ""
 
 
-def request(old, new, leaves=LEAVES, name="anna", proof=None):
+def request(old, new, leaves=LEAVES, name="anna", proof=None, key=None):
     text = head(new, root(leaves[:new]), name)
     hashes = subproof(old, leaves[:new]) if proof is None and 0 < old <= new else proof or []
     lines = "".join(base64(h) + "\n" for h in hashes)
-    return f"old {old}\n{lines}\n".encode() + note(text, signed(text, name))
+    return f"old {old}\n{lines}\n".encode() + note(text, signed(text, name, key))
 
 
 def witnesses():
@@ -260,6 +260,73 @@ def proofs():
     yield "proof-no-record", [b"proof", odd], "CBOR-018", "in the log, and no record"
 
 
+def handed_over(*ends):
+    """A chain in which anna signs as anna2, anna3, .. in turn, and its log passes over at these heads."""
+    signed_, base = [world.GENESIS_SIGNED], GENESIS
+    for number, end in enumerate(ends, 1):
+        others = ("ben", "carl", ("olga", 1), ("rita", 2))
+        handover = world.handover("anna", incarnation=number) | ({3: {0: end[0], 1: end[1]}} if end else {})
+        base = changed(base, {1: NETWORK, 2: number, 3: world.manifest_hash(cbor(base)), 9: [handover]})
+        base = changed(base, {6: world.rekeyed(("anna", f"anna{number + 1}"), also=others)})
+        signed_.append(world.voted(cbor(base), "g0", "g1", "g2"))
+    return signed_
+
+
+def at(size):
+    return size, root(LEAVES[:size])
+
+
+def handovers():
+    """Notes of a log whose owner has another key by now, and what a witness answers them."""
+    text = lambda size: head(*at(size))
+    by = lambda said, *keys: note(said, *(signed(said, key=key) for key in keys))
+    other = head(5, LEAVES[0])
+    for name, chain, said, keys, expect, why in [
+        ("none", [None], text(3), ["anna"], "NOTE-015", "the log begins anew"),
+        ("none-new", [None], text(3), ["anna2"], "ok 0", ""),
+        ("before", [at(5)], text(3), ["anna"], "ok 0", ""),
+        ("there", [at(5)], text(5), ["anna"], "ok 0", ""),
+        ("there-other-root", [at(5)], other, ["anna"], "NOTE-015", ""),
+        ("beyond", [at(5)], text(6), ["anna"], "NOTE-015", "a thief goes on"),
+        ("nothing-of-it", [at(5)], head(0, sha()), ["anna"], "ok 0", ""),
+        ("new-before", [at(5)], text(4), ["anna2"], "NOTE-015", "a log is not taken back"),
+        ("new-there", [at(5)], text(5), ["anna2"], "ok 0", ""),
+        ("new-there-other-root", [at(5)], other, ["anna2"], "NOTE-015", ""),
+        ("new-beyond", [at(5)], text(6), ["anna2"], "ok 0", ""),
+        ("both-beyond", [at(5)], text(6), ["anna", "anna2"], "ok 0", ""),
+        ("stranger", [at(5)], text(6), ["anna3"], "NOTE-012", ""),
+        ("back-first", [at(9), at(5)], text(6), ["anna"], "NOTE-015", "the least of later ends counts"),
+        ("back-second", [at(9), at(5)], text(9), ["anna2"], "NOTE-015", "its part begins behind its end"),
+        ("back-third", [at(9), at(5)], text(6), ["anna3"], "ok 0", ""),
+        ("back-same-size", [(5, LEAVES[0]), at(5)], other, ["anna"], "NOTE-015", "the newer of two counts"),
+        ("on-first", [at(5), at(9)], text(9), ["anna"], "NOTE-015", ""),
+        ("on-second", [at(5), at(9)], text(9), ["anna2"], "ok 0", ""),
+        ("on-none", [at(5), None], text(3), ["anna"], "NOTE-015", ""),
+    ]:
+        yield f"handed-over-{name}", [b"note", by(said, *keys)], expect, why, handed_over(*chain)
+    of_ben = head(5, ROOT5, "ben")
+    cosigned_by = lambda *lines: [b"note", note(of_ben, signed(of_ben, "ben"), *lines)]
+    old, new = cosigned(of_ben, "anna", 5), cosigned(of_ben, "anna", 7, key="anna2")
+    yield "handed-over-cosigner", cosigned_by(old), "ok 0", "whoever has the old key gives any time", handed_over(at(5))
+    yield "handed-over-cosigner-new", cosigned_by(old, new), "ok 1", "", handed_over(at(5))
+    bad = cosigned(of_ben, "anna", 5, "other")
+    yield "handed-over-cosigner-wrong", cosigned_by(bad, new), "NOTE-013", "", handed_over(at(5))
+    ask = lambda held, what: [b"witness", ME, u64(held) + root(LEAVES[:held]) if held is not None else b"", what]
+    keyed = lambda old_, size, key, leaves=LEAVES: request(old_, size, leaves, key=key)
+    for name, held, what, expect, why in [
+        ("goes-on", None, keyed(5, 9, "anna2"), "ok", "from the handover, whatever an old key had signed"),
+        ("from-nothing", None, keyed(0, 9, "anna2"), "conflict 5", ""),
+        ("holds-new", 7, keyed(7, 9, "anna2"), "ok", ""),
+        ("other-log", None, keyed(5, 9, "anna2", LEAVES[::-1]), "PRF-004", ""),
+        ("before", None, keyed(0, 4, "anna2"), "NOTE-015", ""),
+        ("old-key", None, keyed(5, 9, "anna"), "NOTE-015", ""),
+        ("old-key-there", None, keyed(5, 5, "anna"), "ASK-005", "it signs nothing new"),
+        ("old-key-before", None, keyed(3, 3, "anna"), "ASK-005", ""),
+    ]:
+        yield f"witness-handed-over-{name}", ask(held, what), expect, why, handed_over(at(5))
+    yield "witness-handed-over-none", ask(None, keyed(0, 9, "anna2")), "ok", "", handed_over(None)
+
+
 def elsewhere():
     """Where records and manifests speak of logs."""
     for what, hash_, expect in [("seen", bytes(32), "ok"), ("seen-31", bytes(31), "CBOR-016"), ("seen-text", "a", "CBOR-016")]:
@@ -273,5 +340,5 @@ def log():
     yield from trees()
     for name, data, expect, why in notes():
         yield name, [b"note", data], expect, why
-    for part in (witnesses, tiles, proofs, elsewhere):
+    for part in (witnesses, handovers, tiles, proofs, elsewhere):
         yield from part()

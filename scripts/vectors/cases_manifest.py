@@ -225,6 +225,12 @@ def key_cases():
     yield "handover", chain(one), "ok", "what the old key signed stands up to seq 1"
     yield "handover-nothing", chain(one | {9: [world.handover("anna")]}), "ok", "nothing of incarnation 0 stands"
     yield "handover-incarnation", chain(one | {9: [world.handover("anna", place, 3)]}), "ok", ""
+    ended = lambda log: chain(one | {9: [one[9][0] | {3: log}]})
+    yield "handover-log", ended({0: 7, 1: b"\x1f" * 32}), "ok", "where the log passes to the new key"
+    yield "handover-log-empty", ended({0: 0, 1: b"\x1f" * 32}), "MAN-021", "a log without leaves is left out"
+    yield "handover-log-no-root", ended({0: 7}), "CBOR-016", ""
+    yield "handover-log-root-31", ended({0: 7, 1: bytes(31)}), "CBOR-016", ""
+    yield "cut-log", chain({7: [world.handover("carl") | {3: {0: 7, 1: bytes(32)}}]}), "CBOR-016", "a cut says nothing of logs"
     yield "handover-missing", chain({6: anna}), "MAN-021", ""
     yield "handover-superfluous", chain(one | {9: sorted([*one[9], world.handover("ben")], key=lambda h: h[0])}), "MAN-021", ""
     yield "handover-without-new-key", chain({9: one[9]}), "MAN-021", ""

@@ -110,7 +110,7 @@ class Council:
         member.next = Key(rng) if rng.random() < 0.6 else member.next if rng.random() < 0.2 else None
         head = member.records[-1] if member.records and rng.random() < 0.7 else rng.choice(member.records or [None])
         fields = head[0] if head else {5: 0, 6: 0}
-        handover = self.place(member, fields[5], fields[6], head[1] if head else bytes(32))
+        handover = self.place(member, fields[5], fields[6], head[1] if head else bytes(32)) | self.logs.end(member)
         newest = max([member.incarnation] + [record[0][5] for record in member.records])
         member.incarnation, member.closed = newest + (rng.random() >= 0.1 * self.wild), False
         if rng.random() < 0.5:

@@ -26,22 +26,37 @@ class Logs:
             return None
         return blake3(self.rng.choice(self.notes)).digest() if self.rng.random() < 0.9 else self.rng.randbytes(32)
 
-    def line(self, member, algorithm, data):
-        return f"{tlog.DASH}{self.name(member)} {b64(tlog.key_id(self.name(member), algorithm, member.key.public) + data)}\n"
+    def line(self, member, algorithm, key, data):
+        return f"{tlog.DASH}{self.name(member)} {b64(tlog.key_id(self.name(member), algorithm, key.public) + data)}\n"
+
+    def key(self, member):
+        """The member's key; now and then one that it handed over, which a thief may have."""
+        old = [key for owner, key, *_ in self.forge.stolen if owner is member]
+        return self.rng.choice(old) if old and self.rng.random() < 0.25 else member.key
+
+    def end(self, member):
+        """What a handover says of the member's log: mostly how far it is, sometimes less, nothing, or what is wrong."""
+        rng, leaves = self.rng, self.of.get(member.id, [])
+        size = len(leaves) if rng.random() < 0.6 else rng.randint(0, len(leaves))
+        if rng.random() < 0.15 or not size and rng.random() >= 0.05 * self.forge.wild:
+            return {}
+        return {3: {0: size, 1: tlog.Tree(leaves).root(size) if rng.random() >= 0.1 * self.forge.wild else rng.randbytes(32)}}
 
     def name(self, member):
         return f"chorale/{self.forge.network.hex()[:16]}/{member.id.hex()[:16]}"
 
     def note(self, member, size, root, witnesses):
         text = f"{self.name(member)}\n{size}\n{b64(root)}\n"
-        lines = [self.line(member, tlog.SIGNED, member.key.private.sign(text.encode()))]
+        owner = self.key(member)
+        lines = [self.line(member, tlog.SIGNED, owner, owner.private.sign(text.encode()))]
         for witness in witnesses:
             time = self.rng.randrange(600)
             said = f"cosignature/v1\ntime {time}\n{text}".encode()
-            data = time.to_bytes(8, "big") + witness.key.private.sign(said)
+            key = self.key(witness)
+            data = time.to_bytes(8, "big") + key.private.sign(said)
             if self.rng.random() < 0.02 * self.forge.wild:
                 data = self.rng.choice([data[:-1], bytes([data[0] ^ 128]) + data[1:], data[:20] + b"\0" + data[21:]])
-            lines.append(self.line(witness, tlog.COSIGNED, data))
+            lines.append(self.line(witness, tlog.COSIGNED, key, data))
         if self.rng.random() < 0.03 * self.forge.wild:
             lines.append(self.rng.choice([lines[0], f"{tlog.DASH}other AAAAAAA=\n", f"{tlog.DASH}o o\n", lines.pop(0)]))
         return f"{text}\n{''.join(lines)}".encode()

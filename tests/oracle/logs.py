@@ -38,8 +38,8 @@ class Book:
             return None
         try:
             found = tlog.Checkpoint(tlog.Note(data), self.ring)
-        except Refused:
-            return self.add("LOG-001", file)
+        except Refused as error:
+            return self.add("LOG-007" if error.code == "NOTE-015" else "LOG-001", file)
         if found.member != self.member or file[0] == 1 and file[1] != found.size:
             return self.add("LOG-001", file)
         if not found.known:
@@ -71,13 +71,17 @@ class Book:
         self.tree = tree
 
     def compare(self):
-        for note in self.kept:
+        size, root = self.ring.start(self.member)
+        if self.newest.by_present and self.tree and self.tree.root(size) != root:
+            self.add("LOG-003", (0,))
+        for note in list(self.kept):
             if note.size > self.newest.size:
                 self.add("LOG-005", note.file)
-            elif self.tree and self.tree.root(note.size) != note.root:
-                self.add("LOG-003", note.file)
-            elif not self.tree and note.size == self.newest.size and note.root != self.newest.root:
-                self.add("LOG-003", note.file)
+            elif self.tree and self.tree.root(note.size) != note.root or not self.tree and (
+                    note.size == self.newest.size and note.root != self.newest.root):
+                self.add("LOG-003" if note.by_present else "LOG-007", note.file)
+                if not note.by_present:
+                    self.kept.remove(note)
 
     def all(self):
         return self.kept + ([self.newest] if self.newest else [])

@@ -6,12 +6,13 @@ from strict import HASH, MANIFEST, MANIFEST_BYTES, STRING, UINT, Many, Maybe, Ra
 LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 MEMBER = {0: HASH, 1: STRING, 2: HASH, 3: Many(Raw(1, 64)), 4: range(3), 5: Maybe(HASH)}
 CUT = {0: HASH, 1: UINT, 2: Maybe((UINT, HASH))}
+HANDOVER = CUT | {3: Maybe({0: UINT, 1: HASH})}
 TENSOR = {0: STRING, 1: range(2), 2: UINT, 3: UINT}
 ADAPTER = {0: UINT, 1: UINT, 2: UINT, 3: HASH, 4: Many(TENSOR)}
 POLICY = {0: HASH, 1: ADAPTER, 2: {0: UINT, 1: Maybe(UINT)}, 3: range(1, 2), 4: UINT, 5: Many(UINT), 6: UINT, 7: UINT, 8: UINT,
           9: range(2), 10: UINT, 11: {0: UINT, 1: UINT}, 12: UINT, 13: UINT, 14: UINT, 15: Maybe(UINT)}
 BODY = {0: UINT, 1: Maybe(HASH), 2: UINT, 3: Maybe(HASH), 4: Many(HASH), 5: UINT, 6: Many(MEMBER), 7: Many(CUT), 8: POLICY,
-        9: Maybe(Many(CUT, 1))}
+        9: Maybe(Many(HANDOVER, 1))}
 BLOB_BYTES = 1 << 31
 VOTED = (Raw(0, MANIFEST_BYTES), Many((HASH, Raw(64))))
 
@@ -102,6 +103,7 @@ class Manifest:
         need(ascending([cut[0] for cut in self.cuts]) and len(self.cuts) <= 8192, "MAN-007")
         need(ascending([handover[0] for handover in self.handovers]), "MAN-021")
         need(all(self.version and handover[0] in self.by_id for handover in self.handovers), "MAN-021")
+        need(all(handover[3][0] for handover in self.handovers if 3 in handover), "MAN-021")
         self.policy.check()
         self.voted([vote[0] for vote in self.votes])
 

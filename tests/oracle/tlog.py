@@ -145,16 +145,37 @@ def key_id(name, algorithm, key):
 
 
 class Keyring:
-    """Every member that any version names, by the beginning of its id, with all its keys."""
+    """Every member that any version names, by the beginning of its id, with all its keys and the part of its log that each signs for."""
 
     def __init__(self, chain):
-        self.network, found = chain.network, {}
+        self.network, found, self.parts, self.present = chain.network, {}, {}, {}
         for version in chain.versions:
+            logs = {handover[0]: handover.get(3) for handover in version.handovers}
             for member in version.members:
                 ids, keys = found.setdefault(member[0][:8], (set(), set()))
                 ids.add(member[0])
+                if member[0] in logs:
+                    for key in keys:
+                        self.parts[key][1].append(logs[member[0]])
                 keys.add(member[2])
+                self.parts.setdefault(member[2], (logs.get(member[0]), []))
+                self.present[member[0]] = member[2]
         self.owners = {begin: (*ids, sorted(keys)) for begin, (ids, keys) in found.items() if len(ids) == 1}
+
+    def signs_for(self, key, size, root):
+        """Whether a head is of the part of the log that this key of its owner signs for."""
+        start, ends = self.parts[key]
+        if start and not (size > start[0] or (size, root) == (start[0], start[1])):
+            return False
+        if not ends or None in ends:
+            return not ends
+        least = min(end[0] for end in ends)
+        return size < least or (size, root) == (least, [end[1] for end in ends if end[0] == least][-1])
+
+    def start(self, member):
+        """Size and root at which the log of a member passed to its present key."""
+        start = self.parts[self.present[member]][0]
+        return (start[0], start[1]) if start else (0, EMPTY)
 
     def of(self, name):
         """Member and keys of a name that is an origin."""
@@ -184,19 +205,22 @@ class Checkpoint:
         need(bytes.fromhex(match[1]) == ring.network[:8], "NOTE-010")
         self.member = ring.of(self.origin)[0]
         need(self.member is not None, "NOTE-011")
-        self.known, signed, times = True, False, {}
+        self.known, signed, elsewhere, self.by_present, times = True, False, False, False, {}
         for line in note.lines:
             candidates = ring.candidates(line, self.origin)
             self.known = self.known and bool(candidates)
             if not candidates:
                 continue
-            algorithm, time = made_by(candidates, line, note.text)
+            algorithm, key, time = made_by(candidates, line, note.text)
             who = ring.of(line[0])[0]
-            if algorithm == SIGNED:
-                signed = True
-            elif who != self.member:
+            present = ring.present[who] == key
+            if algorithm == SIGNED and ring.signs_for(key, self.size, self.root):
+                signed, self.by_present = True, self.by_present or present
+            elif algorithm == SIGNED:
+                elsewhere = True
+            elif present and who != self.member:
                 times[who] = min(time, times.get(who, time))
-        need(signed, "NOTE-012")
+        need(signed, "NOTE-015" if elsewhere else "NOTE-012")
         self.times = times
 
     def seen_by(self, count):
@@ -206,7 +230,7 @@ class Checkpoint:
 
 
 def made_by(candidates, line, text):
-    """With which algorithm one of the keys made the line, and at what time; else what is wrong by the last of them."""
+    """With which algorithm which of the keys made the line, and at what time; else what is wrong by the last of them."""
     code = None
     for algorithm, key in candidates:
         data, time, message = line[2], None, text.encode()
@@ -222,19 +246,21 @@ def made_by(candidates, line, text):
             verify_message(key, message, data)
         except Refused:
             continue
-        return algorithm, time
+        return algorithm, key, time
     raise Refused(code)
 
 
 def witness(me, held, request, ring):
-    """Whether the witness cosigns: `ok`, a conflict, or a refusal; held is the size and root of the log's head."""
+    """Whether the witness cosigns: `ok`, a conflict, or a refusal; held is the size and root of the log's head, if the owner's present
+    key signed it."""
     need(len(request) <= 32 + HASHES * 45 + 1 + NOTE_BYTES, "ASK-001")
     head, blank, rest = request.partition(b"\n\n")
     old, path = head_lines(head, "old ", "ASK-001") if blank else (None, None)
     need(old is not None, "ASK-001")
     checkpoint = Checkpoint(Note(rest), ring)
     need(checkpoint.member != me, "ASK-002")
-    size, root = held
+    need(checkpoint.by_present, "ASK-005")
+    size, root = held or ring.start(checkpoint.member)
     need(checkpoint.size != size or checkpoint.root == root, "ASK-004")
     need(old <= checkpoint.size, "PRF-002")
     if old != size:

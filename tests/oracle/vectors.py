@@ -201,7 +201,7 @@ def log(parts, chain):
         return f"ok {len(tlog.Checkpoint(tlog.Note(given[0]), ring).times)}"
     if ask == b"witness":
         me, held, request = given
-        return tlog.witness(me, (number(held[:8]), held[8:] or tlog.EMPTY), request, ring)
+        return tlog.witness(me, (number(held[:8]), held[8:]) if held else None, request, ring)
     if ask == b"tile":
         return "ok" if tlog.tile(given[0].decode()) else "no"
     if ask == b"proof":

@@ -101,7 +101,7 @@ fn manifest(world: &World, bar: Bar, last: &Checked) -> bytes::Bytes {
     } else {
         let entry = next.members.iter_mut().find(|entry| entry.id == member).expect("it is a member");
         entry.author_key = fixture::author(70).public();
-        next.handovers = vec![Handover { member, incarnation: Incarnation(0), last: place }];
+        next.handovers = vec![Handover { member, incarnation: Incarnation(0), last: place, log: None }];
     }
     fixture::signed(next, &[0])
 }

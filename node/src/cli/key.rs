@@ -2,11 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
-use chorale::{config::Home, store::Store};
+use anyhow::{Context as _, Result, bail, ensure};
+use chorale::{
+    config::Home,
+    store::{Store, cosigned_head},
+};
 use chorale_protocol::{
     base::{Incarnation, KeyHash, MemberId, RecordId, Seq},
     code::PublicKey,
+    log::{Keyring, Origin},
+    manifest::{Chain, LogEnd},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,8 +29,9 @@ pub(crate) struct Args {
 enum Verb {
     /// Show the public author key, and the hash that commits to the next one
     Show(Place),
-    /// Print what governors need to give this member its next key (network propose --rotate). Tells the next public key
-    Rotate(Place),
+    /// Print what governors need to give this member its next key (network propose --rotate): the next public key, and where the
+    /// records and the transparency log of the present key end
+    Rotate(Rotate),
     /// Make the next key the current one, if the manifest names it. `run` does so by itself
     Next(Place),
 }
@@ -35,6 +41,17 @@ struct Place {
     /// The member's home folder
     #[arg(long)]
     home: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct Rotate {
+    /// The member's home folder
+    #[arg(long)]
+    home: PathBuf,
+    /// The last record that this member signed with its present key: INCARNATION:SEQ:RECORD. If absent the newest that this home
+    /// holds; say it if somebody else has the key, for that record may be theirs
+    #[arg(long)]
+    head: Option<String>,
 }
 
 /// A member's wish for its next key, as JSON.
@@ -51,6 +68,18 @@ pub(crate) struct Rotation {
     next: String,
     /// The newest record under the present key.
     head: Option<At>,
+    /// The newest head of the home's log that others cosigned: the log passes to the next key there.
+    log: Option<End>,
+}
+
+/// A head of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct End {
+    /// Leaves.
+    size: u64,
+    /// 64 hexadecimal digits.
+    root: String,
 }
 
 /// A record's place.
@@ -68,13 +97,14 @@ pub(crate) struct Wish {
     pub(crate) key: PublicKey,
     pub(crate) next: KeyHash,
     pub(crate) head: Option<(Incarnation, Seq, RecordId)>,
+    pub(crate) log: Option<LogEnd>,
 }
 
 impl Args {
     pub(crate) fn run(self, out: &Out) -> Result<()> {
         match self.verb {
             Verb::Show(place) => show(&place.home, out),
-            Verb::Rotate(place) => rotate(&place.home, out),
+            Verb::Rotate(args) => rotate(&args, out),
             Verb::Next(place) => next(&place.home, out),
         }
     }
@@ -90,20 +120,40 @@ fn show(root: &Path, out: &Out) -> Result<()> {
     Ok(())
 }
 
-fn rotate(root: &Path, out: &Out) -> Result<()> {
-    let home = Home::open(root)?;
+fn rotate(args: &Rotate, out: &Out) -> Result<()> {
+    let home = Home::open(&args.home)?;
     let chain = network::stored_chain(&home)?;
     let member = network::own_id(&home, &chain)?;
     let (next, following) = (home.next_author()?.public(), home.following_author()?.public());
+    let head = match &args.head {
+        Some(text) => Some(At::parse(text)?),
+        None => head(&home, &member)?,
+    };
+    if let (Some(At { incarnation, seq, record }), None) = (&head, &args.head) {
+        eprintln!(
+            "the records of the present key are to end with incarnation {incarnation}, seq {seq}, record {record}: the newest that \
+             this home holds. If this member did not sign it, somebody else has the key: give the last own one with --head"
+        );
+    }
     let wish = Rotation {
         chorale_rotation: 1,
         member: member.to_string(),
         key: next.to_string(),
         next: KeyHash::of(&following).to_string(),
-        head: head(&home, &member)?,
+        head,
+        log: log_end(&home, &chain, &member)?,
     };
     out.record(&serde_json::to_value(wish)?);
     Ok(())
+}
+
+/// The newest head of the home's log that counts: one that others cosigned, or where the log passed to the present key.
+fn log_end(home: &Home, chain: &Chain, member: &MemberId) -> Result<Option<End>> {
+    let keyring = Keyring::new(chain);
+    let cosigned = cosigned_head(home.root(), &keyring)?.map(|head| (head.size, head.root));
+    let start = keyring.start(&Origin::new(&chain.network(), member));
+    let newest = cosigned.into_iter().chain(start).max_by_key(|(size, _)| *size).filter(|(size, _)| *size > 0);
+    Ok(newest.map(|(size, root)| End { size, root: hex::encode(root.0) }))
 }
 
 /// The home's newest record: as its store has it, or as the node that holds the store says.
@@ -137,6 +187,25 @@ fn next(root: &Path, out: &Out) -> Result<()> {
     Ok(())
 }
 
+impl At {
+    fn parse(text: &str) -> Result<Self> {
+        let wanted = || format!("--head: got {text:?}, wanted INCARNATION:SEQ:RECORD");
+        let parts: Vec<&str> = text.split(':').collect();
+        let [incarnation, seq, record] = parts[..] else { bail!(wanted()) };
+        record.parse::<RecordId>().with_context(wanted)?;
+        let number = |part: &str| part.parse::<u64>().with_context(wanted);
+        Ok(Self { incarnation: number(incarnation)?, seq: number(seq)?, record: record.to_owned() })
+    }
+}
+
+impl End {
+    fn read(&self) -> Result<LogEnd> {
+        let mut root = [0; 32];
+        hex::decode_to_slice(&self.root, &mut root).context("its root")?;
+        Ok(LogEnd { size: self.size, root })
+    }
+}
+
 impl Rotation {
     /// Reads a file that somebody sent.
     pub(crate) fn read(path: &Path) -> Result<Wish> {
@@ -159,6 +228,7 @@ impl Rotation {
             key: PublicKey::admit(&key).with_context(|| format!("{name}: key"))?,
             next: this.next.parse().with_context(|| format!("{name}: next"))?,
             head: head.transpose()?,
+            log: this.log.as_ref().map(|end| end.read().with_context(|| format!("{name}: log"))).transpose()?,
         })
     }
 }

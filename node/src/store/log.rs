@@ -13,7 +13,7 @@ use bytes::Bytes;
 use chorale_protocol::{
     audit::layout::log_files,
     base::MemberId,
-    log::{Keyring, NOTE_BYTES, Tree, TreeHash, verify},
+    log::{Checkpoint, Keyring, NOTE_BYTES, NoteError, Tree, TreeHash, verify},
     manifest::Chain,
 };
 
@@ -48,24 +48,29 @@ impl Store {
         self.put_note(&self.log().join("signed"), note)
     }
 
-    /// Keeps a checkpoint of ours that enough others cosigned, durably. A size has one: records name it by its hash.
+    /// Keeps a checkpoint of ours that enough others cosigned, durably. A size has one, for records name it by its hash: the first
+    /// that still has `quorum` cosigners. It loses those that handed their keys over, and all if ours was handed over before it.
     ///
     /// # Errors
     /// The disk.
-    pub fn put_cosigned_note(&self, size: u64, note: &[u8]) -> Result<(), StoreError> {
+    pub fn put_cosigned_note(
+        &self,
+        size: u64,
+        note: &[u8],
+        (keyring, quorum): (&Keyring, usize),
+    ) -> Result<(), StoreError> {
         let path = self.log().join("notes").join(format!("{size:020}"));
-        if path.exists() { Ok(()) } else { self.put_note(&path, note) }
+        let counts = |held: Bytes| verify(&held, keyring).is_ok_and(|held| held.cosigners.len() >= quorum);
+        if read(&path)?.is_some_and(counts) { Ok(()) } else { self.put_note(&path, note) }
     }
 
-    /// The newest of them, and its size; the others, a year's perhaps, are not read.
+    /// The newest of them that verifies under a keyring, its size, and how many cosigned it; the others, a year's perhaps, are not
+    /// read.
     ///
     /// # Errors
     /// The disk.
-    pub fn newest_cosigned_note(&self) -> Result<Option<(u64, Bytes)>, StoreError> {
-        let folder = self.log().join("notes");
-        let newest = names(&folder)?.into_iter().filter_map(|name| name.parse().ok()).max();
-        let Some(size) = newest else { return Ok(None) };
-        Ok(read(&folder.join(format!("{size:020}")))?.map(|note| (size, note)))
+    pub fn newest_cosigned_note(&self, keyring: &Keyring) -> Result<Option<(u64, Bytes, usize)>, StoreError> {
+        newest_cosigned(&self.log(), keyring)
     }
 
     /// Our cosigned checkpoints, ascending by size.
@@ -122,21 +127,32 @@ impl Store {
     /// The disk, or a note of ours that is damaged.
     pub(super) fn log_files(&self) -> Result<Vec<(String, Bytes)>, StoreError> {
         let mut files = Vec::new();
-        let mut logs: Vec<(Bytes, Option<Tree>)> =
-            self.held_notes()?.into_iter().map(|(_, note)| (note, None)).collect();
-        let (notes, signed) = (self.cosigned_notes()?, self.signed_note()?);
-        if let Some(newest) = notes.last().map(|(_, note)| note.clone()).or(signed) {
-            logs.push((newest, Some(Tree::from_leaves(self.leaves(0)?))));
-        }
-        if logs.is_empty() {
+        let (held, cosigned, signed) = (self.held_notes()?, self.cosigned_notes()?, self.signed_note()?);
+        if held.is_empty() && cosigned.is_empty() && signed.is_none() {
             return Ok(files);
         }
         let keyring = self.keyring()?;
-        for (note, tree) in logs {
-            let verified = verify(&note, &keyring).map_err(|error| {
+        // What a key signed that was handed over before that head counts for nothing, and is left out.
+        let counts = |note: &Bytes| match verify(note, &keyring) {
+            Ok(verified) => Ok(Some(verified)),
+            Err(NoteError::Part) => Ok(None),
+            Err(error) => {
                 let error = io::Error::new(io::ErrorKind::InvalidData, error.to_string());
-                StoreError::io(&self.log(), "read a checkpoint of")(error)
-            })?;
+                Err(StoreError::io(&self.log(), "read a checkpoint of")(error))
+            }
+        };
+        let mut notes = Vec::new();
+        for (size, note) in cosigned {
+            if counts(&note)?.is_some() {
+                notes.push((size, note));
+            }
+        }
+        let mut logs: Vec<(Bytes, Option<Tree>)> = held.into_iter().map(|(_, note)| (note, None)).collect();
+        if let Some(newest) = notes.last().map(|(_, note)| note.clone()).or(signed) {
+            logs.push((newest, Some(Tree::from_leaves(self.leaves(0)?))));
+        }
+        for (note, tree) in logs {
+            let Some(verified) = counts(&note)? else { continue };
             let size = verified.checkpoint.size;
             let others = if tree.is_some() { notes.as_slice() } else { &[] };
             files.extend(log_files(verified.member, &note, size, others, tree.as_ref()));
@@ -164,6 +180,26 @@ impl Store {
         let temp = self.inner.folder.join("partial").join(format!("note-{name}.temp"));
         atomic::write(path, &temp, Durable::Yes, |out| io::Write::write_all(out, note))
     }
+}
+
+/// The newest head of a home's own log that others cosigned and that counts by a keyring, whether its node runs or not.
+///
+/// # Errors
+/// The disk.
+pub fn cosigned_head(home: &Path, keyring: &Keyring) -> Result<Option<Checkpoint>, StoreError> {
+    let newest = newest_cosigned(&home.join("store/log"), keyring)?;
+    Ok(newest.and_then(|(_, note, _)| verify(&note, keyring).ok()).map(|verified| verified.checkpoint))
+}
+
+fn newest_cosigned(log: &Path, keyring: &Keyring) -> Result<Option<(u64, Bytes, usize)>, StoreError> {
+    let folder = log.join("notes");
+    for name in names(&folder)?.into_iter().rev() {
+        let (Ok(size), Some(note)) = (name.parse(), read(&folder.join(&name))?) else { continue };
+        if let Ok(verified) = verify(&note, keyring) {
+            return Ok(Some((size, note, verified.cosigners.len())));
+        }
+    }
+    Ok(None)
 }
 
 fn read(path: &Path) -> Result<Option<Bytes>, StoreError> {

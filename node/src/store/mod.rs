@@ -38,6 +38,7 @@ use chorale_protocol::{
 pub use archive::Summary;
 pub use error::StoreError;
 pub use index::Entry;
+pub use log::cosigned_head;
 pub use state::TrainState;
 pub use weak::WeakStore;
 

@@ -8,7 +8,8 @@ use chorale_protocol::{
     code::blob_hash,
     feed::{Checked, Close, Evidence, EvidenceSpec, FaultSpec, Flaw, Record, Release, Spec, sign},
     fixture,
-    manifest::{Cut, Policy},
+    log::TreeHash,
+    manifest::{Cut, LogEnd, Policy},
 };
 
 use crate::{Case, Golden, ledger::Ledger, world::World};
@@ -146,14 +147,21 @@ fn revoked() -> Golden {
     golden("revoked", &world, world.archive(), vec![anchored(&heads, 0, &["CUT-001"])])
 }
 
-/// A file of every kind, and all of it in order: logs, a settled fork, a key that was handed over and a thief who has the old one,
-/// a governor that voted twice and governs no more, a blob that nobody names.
+/// A file of every kind, and all of it in order: logs, a settled fork, a key that was handed over and a thief who has the old one and
+/// signs a record and a head of the log with it, a governor that voted twice and governs no more, a blob that nobody names.
 fn everything() -> Golden {
     let mut world = World::play(3, 1, Policy { witnesses: Some(1), ..fixture::policy() }, SEED);
     world.commit(1, Some(70));
     let (mut thief, before) = (world.authors[1].clone(), world.chain.clone());
-    world.rotate(1, 70);
-    world.step(1);
+    let mut handed_over = Ledger::of(1, &world);
+    handed_over.publish(&world, &[(2, BEFORE)]);
+    let (size, root) = (handed_over.tree.len(), handed_over.tree.root(handed_over.tree.len()).unwrap().0);
+    handed_over.notes.insert(0, (50, handed_over.note_of(&world, 50, TreeHash([7; 32]), &[(2, BEFORE)])));
+    world.rotate_at(1, 70, Some(LogEnd { size, root }));
+    handed_over.key = 70;
+    handed_over.accept(&world.step(1));
+    handed_over.publish(&world, &[(0, AFTER)]);
+    handed_over.put(&mut world);
     let stolen = thief.draft(&before, &[], Spec::Close(Close::Left));
     world.keep(&thief.write(stolen));
     let cut = fork(&mut world);
@@ -172,7 +180,7 @@ fn everything() -> Golden {
     ledger.put(&mut world);
     // Member 2 is cut, and member 1's earlier feed was handed over: their ends are known.
     let heads = &world.heads()[..2];
-    let codes = ["ARC-002", "CUT-001", "CUT-001", "FORK-002", "GOV-003", "INC-001", "KEY-002"];
+    let codes = ["ARC-002", "CUT-001", "CUT-001", "FORK-002", "GOV-003", "INC-001", "KEY-002", "LOG-007"];
     golden("everything", &world, world.archive(), vec![anchored(heads, 0, &codes), unanchored(true, 0, &codes)])
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     base::MemberId,
-    log::{Keyring, Note, Origin, Tile, TileError, Tree, Verified, rebuild, tiles, verify},
+    log::{Keyring, Note, NoteError, Origin, Tile, TileError, Tree, Verified, rebuild, tiles, verify},
 };
 
 /// What an archive holds of a log.
@@ -66,7 +66,7 @@ impl LogBook {
             notes.add("LOG-005", &place, "the log's newest checkpoint is not here");
         }
         book.grow(source, &held, notes)?;
-        book.compare(notes);
+        book.compare(keyring, notes);
         Ok(book)
     }
 
@@ -127,14 +127,27 @@ impl LogBook {
         Ok(())
     }
 
-    /// Whether the kept notes are heads of one log.
-    fn compare(&self, notes: &mut Notes) {
+    /// Whether the notes are heads of one log. What the present key did not sign and contradicts the others is left out: a key that
+    /// was handed over may be known to others.
+    fn compare(&mut self, keyring: &Keyring, notes: &mut Notes) {
         let Some(newest) = &self.checkpoint else { return };
-        let newest = &newest.verified.checkpoint;
-        for note in &self.notes {
+        let (member, present) = (self.member, newest.verified.present);
+        let newest = newest.verified.checkpoint;
+        if let (true, Some(tree), Some((size, root))) = (present, &self.tree, keyring.start(&newest.origin))
+            && let Ok(other) = tree.root(size)
+            && other != root
+        {
+            let place = place(member, LogFile::Checkpoint);
+            let text = format!(
+                "the log of {member} was handed over to its key with the root {root} for {size} leaves; its tree has {other}"
+            );
+            notes.add("LOG-003", &place, text);
+        }
+        let tree = self.tree.as_ref();
+        self.notes.retain(|note| {
             let head = &note.verified.checkpoint;
-            let place = place(self.member, LogFile::Note(head.size));
-            let wanted = match &self.tree {
+            let place = place(member, LogFile::Note(head.size));
+            let wanted = match tree {
                 Some(tree) => tree.root(head.size).ok(),
                 None => (head.size == newest.size).then_some(newest.root),
             };
@@ -142,12 +155,17 @@ impl LogBook {
                 let text = format!("the newest checkpoint has {} leaves, this one {}", newest.size, head.size);
                 notes.add("LOG-005", &place, text);
             } else if let Some(wanted) = wanted.filter(|root| *root != head.root) {
-                let (member, size, root) = (self.member, head.size, head.root);
-                let text =
-                    format!("member {member} signed the root {root} for {size} leaves; elsewhere it is {wanted}");
-                notes.add("LOG-003", &place, text);
+                let (size, root, present) = (head.size, head.root, note.verified.present);
+                let signed = format!("the root {root} for {size} leaves; elsewhere it is {wanted}");
+                if present {
+                    notes.add("LOG-003", &place, format!("member {member} signed {signed}"));
+                } else {
+                    notes.add("LOG-007", &place, format!("a key of {member} that was handed over signed {signed}"));
+                }
+                return present;
             }
-        }
+            true
+        });
     }
 }
 
@@ -168,7 +186,8 @@ fn note(
     let verified = match verify(&bytes, keyring) {
         Ok(verified) => verified,
         Err(error) => {
-            notes.add("LOG-001", &place, format!("{}: {error}", error.code()));
+            let code = if error == NoteError::Part { "LOG-007" } else { "LOG-001" };
+            notes.add(code, &place, format!("{}: {error}", error.code()));
             return Ok(None);
         }
     };

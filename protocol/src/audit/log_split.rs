@@ -6,7 +6,7 @@ use super::{LogBook, LogNote, Sides, Survey, finding::Notes};
 use crate::{
     base::{BlobHash, MemberId},
     code::blob_hash,
-    log::TreeHash,
+    log::{Keyring, TreeHash},
 };
 
 /// A member signed two roots for one size of its log, one for each archive's source.
@@ -34,9 +34,12 @@ pub(super) fn compare(
     notes: &mut Notes,
 ) -> io::Result<(Sides<LogHead>, Vec<LogSplit>)> {
     let (mut only_a, mut only_b, mut splits) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    // The longer chain knows more handovers: what an earlier key signed beyond one is not the owner's, in either archive.
+    let newest = |survey: &Survey<'_>| survey.chain().current().version;
+    let keyring = Keyring::new(if newest(a) < newest(b) { b.chain() } else { a.chain() });
     let members: BTreeSet<MemberId> = a.logs().union(&b.logs()).copied().collect();
     for member in members {
-        let (of_a, of_b) = (a.log(member, notes)?, b.log(member, notes)?);
+        let (of_a, of_b) = (a.log(member, &keyring, notes)?, b.log(member, &keyring, notes)?);
         only_a.extend(of_a.all().map(|note| head(member, note)));
         only_b.extend(of_b.all().map(|note| head(member, note)));
         let found = roots(&of_a)

@@ -150,12 +150,12 @@ impl<'a> Survey<'a> {
         self.source.logs()
     }
 
-    /// Reads and checks a log.
+    /// Reads and checks a log, by the keys that a chain gives.
     ///
     /// # Errors
     /// The medium.
-    pub(super) fn log(&self, member: MemberId, notes: &mut Notes) -> io::Result<LogBook> {
-        LogBook::read(&self.source, &Keyring::new(self.chain()), member, notes)
+    pub(super) fn log(&self, member: MemberId, keyring: &Keyring, notes: &mut Notes) -> io::Result<LogBook> {
+        LogBook::read(&self.source, keyring, member, notes)
     }
 
     /// A log, and what of it does not check or is missing.
@@ -164,7 +164,7 @@ impl<'a> Survey<'a> {
     /// The medium.
     pub fn log_book(&self, member: MemberId) -> io::Result<(LogBook, Vec<Finding>)> {
         let mut notes = Notes::default();
-        let book = self.log(member, &mut notes)?;
+        let book = self.log(member, &Keyring::new(self.chain()), &mut notes)?;
         Ok((book, notes.into_findings()))
     }
 

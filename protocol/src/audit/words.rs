@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     base::{KeyHash, MemberId},
-    manifest::{Codec, Cut, Handover, KeyEvent, LoraRule, Manifest, Member, MergeRule, Policy, Role},
+    manifest::{Codec, Cut, Handover, KeyEvent, LogEnd, LoraRule, Manifest, Member, MergeRule, Policy, Role},
 };
 
 /// A policy, a name and a value at a time, in the order of its encoding. Values say their units.
@@ -87,12 +87,18 @@ pub fn cut(cut: &Cut) -> String {
 /// Up to where a member's records under its earlier keys stand.
 #[must_use]
 pub fn handover(handover: &Handover) -> String {
-    let Handover { member, incarnation, last } = handover;
-    match last {
+    let Handover { member, incarnation, last, log } = handover;
+    let stands = match last {
         Some((seq, id)) => format!(
             "records of {member} under its earlier keys stand up to incarnation {incarnation}, seq {seq}, record {id}"
         ),
         None => format!("nothing of {member} under its earlier keys stands from incarnation {incarnation} on"),
+    };
+    match log {
+        Some(LogEnd { size, root }) => {
+            format!("{stands}; its log passes to the new key with {size} leaves, root {}", hex::encode(root))
+        }
+        None => format!("{stands}; it begins its log anew"),
     }
 }
 

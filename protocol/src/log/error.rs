@@ -105,6 +105,11 @@ pub enum NoteError {
     /// The log's owner has not signed.
     #[error("its owner has not signed it")]
     Unsigned,
+    /// Its owner signed with a key that does not sign for this part of the log.
+    #[error(
+        "its owner's key signs for another part of the log: a handover in the manifest says where one key's part ends and the next one's begins"
+    )]
+    Part,
     /// A signature of a known key does not verify.
     #[error("the signature of {name} does not verify")]
     Signature {
@@ -138,6 +143,7 @@ impl NoteError {
             Self::Unsigned => "NOTE-012",
             Self::Signature { .. } => "NOTE-013",
             Self::Cosignature { .. } => "NOTE-014",
+            Self::Part => "NOTE-015",
         }
     }
 }

@@ -34,4 +34,4 @@ pub use proof_file::{PROOF_FILE_BYTES, ProofFile, ProofFileError};
 pub use signed::{Verified, sign, verify};
 pub use tile::{TILE_WIDTH, Tile, TileError, rebuild, tiles};
 pub use tree::{Tree, TreeError};
-pub use witness::{Accepted, Answer, PROOF_LINES, REQUEST_BYTES, Request, WitnessRefusal, judge};
+pub use witness::{Accepted, Answer, PROOF_LINES, REQUEST_BYTES, Request, WitnessRefusal, held_head, judge};

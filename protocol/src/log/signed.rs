@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     base::MemberId,
-    code::{AuthorKey, Domain, Signature},
+    code::{AuthorKey, Domain, PublicKey, Signature},
 };
 
 /// A checkpoint that its owner signed.
@@ -19,7 +19,10 @@ pub struct Verified {
     pub checkpoint: Checkpoint,
     /// Whose log it is.
     pub member: MemberId,
-    /// Who cosigned it and when, in seconds since 1970: ascending by member, each once with its earliest time, the owner never.
+    /// Whether the key signed it that the owner has now: an earlier one may be known to others since.
+    pub present: bool,
+    /// Who cosigned it and when, in seconds since 1970: ascending by member, each once with its earliest time, the owner
+    /// never, and nobody by a key that was handed over: whoever got hold of that could give any time.
     pub cosigners: Vec<(MemberId, u64)>,
 }
 
@@ -42,7 +45,7 @@ pub fn sign(checkpoint: &Checkpoint, key: &AuthorKey) -> Note {
     Note::new(checkpoint.text(), NoteSignature { name, id, bytes: signature.0.to_vec() })
 }
 
-/// Verifies a note: a checkpoint of a participant's log, signed by its owner. Keys that the ring does not know are passed over;
+/// Verifies a note: a checkpoint of a participant's log, signed by its owner, with the key that signs for this part of it. Keys that the ring does not know are passed over;
 /// no signature of a known one may be wrong.
 ///
 /// # Errors
@@ -58,31 +61,44 @@ pub(super) fn verify_note(note: &Note, keyring: &Keyring) -> Result<Verified, No
         return Err(NoteError::Network { got: origin.to_string() });
     }
     let member = keyring.owner(&origin).ok_or_else(|| NoteError::Stranger { got: origin.to_string() })?;
-    let (mut signed, mut cosigners) = (false, BTreeMap::new());
+    let (mut signed, mut present, mut elsewhere, mut cosigners) = (false, false, false, BTreeMap::new());
     for line in note.signatures() {
         match signer(line, note.text(), &origin, keyring)? {
-            Some(Signer::Owner) => signed = true,
+            Some(Signer::Owner(key)) if keyring.signs_for(key, &checkpoint) => {
+                signed = true;
+                present |= keyring.is_present(key, &origin);
+            }
+            Some(Signer::Owner(_)) => elsewhere = true,
             Some(Signer::Witness(witness, _)) if witness == member => {}
             Some(Signer::Witness(witness, time)) => {
                 let earliest = cosigners.entry(witness).or_insert(time);
                 *earliest = time.min(*earliest);
             }
-            None => {}
+            Some(Signer::Former) | None => {}
         }
     }
     if !signed {
-        return Err(NoteError::Unsigned);
+        return Err(if elsewhere { NoteError::Part } else { NoteError::Unsigned });
     }
-    Ok(Verified { checkpoint, member, cosigners: cosigners.into_iter().collect() })
+    Ok(Verified { checkpoint, member, present, cosigners: cosigners.into_iter().collect() })
 }
 
-enum Signer {
-    Owner,
+enum Signer<'a> {
+    /// With this key.
+    Owner(&'a PublicKey),
+    /// At this time, with the key that it has now.
     Witness(MemberId, u64),
+    /// A witness, with a key that was handed over.
+    Former,
 }
 
 /// Whose signature a line is; `None` for a key that is not known.
-fn signer(line: &NoteSignature, text: &str, origin: &Origin, keyring: &Keyring) -> Result<Option<Signer>, NoteError> {
+fn signer<'a>(
+    line: &NoteSignature,
+    text: &str,
+    origin: &Origin,
+    keyring: &'a Keyring,
+) -> Result<Option<Signer<'a>>, NoteError> {
     let Ok(name) = line.name.parse::<Origin>() else { return Ok(None) };
     let Some(member) = keyring.owner(&name) else { return Ok(None) };
     let mut wrong = None;
@@ -91,7 +107,7 @@ fn signer(line: &NoteSignature, text: &str, origin: &Origin, keyring: &Keyring) 
             let signature = line.bytes.as_slice().try_into().map(Signature);
             let domain = Domain::Checkpoint(origin.network);
             if signature.is_ok_and(|signature| key.verify(domain, payload(text), &signature).is_ok()) {
-                return Ok(Some(Signer::Owner));
+                return Ok(Some(Signer::Owner(key)));
             }
             wrong = Some(NoteError::Signature { name: line.name.clone() });
         }
@@ -99,7 +115,8 @@ fn signer(line: &NoteSignature, text: &str, origin: &Origin, keyring: &Keyring) 
     for key in keyring.keys(&name).filter(|key| key_id(&line.name, Algorithm::Cosignature, key) == line.id) {
         match Cosignature::parse(line) {
             Ok(cosignature) if cosignature.is_by(key, text) => {
-                return Ok(Some(Signer::Witness(member, cosignature.time_s)));
+                let present = keyring.is_present(key, &name);
+                return Ok(Some(if present { Signer::Witness(member, cosignature.time_s) } else { Signer::Former }));
             }
             Ok(_) => wrong = Some(NoteError::Signature { name: line.name.clone() }),
             Err(error) => wrong = Some(error),

@@ -40,6 +40,9 @@ pub enum WitnessRefusal {
     /// The note is malformed, or not the owner's.
     #[error("the checkpoint: {0}")]
     Note(#[from] NoteError),
+    /// The checkpoint is signed with an earlier key of the log's owner.
+    #[error("the owner signed with a key that was handed over: whatever it signs now is not the owner's")]
+    Former,
     /// The witness's own log.
     #[error("a member does not witness its own log")]
     Own,
@@ -72,6 +75,7 @@ impl WitnessRefusal {
             Self::Request { .. } => "ASK-001",
             Self::Note(error) => error.code(),
             Self::Own => "ASK-002",
+            Self::Former => "ASK-005",
             Self::Conflict { .. } => "ASK-003",
             Self::Split { .. } => "ASK-004",
             Self::Proof(error) => error.code(),
@@ -114,7 +118,21 @@ impl Accepted {
     }
 }
 
-/// Whether the witness `me`, which holds this head (leaves and root) of the log in question, may cosign.
+/// What a witness goes by that holds this note: the head in it, if the log's owner signed it with the key that it has now. Of what an
+/// earlier key signed nothing holds but what the handover says.
+///
+/// # Errors
+/// Another note than one that was accepted.
+pub fn held_head(note: &[u8], keyring: &Keyring) -> Result<Option<(u64, TreeHash)>, NoteError> {
+    match super::verify(note, keyring) {
+        Ok(held) => Ok(held.present.then_some((held.checkpoint.size, held.checkpoint.root))),
+        Err(NoteError::Part) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the witness `me`, which holds this head (leaves and root) of the log in question, may cosign. Without a head that the
+/// owner's present key signed, it goes by the one that the handover to that key names, else by the empty log.
 ///
 /// # Errors
 /// Why not. [`WitnessRefusal::Split`] proves a split, together with the note that is held.
@@ -128,8 +146,11 @@ pub fn judge(
     if verified.member == *me {
         return Err(WitnessRefusal::Own);
     }
-    let (size, root) = held.unwrap_or_else(|| (0, TreeHash::empty()));
+    if !verified.present {
+        return Err(WitnessRefusal::Former);
+    }
     let new = &verified.checkpoint;
+    let (size, root) = held.or_else(|| keyring.start(&new.origin)).unwrap_or_else(|| (0, TreeHash::empty()));
     if new.size == size && new.root != root {
         return Err(WitnessRefusal::Split { size, held: root, got: new.root });
     }

@@ -60,6 +60,13 @@ impl Manifest {
         self.cuts.get(place)
     }
 
+    /// Where a member's log passes to its new key, if this version brings one and says so.
+    #[must_use]
+    pub fn log_of(&self, member: &MemberId) -> Option<LogEnd> {
+        let place = self.handovers.binary_search_by(|handover| handover.member.cmp(member)).ok()?;
+        self.handovers.get(place)?.log
+    }
+
     /// A member's place in the member list: how records name it.
     #[must_use]
     pub fn place_of(&self, id: &MemberId) -> Option<u64> {
@@ -122,6 +129,18 @@ pub struct Handover {
     pub incarnation: Incarnation,
     /// The last sequence number that stands; `None` if nothing of this incarnation does.
     pub last: Option<(Seq, RecordId)>,
+    /// Where the member's transparency log passes from the earlier keys to the new one; `None`: nothing that the earlier keys signed
+    /// for it counts, and the new key begins it anew.
+    pub log: Option<LogEnd>,
+}
+
+/// A head of a transparency log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogEnd {
+    /// Leaves, 1 or more.
+    pub size: u64,
+    /// The tree's root.
+    pub root: [u8; 32],
 }
 
 impl Handover {

@@ -60,7 +60,11 @@ impl Manifest {
         }
         let stranger =
             self.handovers.iter().find(|handover| self.version == 0 || self.member(&handover.member).is_none());
-        stranger.map_or(Ok(()), |handover| refuse(handover.member, "no key of this member changes"))
+        if let Some(handover) = stranger {
+            return refuse(handover.member, "no key of this member changes");
+        }
+        let empty = self.handovers.iter().find(|handover| handover.log.is_some_and(|log| log.size == 0));
+        empty.map_or(Ok(()), |handover| refuse(handover.member, "a log without leaves is left out"))
     }
 }
 

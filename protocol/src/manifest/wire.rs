@@ -2,14 +2,14 @@
 //! 6 members · 7 cuts · 8 policy · 9 handovers, where 1 and 3 are absent in the genesis, and 9 if there are none.
 //!
 //! Member: 0 id · 1 label · 2 author key · 3 transport ids · 4 role · 5 next key's hash, optional. Cut and handover: 0 member ·
-//! 1 incarnation · 2 `[seq, id]`, absent if nothing of the incarnation stands. Policy: 0 base model · 1 adapter · 2 LoRA rule · 3 merge rule · 4 momentum · 5 ages ·
+//! 1 incarnation · 2 `[seq, id]`, absent if nothing of the incarnation stands; a handover's 3 log `{0 size · 1 root}`, optional. Policy: 0 base model · 1 adapter · 2 LoRA rule · 3 merge rule · 4 momentum · 5 ages ·
 //! 6 draw · 7 norm bound · 8 reach · 9 codec · 10 rounds · 11 steps · 12 round ms · 13 checkpoint every · 14 keep rounds.
 //! Adapter: 0 rank · 1 alpha · 2 seed · 3 start · 4 tensors. Tensor: 0 name · 1 factor · 2 rows · 3 columns. LoRA rule:
 //! 0 kind (0 both, 1 alternate, 2 FFA) · 1 period, with alternate only. Steps: 0 min · 1 max.
 
 use super::{
-    AdapterSpec, Codec, Cut, Factor, Handover, LoraRule, Manifest, ManifestError, Member, MergeRule, Phase, Policy,
-    Role, Steps, TensorSpec,
+    AdapterSpec, Codec, Cut, Factor, Handover, LogEnd, LoraRule, Manifest, ManifestError, Member, MergeRule, Phase,
+    Policy, Role, Steps, TensorSpec,
     rules::{governors_fit, members_fit},
 };
 use crate::{
@@ -56,7 +56,8 @@ map! { Draft {
 } }
 map! { DraftMember { [0 id] [1 label] [2 author_key raw] [3 transport] [4 role] [5 next ?] } }
 map! { Cut { [0 member] [1 incarnation] [2 last ?] } }
-map! { Handover { [0 member] [1 incarnation] [2 last ?] } }
+map! { Handover { [0 member] [1 incarnation] [2 last ?] [3 log ?] } }
+map! { LogEnd { [0 size] [1 root raw] } }
 map! { Policy {
     [0 base_model raw] [1 adapter] [2 lora_rule] [3 merge] [4 momentum] [5 ages] [6 draw] [7 norm_bound] [8 reach]
     [9 codec] [10 rounds] [11 steps] [12 round_ms] [13 checkpoint_every] [14 keep_rounds]

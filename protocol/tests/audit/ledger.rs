@@ -13,6 +13,8 @@ use crate::world::World;
 pub struct Ledger {
     /// Whose log, by number.
     pub who: u64,
+    /// The key with which it signs, by number.
+    pub key: u64,
     pub tree: Tree,
     /// Notes kept, by size.
     pub notes: Vec<(u64, Bytes)>,
@@ -20,7 +22,7 @@ pub struct Ledger {
 
 impl Ledger {
     pub fn new(who: u64) -> Self {
-        Self { who, tree: Tree::new(), notes: Vec::new() }
+        Self { who, key: who, tree: Tree::new(), notes: Vec::new() }
     }
 
     /// The log of everything that was written so far.
@@ -39,7 +41,7 @@ impl Ledger {
         let network = world.chain.network();
         let origin = |who: u64| Origin::new(&network, &fixture::member(who).id);
         let head = Checkpoint { origin: origin(self.who), size, root };
-        let mut note = sign(&head, &fixture::author(self.who));
+        let mut note = sign(&head, &fixture::author(self.key));
         for (who, time) in cosigners {
             note.add(cosign(&head, &origin(*who), &fixture::author(*who), *time)).unwrap();
         }

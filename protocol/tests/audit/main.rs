@@ -12,6 +12,7 @@ mod honest;
 mod incomplete;
 mod keys;
 mod ledger;
+mod log_keys;
 mod logs;
 mod momentum;
 mod mutants;

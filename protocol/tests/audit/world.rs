@@ -13,7 +13,7 @@ use chorale_protocol::{
     draw::{self, Seed},
     feed::{Body, Checked, Record, Skip, SkipReason, Spec, Update, sign},
     fixture::{self, Author},
-    manifest::{Chain, Handover, Policy},
+    manifest::{Chain, Handover, LogEnd, Policy},
     merge::{Merged, Plan, State, Voice, merge_hash, perform, weight},
 };
 
@@ -271,6 +271,11 @@ impl World {
 
     /// A version in which the member signs with key number `key`, and what it signed before stands up to its newest record.
     pub fn rotate(&mut self, who: usize, key: u64) {
+        self.rotate_at(who, key, None);
+    }
+
+    /// The same, with the head at which its log passes to the new key.
+    pub fn rotate_at(&mut self, who: usize, key: u64, log: Option<LogEnd>) {
         let member = self.authors[who].id;
         let head = self.records.iter().rfind(|record| record.record().member == member).unwrap();
         let (incarnation, seq) = (head.record().incarnation, head.record().seq);
@@ -278,7 +283,7 @@ impl World {
         self.amend(|manifest| {
             let entry = manifest.members.iter_mut().find(|entry| entry.id == member).unwrap();
             (entry.author_key, entry.next) = (fixture::author(key).public(), None);
-            manifest.handovers.push(Handover { member, incarnation, last });
+            manifest.handovers.push(Handover { member, incarnation, last, log });
         });
         self.authors[who].hand_over(key);
     }

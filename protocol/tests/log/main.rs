@@ -1,6 +1,7 @@
 //! Logs: trees and proofs against a naive oracle, and notes, witnesses and tiles at their edges.
 #![allow(clippy::unwrap_used, reason = "a test may stop at a failure")]
 
+mod handovers;
 mod notes;
 mod tiles;
 mod trees;

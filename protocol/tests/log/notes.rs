@@ -46,7 +46,7 @@ fn the_owner_and_a_second_key_of_a_cosigner_do_not_count_twice() {
     let id = fixture::member(1).id;
     let place = next.members.iter().position(|member| member.id == id).unwrap();
     next.members[place].author_key = fixture::author(77).public();
-    let nothing = Handover { member: id, incarnation: Incarnation(0), last: None };
+    let nothing = Handover { member: id, incarnation: Incarnation(0), last: None, log: None };
     next.handovers = vec![nothing];
     let mut chain = chain;
     chain.extend(fixture::signed(next, &[0])).unwrap();

@@ -38,9 +38,14 @@ pub(crate) struct Args {
     /// Give a member that lost its keys those of a new home: MEMBER=CARD. Auditors will say that it had not committed to them
     #[arg(long, num_args = 1..)]
     rebind: Vec<String>,
-    /// Up to where records under a changed key stand, as in --cut; if absent, as far as the member says or this home knows
+    /// Up to where records under a changed key stand, as in --cut; if absent, as far as the member's --rotate file says. Nothing
+    /// else will do: what this home holds may be signed by whoever stole the key
     #[arg(long, num_args = 1..)]
     handover: Vec<String>,
+    /// Where a member's transparency log passes to its changed key: MEMBER:SIZE:ROOT, or MEMBER:0 if it begins anew. If absent as
+    /// the member's --rotate file says, and anew with --rebind
+    #[arg(long, num_args = 1..)]
+    log_end: Vec<String>,
     /// Whether new members get a vote on changes
     #[arg(long)]
     govern: bool,
@@ -147,6 +152,8 @@ impl Args {
     fn rekey(&self, chain: &Chain, next: &mut Manifest) -> Result<()> {
         let said = self.handover.iter().map(|text| parse_cut("--handover", chain.current(), text));
         let mut said = said.collect::<Result<Vec<_>>>()?;
+        let ends = self.log_end.iter().map(|text| rekey::log_end(chain.current(), text));
+        let mut ends = ends.collect::<Result<Vec<_>>>()?;
         let mut changes = Vec::new();
         for path in &self.rotate {
             changes.push(rekey::rotation(path, chain)?);
@@ -156,18 +163,26 @@ impl Args {
                 text.split_once('=').with_context(|| format!("--rebind: got {text:?}, wanted MEMBER=CARD"))?;
             changes.push(rekey::rebinding(find(chain.current(), who)?, card.as_ref())?);
         }
-        for change in changes {
+        for mut change in changes {
             let place = said.iter().position(|cut| cut.member == change.member).map(|at| said.remove(at));
+            if let Some(at) = ends.iter().position(|(member, _)| *member == change.member) {
+                change.log = ends.remove(at).1;
+            }
             rekey::apply(change, place, &self.home, next)?;
         }
-        let spare: Vec<String> = said.iter().map(|cut| cut.member.to_string()).collect();
-        ensure!(spare.is_empty(), "--handover of a member whose key does not change: {}", spare.join(", "));
+        let said = said.iter().map(|cut| cut.member).chain(ends.iter().map(|(member, _)| *member));
+        let spare: Vec<String> = said.map(|member| member.to_string()).collect();
+        ensure!(
+            spare.is_empty(),
+            "--handover or --log-end of a member whose key does not change: {}",
+            spare.join(", ")
+        );
         Ok(())
     }
 }
 
 /// A member by label or id.
-fn find(manifest: &Manifest, who: &str) -> Result<MemberId> {
+pub(super) fn find(manifest: &Manifest, who: &str) -> Result<MemberId> {
     let mut found = manifest.members.iter().filter(|m| m.label == who || m.id.to_string() == who).map(|m| m.id);
     match (found.next(), found.next()) {
         (Some(id), None) => Ok(id),

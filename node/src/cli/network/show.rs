@@ -112,6 +112,7 @@ fn describe(signed: &SignedManifest) -> Value {
         "handovers": handovers.iter().map(|h| json!({
             "member": h.member.to_string(), "incarnation": h.incarnation.0,
             "seq": h.last.map(|(seq, _)| seq.0), "record": h.last.map(|(_, id)| id.to_string()),
+            "log": h.log.map(|end| json!({ "size": end.size, "root": hex::encode(end.root) })),
         })).collect::<Vec<_>>(),
         "policy": {
             "base_model": hex::encode(policy.base_model),

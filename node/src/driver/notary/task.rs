@@ -10,7 +10,7 @@ use chorale_protocol::{
     base::{MemberId, Millis},
     code::blob_hash,
     engine::Input,
-    log::{Checkpoint, Note, NoteError, Request, SIGNATURES, Tree, TreeHash, sign, verify},
+    log::{Checkpoint, Keyring, Note, NoteError, Request, SIGNATURES, Tree, TreeHash, held_head, sign, verify},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -77,6 +77,8 @@ struct Work {
     notary: Notary,
     tree: Tree,
     signed: Option<Signed>,
+    /// By which the log was taken up: another version may have given us another key, or a cosigner.
+    keyring: Option<Arc<Keyring>>,
     /// Leaves of our log that a witness holds, as far as it said so: nothing new is signed before enough of them have.
     held: BTreeMap<MemberId, u64>,
 }
@@ -86,7 +88,7 @@ impl Notary {
     pub(in crate::driver) async fn run(self, stop: CancellationToken) {
         let mut wake = self.circle.clone();
         let every = self.every;
-        let mut work = Work { notary: self, tree: Tree::default(), signed: None, held: BTreeMap::new() };
+        let mut work = Work { notary: self, tree: Tree::default(), signed: None, keyring: None, held: BTreeMap::new() };
         loop {
             // A turn may wait for a silent peer; whatever it has signed is on disk, so that it may be broken off anywhere.
             let turned = tokio::select! {
@@ -124,11 +126,12 @@ async fn finish(circle: &mut watch::Receiver<Option<Arc<Circle>>>) {
 impl Work {
     async fn turn(&mut self) -> Result<(), NotaryError> {
         let Some(circle) = self.notary.circle.borrow().clone() else { return Ok(()) };
-        if self.frozen() || circle.peers.is_empty() || circle.key.is_none() {
+        let known = self.keyring.as_ref().is_some_and(|keyring| Arc::ptr_eq(keyring, &circle.keyring));
+        if known && self.frozen() || circle.peers.is_empty() || circle.key.is_none() {
             return Ok(());
         }
         self.grow().await?;
-        if self.signed.is_none() {
+        if !known {
             self.take_up(&circle).await?;
         }
         // The last checkpoint is asked about before a new one is signed: witnesses may hold more than this home.
@@ -155,32 +158,34 @@ impl Work {
         Ok(())
     }
 
-    /// Goes on from the last checkpoint that we signed; without one, from nothing.
+    /// Goes on from the last checkpoint that we signed with the key that we have now; without one, from the head at which the log was
+    /// handed over to this key, or from nothing.
     async fn take_up(&mut self, circle: &Circle) -> Result<(), NotaryError> {
-        let (signed, newest) = self.on_disk(|store| Ok((store.signed_note()?, store.newest_cosigned_note()?))).await?;
-        if let Some((size, note)) = &newest {
-            let size = *size;
-            self.notary.state.send_modify(|state| state.witnessed = size);
+        let Some(key) = &circle.key else { return Ok(()) };
+        let (keyring, quorum) = (Arc::clone(&circle.keyring), circle.quorum.max(1));
+        let read = move |store: &Store| Ok((store.signed_note()?, store.newest_cosigned_note(&keyring)?));
+        let (signed, newest) = self.on_disk(read).await?;
+        let newest = newest.filter(|(_, _, cosigners)| *cosigners >= quorum);
+        let witnessed = newest.as_ref().map_or(0, |(size, ..)| *size);
+        if let Some((_, note, _)) = &newest {
             let _ = self.notary.engine.send(Input::Seen { note: blob_hash(note) }).await;
         }
-        let empty = Checkpoint { origin: circle.origin(), size: 0, root: TreeHash::empty() };
-        let (note, checkpoint) = match signed {
-            Some(bytes) => {
-                let note = Note::parse(&bytes)?;
-                let checkpoint = Checkpoint::parse(note.text())?;
-                (note, checkpoint)
-            }
-            None => {
-                let Some(key) = &circle.key else { return Ok(()) };
-                (sign(&empty, key), empty)
-            }
+        let head = signed.as_ref().map(|bytes| held_head(bytes, &circle.keyring)).transpose()?.flatten();
+        let start = || circle.keyring.start(&circle.origin()).unwrap_or_else(|| (0, TreeHash::empty()));
+        let (size, root) = head.unwrap_or_else(start);
+        let checkpoint = Checkpoint { origin: circle.origin(), size, root };
+        let note = match (head, signed) {
+            (Some(_), Some(bytes)) => Note::parse(&bytes)?,
+            _ => sign(&checkpoint, key),
         };
-        if self.tree.root(checkpoint.size) != Ok(checkpoint.root) {
-            self.freeze(checkpoint.size);
+        self.notary.state.send_modify(|state| (state.signed, state.witnessed, state.frozen) = (size, witnessed, false));
+        if self.tree.root(size) != Ok(root) {
+            self.freeze(size);
         }
-        let kept = newest.is_some_and(|(size, _)| size == checkpoint.size);
-        self.signed =
-            Some(Signed { note, checkpoint, cosigners: BTreeSet::new(), kept, since: self.notary.clock.now() });
+        let (kept, since) = (witnessed == size && size > 0, self.notary.clock.now());
+        self.signed = Some(Signed { note, checkpoint, cosigners: BTreeSet::new(), kept, since });
+        self.held.clear();
+        self.keyring = Some(Arc::clone(&circle.keyring));
         Ok(())
     }
 
@@ -279,7 +284,8 @@ impl Work {
             signed.kept = true;
             let bytes = signed.note.to_bytes();
             let note = blob_hash(&bytes);
-            self.on_disk(move |store| store.put_cosigned_note(size, &bytes)).await?;
+            let (keyring, quorum) = (Arc::clone(&circle.keyring), circle.quorum.max(1));
+            self.on_disk(move |store| store.put_cosigned_note(size, &bytes, (&keyring, quorum))).await?;
             self.notary.state.send_modify(|state| state.witnessed = size);
             let _ = self.notary.engine.send(Input::Seen { note }).await;
         }

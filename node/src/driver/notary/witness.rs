@@ -8,7 +8,7 @@ use std::{
 use chorale_protocol::{
     base::{MemberId, TransportId},
     code::AuthorKey,
-    log::{Accepted, Answer, Checkpoint, Note, NoteError, NoteSignature, Request, WitnessRefusal, judge},
+    log::{Accepted, Answer, Checkpoint, NoteError, NoteSignature, Request, WitnessRefusal, held_head, judge},
 };
 use tokio::{sync::watch, task};
 
@@ -94,10 +94,10 @@ fn consider(
     let (mut bytes, mut head) = (None, None);
     if let Some(owner) = owner {
         bytes = store.held_note(&owner)?;
-        let parse = |bytes: &bytes::Bytes| Note::parse(bytes).and_then(|note| Checkpoint::parse(note.text()));
-        head = bytes.as_ref().map(parse).transpose().map_err(|why| Mute::Held(owner, why))?;
+        let read = |bytes: &bytes::Bytes| held_head(bytes, &circle.keyring).map_err(|why| Mute::Held(owner, why));
+        head = bytes.as_ref().map(read).transpose()?.flatten();
     }
-    let judged = judge(&circle.me, head.map(|head| (head.size, head.root)), &request, &circle.keyring);
+    let judged = judge(&circle.me, head, &request, &circle.keyring);
     Ok(match judged {
         Ok(accepted) => Ok((request, accepted)),
         Err(refusal) => {

@@ -13,7 +13,7 @@ pub(super) const LOGS: &[Code] = &[
     code(
         "LOG-003",
         Failure,
-        "A member signed two heads of its log that contradict each other: it showed different logs to different members.",
+        "A member signed two heads of its log that contradict each other, or a log that does not go on from the head at which it was handed over to the member's key: it showed different logs to different members.",
         "Keep both notes, they prove it. Ask the member named for an explanation; governors may cut it from the network.",
     ),
     code(
@@ -28,6 +28,12 @@ pub(super) const LOGS: &[Code] = &[
         Incomplete,
         "A note is signed by a key that no manifest version gives to a participant. That signature was not checked.",
         "Get an archive with all manifest versions; or, if the key is a foreign witness's, check the note with that witness's tools.",
+    ),
+    code(
+        "LOG-007",
+        Warning,
+        "A head of a log is signed with an author key that does not sign for this part of it: one that was handed over, beyond what the handover names, or with a root that the log does not have there; or one before its part began. Whoever got hold of an old key can sign such a head. It counts for nothing.",
+        "Nothing, if the member had changed its key because it was stolen. Else ask it whether it signed this head.",
     ),
     code(
         "WIT-001",

@@ -49,6 +49,12 @@ pub(super) const NOTES: &[Code] = &[
         ASK_AGAIN,
     ),
     code("NOTE-014", Failure, "A cosignature of another length, or with a time that is none.", FORM),
+    code(
+        "NOTE-015",
+        Failure,
+        "A checkpoint that its log's owner signed with a key which does not sign for this part of the log: the manifest's handover says with how many leaves and which root one key's part ends and the next one's begins.",
+        KEYS,
+    ),
     code("PRF-001", Failure, "A proof that a record is a leaf which the tree does not have.", PROVE),
     code("PRF-002", Failure, "A proof that a log continues a longer one.", "Give the smaller head first."),
     code("PRF-003", Failure, "A proof of another number of hashes than it takes.", PROVE),
@@ -67,5 +73,11 @@ pub(super) const NOTES: &[Code] = &[
         Failure,
         "A request to cosign another root for a size that the witness already cosigned: the log was split.",
         "Keep both checkpoints, they prove it. Governors may cut the log's owner from the network.",
+    ),
+    code(
+        "ASK-005",
+        Failure,
+        "A request whose checkpoint the log's owner signed with a key that was handed over.",
+        NODE,
     ),
 ];

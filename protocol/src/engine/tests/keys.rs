@@ -14,7 +14,7 @@ fn rotation(desk: &Desk, n: u64, key: u64, last: &Checked) -> Bytes {
     let entry = next.members.iter_mut().find(|entry| entry.id == member).unwrap();
     entry.author_key = fixture::author(key).public();
     let (incarnation, seq) = (last.record().incarnation, last.record().seq);
-    next.handovers = vec![Handover { member, incarnation, last: Some((seq, last.id())) }];
+    next.handovers = vec![Handover { member, incarnation, last: Some((seq, last.id())), log: None }];
     fixture::signed(next, &[0])
 }
 
@@ -99,7 +99,7 @@ fn who_has_not_the_key_that_the_manifest_gives_it_signs_nothing_until_it_gets_it
     let mut next = fixture::next(&desk.chain);
     let member = fixture::member(0).id;
     next.members.iter_mut().find(|entry| entry.id == member).unwrap().author_key = fixture::author(70).public();
-    next.handovers = vec![Handover { member, incarnation: Incarnation(0), last: Some((Seq(0), old.id())) }];
+    next.handovers = vec![Handover { member, incarnation: Incarnation(0), last: Some((Seq(0), old.id())), log: None }];
     let outputs = desk.manifest(fixture::signed(next, &[0]));
     assert!(events(&outputs).contains(&&Event::NewKey { version: 2 }));
     assert!(plan(&[outputs, desk.wait(120_000)].concat()).is_some());

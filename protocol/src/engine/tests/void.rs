@@ -158,7 +158,7 @@ fn the_branch_that_a_cut_or_a_handover_names_stands_whichever_came_first() {
             let entry = next.members.iter_mut().find(|entry| entry.id == member).unwrap();
             entry.author_key = fixture::author(71).public();
             let last = Some((three.record().seq, three.id()));
-            next.handovers = vec![crate::manifest::Handover { member, incarnation: Incarnation(0), last }];
+            next.handovers = vec![crate::manifest::Handover { member, incarnation: Incarnation(0), last, log: None }];
             fixture::signed(next, &[0])
         } else {
             cut(&desk, 1, &three)
@@ -223,7 +223,7 @@ fn a_stolen_keys_record_stays_known_beside_the_new_keys_one_that_takes_its_place
     let member = fixture::member(1).id;
     next.members.iter_mut().find(|entry| entry.id == member).unwrap().author_key = fixture::author(71).public();
     let last = Some((first.record().seq, first.id()));
-    next.handovers = vec![crate::manifest::Handover { member, incarnation: Incarnation(0), last }];
+    next.handovers = vec![crate::manifest::Handover { member, incarnation: Incarnation(0), last, log: None }];
     desk.follow(fixture::signed(next, &[0]));
     desk.authors[1].hand_over(71);
     let own = desk.update(1, &[&first]);

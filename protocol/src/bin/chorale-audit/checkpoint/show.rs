@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{escape::escape, evidence::label, json, when};
 
 pub(super) fn text(verified: &Verified, chain: &Chain, asked: u64) -> String {
-    let Verified { checkpoint, member, cosigners } = verified;
+    let Verified { checkpoint, member, cosigners, .. } = verified;
     let mut out = String::new();
     // Writing to a string does not fail.
     let _ = writeln!(out, "Log         {} ({member})", escape(&label(chain, member)));
@@ -24,7 +24,7 @@ pub(super) fn text(verified: &Verified, chain: &Chain, asked: u64) -> String {
 }
 
 pub(super) fn value(verified: &Verified, chain: &Chain, asked: u64) -> Value {
-    let Verified { checkpoint, member, cosigners } = verified;
+    let Verified { checkpoint, member, cosigners, .. } = verified;
     let cosigner = |(member, time): &(MemberId, u64)| json!({ "member": member.to_string(), "label": label(chain, member), "time_s": time });
     json!({
         "schema": json::SCHEMA,
