@@ -5,13 +5,15 @@ use std::{fs, sync::Arc, time::Duration};
 use chorale::net::{self, Event, Net};
 use chorale_protocol::{
     adapter::{Layout, encode_f32},
+    admit::drawable,
     base::{Incarnation, MergeHash, Seq, UnixSeconds},
     code::blob_hash,
+    draw::{self, Seed},
     engine::Verdict,
-    feed::{Body, Checked, Record, Reference, Spec, check, sign},
+    feed::{Body, Checked, Record, Reference, Skip, SkipReason, Spec, check, sign},
 };
 use chorale_tests::{
-    fleet::{Network, Options, Round, Shape},
+    fleet::{Line, Network, Options, Round, Shape},
     shelf::{Folder, Silent},
 };
 use tempfile::TempDir;
@@ -21,7 +23,8 @@ use crate::common::Fleet;
 
 #[test]
 fn a_huge_publication_is_left_out_for_its_distance_and_changes_no_merge() {
-    let shape = Shape { seed: 9, ..Shape::default() };
+    // Its merge is none: who recomputes it leaves it out for that.
+    let shape = Shape { seed: 9, checks: 0, ..Shape::default() };
     let options = Options { step_ms: 10, start_wait_ms: Some(2_000), ..Options::default() };
     // The fourth member is not the honest program.
     let (fleet, mut members) = Fleet::of(Network::new(shape), 3, &options);
@@ -39,6 +42,29 @@ fn a_huge_publication_is_left_out_for_its_distance_and_changes_no_merge() {
         let after = member.round("a round after it", |_| true);
         // Held-out losses are in units of the targets' scale: one huge value would make them astronomic.
         assert!(after.loss_before.unwrap() < 100_000_000, "{after:?}");
+    }
+}
+
+#[test]
+fn who_publishes_what_its_merge_does_not_give_is_found_by_recomputing_it_and_barred() {
+    let shape = Shape { seed: 10, ..Shape::default() };
+    let options = Options { step_ms: 10, start_wait_ms: Some(2_000), ..Options::default() };
+    let (fleet, mut members) = Fleet::of(Network::new(shape), 3, &options);
+    let name = fleet.network.name(3);
+    for member in &mut members {
+        member.round("round of the honest three", |round| round.contributors.len() == 3);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let _evil = runtime.block_on(publish(&fleet));
+    for member in &mut members {
+        let code = member.until("the liar barred", |line| match line {
+            Line::Barred(who, code) if *who == name => Some(code.clone()),
+            _ => None,
+        });
+        assert!(code.starts_with("MRG-"), "{code}");
+        let banned = |round: &Round| round.skipped.iter().any(|(member, why)| *member == name && why == "banned");
+        let round = member.round("a round without it", banned);
+        assert!(!round.contributors.iter().any(|(member, _)| *member == name));
     }
 }
 
@@ -96,7 +122,17 @@ fn record(fleet: &Fleet, parent: &Checked, body: Body) -> Record {
     spec.round = update.round.next();
     spec.weights = vec![1024];
     spec.merge = MergeHash([1; 32]);
-    spec.skipped.clear();
+    let order = draw::order(
+        &chain.network(),
+        &fleet.network.id(3),
+        Incarnation(0),
+        &Seed::default(),
+        &drawable(chain.current()),
+    );
+    let others = order.iter().filter(|member| **member != theirs.member);
+    let place_of = |member| chain.current().place_of(member).unwrap();
+    spec.skipped =
+        others.map(|member| Skip { member: place_of(member), reason: SkipReason::Banned, record: None }).collect();
     spec.state = None;
     Record {
         network: chain.network(),

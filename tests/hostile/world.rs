@@ -10,10 +10,12 @@ use chorale::{
 };
 use chorale_protocol::{
     adapter::{Layout, start_hash},
+    admit::drawable,
     base::{Incarnation, Lamport, MemberId, MergeHash, NetworkId, Round, Seq, TransportId, UnixSeconds},
     code::{AuthorKey, PublicKey, blob_hash},
+    draw::{self, Seed},
     engine::Event,
-    feed::{Body, Record, Spec, Update},
+    feed::{Body, Record, Skip, SkipReason, Spec, Update},
     fixture,
     manifest::{Chain, Manifest, Member, Phase, Policy, Role, SignedManifest, Steps},
 };
@@ -275,7 +277,7 @@ impl Evil {
                 phase: Phase::Both,
                 weights: Vec::new(),
                 merge: MergeHash([1; 32]),
-                skipped: Vec::new(),
+                skipped: self.nobody(),
                 steps: 1,
                 examples: 1,
                 loss_before_micro: None,
@@ -286,6 +288,16 @@ impl Evil {
             }),
             seen: None,
         }
+    }
+
+    /// Everybody whom its first draw names, as banned.
+    fn nobody(&self) -> Vec<Skip> {
+        let manifest = self.chain.current();
+        let members = drawable(manifest);
+        let order = draw::order(&self.network, &self.member, Incarnation(0), &Seed::default(), &members);
+        let place = |member| manifest.place_of(member).expect("a member");
+        let skip = |member| Skip { member: place(member), reason: SkipReason::Banned, record: None };
+        order.iter().map(skip).collect()
     }
 
     pub(crate) async fn send(&self, case: &Case) {

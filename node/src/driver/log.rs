@@ -62,21 +62,12 @@ pub(super) fn event(chain: &Chain, event: &Event) {
             tracing::warn!(member = label(chain, member), payload = %hash.short(), code = reason.code, why = ?reason.text, "payload refused");
         }
         Event::Convicted { member, incarnation, seq } => {
-            tracing::warn!(
-                member = label(chain, member),
-                incarnation = incarnation.0,
-                seq = seq.0,
-                "signed two histories"
-            );
+            let (member, incarnation, seq) = (label(chain, member), incarnation.0, seq.0);
+            tracing::warn!(member, incarnation, seq, "signed two histories");
         }
         Event::Barred { member, incarnation, seq, code } => {
-            tracing::warn!(
-                member = label(chain, member),
-                incarnation = incarnation.0,
-                seq = seq.0,
-                code,
-                "broke a rule: nothing counts that follows in this feed"
-            );
+            let (member, incarnation, seq) = (label(chain, member), incarnation.0, seq.0);
+            tracing::warn!(member, incarnation, seq, code, "broke a rule: nothing counts that follows in this feed");
         }
         Event::Manifest { version } => tracing::info!(version, "a new manifest version holds"),
         Event::NewIncarnation { incarnation } => {

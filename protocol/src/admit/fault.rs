@@ -36,9 +36,9 @@ pub struct FaultProof {
 #[derive(Debug, Clone)]
 pub enum Bundle {
     /// Two histories.
-    Evidence(Evidence),
+    Evidence(Box<Evidence>),
     /// A broken rule.
-    Fault(FaultProof),
+    Fault(Box<FaultProof>),
 }
 
 impl Bundle {
@@ -49,9 +49,9 @@ impl Bundle {
     pub fn parse(bytes: &[u8], chain: &Chain) -> Result<Self, Refusal> {
         // An array of three, and its first item.
         if bytes.starts_with(&[0x83, FORM as u8]) {
-            FaultProof::parse(bytes, chain).map(Self::Fault)
+            FaultProof::parse(bytes, chain).map(|proof| Self::Fault(Box::new(proof)))
         } else {
-            Evidence::parse(bytes, chain).map(Self::Evidence)
+            Evidence::parse(bytes, chain).map(|evidence| Self::Evidence(Box::new(evidence)))
         }
     }
 

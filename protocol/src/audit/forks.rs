@@ -75,7 +75,7 @@ impl Forks {
         }
         for hash in survey.evidence() {
             let evidence = match survey.bundle(hash)? {
-                Ok(Bundle::Evidence(evidence)) => evidence,
+                Ok(Bundle::Evidence(evidence)) => *evidence,
                 Ok(Bundle::Fault(_)) => continue,
                 Err(findings) => {
                     forks.findings.extend(findings);

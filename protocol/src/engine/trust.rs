@@ -139,9 +139,9 @@ impl Engine {
             match bundle {
                 Bundle::Evidence(evidence) => {
                     self.trust.convict(&evidence, &self.chain);
-                    contradictions.push(evidence);
+                    contradictions.push(*evidence);
                 }
-                Bundle::Fault(proof) => faults.push(proof),
+                Bundle::Fault(proof) => faults.push(*proof),
             }
         }
         Ok((contradictions, faults))

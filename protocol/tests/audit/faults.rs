@@ -21,7 +21,7 @@ fn late(world: &World, who: usize) -> FaultProof {
     let mut others: Vec<Checked> = named.map(|id| world.record(&id)).collect();
     others.sort_unstable_by_key(Checked::id);
     others.dedup_by_key(|one| one.id());
-    FaultProof::of(bad, others, &world.chain).expect("a clock that nothing makes so large")
+    FaultProof::of(bad, others, &world.chain).unwrap()
 }
 
 fn spec(record: &Checked, flaw: Flaw) -> Spec {

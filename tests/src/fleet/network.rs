@@ -33,11 +33,23 @@ pub struct Shape {
     pub keep_rounds: u64,
     /// Others that must cosign a checkpoint; 0: none.
     pub witnesses: u64,
+    /// Others' merges that a member recomputes a round.
+    pub checks: u64,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { seed: 1, members: 4, values: 4096, rounds: 0, steps: 4, momentum: true, keep_rounds: 0, witnesses: 0 }
+        Self {
+            seed: 1,
+            members: 4,
+            values: 4096,
+            rounds: 0,
+            steps: 4,
+            momentum: true,
+            keep_rounds: 0,
+            witnesses: 0,
+            checks: 1,
+        }
     }
 }
 
@@ -224,6 +236,6 @@ fn policy(shape: &Shape, trainer: &dyn Trainer) -> Policy {
         checkpoint_every: 0,
         keep_rounds: shape.keep_rounds,
         witnesses: Some(shape.witnesses).filter(|count| *count > 0),
-        checks: None,
+        checks: Some(shape.checks).filter(|count| *count != 1),
     }
 }
