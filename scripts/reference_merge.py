@@ -108,7 +108,7 @@ def starting(layout, seed):
     values = []
     for tensor in layout:
         count = tensor["rows"] * tensor["columns"]
-        if tensor["factor"] == "B":
+        if tensor["factor"] != "A":
             values += [0] * count
             continue
         bound = isqrt(2**64 // tensor["columns"])

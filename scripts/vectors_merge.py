@@ -29,9 +29,10 @@ def tensors(*shapes):
 
 LAYOUTS = [
     tensors(("A", 1, 3)),
-    tensors(("A", 2, 33), ("B", 5, 2)),
-    tensors(("A", 4, 16), ("B", 16, 4)),
-    tensors(("A", 1, 65), ("B", 63, 1), ("A", 1, 2), ("B", 1, 1)),
+    tensors(("A", 2, 33), ("B", 2, 5)),
+    tensors(("A", 4, 16), ("B", 4, 16)),
+    tensors(("A", 1, 65), ("B", 1, 63), ("A", 1, 2), ("B", 1, 1)),
+    tensors(("A", 2, 4), ("B", 2, 3), ("dense", 5, 13)),
 ]
 
 

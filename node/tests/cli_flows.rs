@@ -200,6 +200,9 @@ fn votes_for_different_manifests_are_not_mixed() {
     let said =
         bench.fails(1, &["network", "create", "--cards", "a.card", "--fake", "4096", "--codec", "f32", "--out", "x"]);
     assert!(said.contains("bfp16 or bfp8"), "{said}");
+    let dense = ["network", "create", "--cards", "a.card", "--fake", "4096", "--targets", "dense", "--out", "x"];
+    let whole = bench.fails(1, &dense);
+    assert!(whole.contains("--targets dense: this version of chorale trains LoRA factors only"), "{whole}");
 }
 
 #[test]

@@ -123,9 +123,8 @@ fn on_processor() -> f64 {
 fn policy(millions: u64, codec: Codec) -> Policy {
     let tensors = (0..millions * 1_000_000 / (RANK * WIDTH))
         .map(|number| {
-            let (factor, rows, columns) =
-                if number % 2 == 0 { (Factor::A, RANK, WIDTH) } else { (Factor::B, WIDTH, RANK) };
-            TensorSpec { name: format!("layer.{number:05}"), factor, rows, columns }
+            let factor = if number % 2 == 0 { Factor::A } else { Factor::B };
+            TensorSpec { name: format!("layer.{number:05}"), factor, rows: RANK, columns: WIDTH }
         })
         .collect();
     Policy {

@@ -40,7 +40,7 @@ pub fn transport(n: u64) -> TransportId {
     TransportId([&[0x00, 0x24, 0x08, 0x01, 0x12, 0x20], digest.as_bytes().as_slice()].concat())
 }
 
-/// One projection of rank 2: A [2, 8] and B [6, 2], 28 values; `start` is not computed.
+/// One projection of rank 2: A [2, 8] and B [2, 6], 28 values; `start` is not computed.
 #[must_use]
 pub fn adapter() -> AdapterSpec {
     let tensor = |name: &str, factor, rows, columns| TensorSpec { name: name.into(), factor, rows, columns };
@@ -51,7 +51,7 @@ pub fn adapter() -> AdapterSpec {
         start: [0; 32],
         tensors: vec![
             tensor("layers.0.q_proj.lora_A.weight", Factor::A, 2, 8),
-            tensor("layers.0.q_proj.lora_B.weight", Factor::B, 6, 2),
+            tensor("layers.0.q_proj.lora_B.weight", Factor::B, 2, 6),
         ],
     }
 }

@@ -17,10 +17,11 @@ const AGES: [u64; 4] = [65_536, 46_341, 37_837, 32_768];
 /// Tensors of 1, 63, 64, 65 and some thousand values: short blocks, whole ones, and more than one tile.
 fn layouts() -> impl Strategy<Value = Layout> {
     let shape = select(vec![(1, 1), (1, 3), (1, 64), (5, 13), (7, 9), (33, 4), (130, 130)]);
-    vec((shape, any::<bool>()), 1..5).prop_map(|tensors| {
-        let tensors = tensors.into_iter().enumerate().map(|(number, ((rows, columns), a))| TensorSpec {
+    let factor = select(vec![Factor::A, Factor::B, Factor::Dense]);
+    vec((shape, factor), 1..5).prop_map(|tensors| {
+        let tensors = tensors.into_iter().enumerate().map(|(number, ((rows, columns), factor))| TensorSpec {
             name: format!("t{number}"),
-            factor: if a { Factor::A } else { Factor::B },
+            factor,
             rows,
             columns,
         });

@@ -184,7 +184,11 @@ fn read(vectors: &str) -> (Value, Vec<Layout>) {
     let layouts = list(&vectors["layouts"]).iter().map(|layout| {
         let tensors = list(&layout["tensors"]).iter().map(|tensor| TensorSpec {
             name: text(&tensor["name"]).into(),
-            factor: if tensor["factor"] == "A" { Factor::A } else { Factor::B },
+            factor: match text(&tensor["factor"]) {
+                "A" => Factor::A,
+                "B" => Factor::B,
+                _ => Factor::Dense,
+            },
             rows: unsigned(&tensor["rows"]),
             columns: unsigned(&tensor["columns"]),
         });

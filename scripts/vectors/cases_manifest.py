@@ -112,18 +112,20 @@ def genesis_cases():
 
 def checkpointed(columns):
     """A policy with momentum and checkpoints, of so many columns of A."""
-    shapes = [(world.A, 0, 2, columns), (world.B, 1, 6, 2)]
+    shapes = [(world.A, 0, 2, columns), (world.B, 1, 2, 6)]
     return genesis({(8, 13): 5, (8, 1, 4): [dict(enumerate(shape)) for shape in shapes]})
 
 
 def policy_cases():
-    a, b = (world.A, 0, 2, 8), (world.B, 1, 6, 2)
+    a, b = (world.A, 0, 2, 8), (world.B, 1, 2, 6)
     for name, list_ in [
         ("none", []),
         ("order", [b, a]),
         ("twice", [a, a]),
         ("a-rows", [(world.A, 0, 3, 8), b]),
-        ("b-columns", [a, (world.B, 1, 6, 3)]),
+        ("b-rows", [a, (world.B, 1, 3, 6)]),
+        ("dense-rows-0", [a, b, ("x", 2, 0, 5)]),
+        ("dense-columns-0", [a, b, ("x", 2, 5, 0)]),
         ("a-columns-0", [(world.A, 0, 2, 0), b]),
         ("name-empty", [("", 0, 2, 8), b]),
         ("too-many-values", [(world.A, 0, 2, 2**30), b]),
@@ -133,7 +135,9 @@ def policy_cases():
     yield "payload-2-gib", tensors((world.A, 0, 2, 533000000), b), "MAN-009", "its exponents make it longer than a blob"
     yield "checkpoint-2-gib", checkpointed(53687085), "ok", "up to 20 bytes a value"
     yield "checkpoint-more-than-2-gib", checkpointed(53687086), "MAN-009", ""
-    yield "factor-2", tensors((world.A, 2, 2, 8)), "CBOR-016", ""
+    yield "dense", tensors(a, b, ("x", 2, 5, 9)), "ok", "of its own shape, whatever the rank"
+    yield "dense-alone", tensors(("x", 2, 5, 9)), "ok", ""
+    yield "factor-3", tensors((world.A, 3, 2, 8)), "CBOR-016", ""
     for name, key, value in [
         ("rank-0", (1, 0), 0),
         ("rank-1025", (1, 0), 1025),

@@ -64,7 +64,7 @@ def changed(base, changes):
 A, B = "layers.0.q_proj.lora_A.weight", "layers.0.q_proj.lora_B.weight"
 POLICY = {
     0: b"\xba" * 32,
-    1: {0: 2, 1: 4, 2: 7, 3: bytes(32), 4: [{0: A, 1: 0, 2: 2, 3: 8}, {0: B, 1: 1, 2: 6, 3: 2}]},
+    1: {0: 2, 1: 4, 2: 7, 3: bytes(32), 4: [{0: A, 1: 0, 2: 2, 3: 8}, {0: B, 1: 1, 2: 2, 3: 6}]},
     2: {0: 1, 1: 2},
     3: 1,
     4: 32768,

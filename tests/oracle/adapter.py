@@ -42,7 +42,7 @@ def hold(value):
 
 
 class Layout:
-    """The adapter's tensors in order: (name, factor, rows, columns), factor 0 for A and 1 for B."""
+    """The adapter's tensors in order: (name, factor, rows, columns), factor 0 for A, 1 for B and 2 for dense."""
 
     def __init__(self, tensors, seed=0):
         self.tensors, self.seed = tensors, seed

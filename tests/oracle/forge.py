@@ -46,7 +46,9 @@ class Forge(Council):
 
     def new_policy(self):
         rng, rank = self.rng, self.rng.randint(1, 2)
-        tensors = [{0: "a.A", 1: 0, 2: rank, 3: rng.randint(1, 70)}, {0: "a.B", 1: 1, 2: rng.randint(1, 40), 3: rank}]
+        tensors = [{0: "a.A", 1: 0, 2: rank, 3: rng.randint(1, 70)}, {0: "a.B", 1: 1, 2: rank, 3: rng.randint(1, 40)}]
+        if rng.random() < 0.3:
+            tensors.append({0: "b", 1: 2, 2: rng.randint(1, 5), 3: rng.randint(1, 20)})
         ages = [65536, 46341, 37837, 32768][:rng.randint(1, 4)]
         rule = rng.choice([{0: 0}, {0: 0}, {0: 1, 1: rng.randint(1, 2)}, {0: 2}])
         return {0: bytes(32), 1: {0: rank, 1: 16, 2: rng.randrange(99), 3: bytes(32), 4: tensors}, 2: rule, 3: 1,
@@ -231,7 +233,7 @@ class Forge(Council):
         """Something near the merge where the phase trains, and the merge elsewhere; now and then neither."""
         rng, rule, codec = self.rng, self.policy[2], self.policy[9]
         phase = {0: 0, 1: 1 if rule.get(1) and round_ // rule[1] % 2 else 2, 2: 2}[rule[0]]
-        trains = {0: (0, 1), 1: (0,), 2: (1,)}[phase]
+        trains = {0: (0, 1, 2), 1: (0, 2), 2: (1, 2)}[phase]
         wild = rng.random() < 0.03 * self.wild
         values = list(merged)
         for (_, factor, _, _), start, end in layout.spans():

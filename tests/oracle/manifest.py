@@ -7,7 +7,7 @@ LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 MEMBER = {0: HASH, 1: STRING, 2: HASH, 3: Many(Raw(1, 64)), 4: range(3), 5: Maybe(HASH)}
 CUT = {0: HASH, 1: UINT, 2: Maybe((UINT, HASH))}
 HANDOVER = CUT | {3: Maybe({0: UINT, 1: HASH})}
-TENSOR = {0: STRING, 1: range(2), 2: UINT, 3: UINT}
+TENSOR = {0: STRING, 1: range(3), 2: UINT, 3: UINT}
 ADAPTER = {0: UINT, 1: UINT, 2: UINT, 3: HASH, 4: Many(TENSOR)}
 POLICY = {0: HASH, 1: ADAPTER, 2: {0: UINT, 1: Maybe(UINT)}, 3: range(1, 2), 4: UINT, 5: Many(UINT), 6: UINT, 7: UINT, 8: UINT,
           9: range(2), 10: UINT, 11: {0: UINT, 1: UINT}, 12: UINT, 13: UINT, 14: UINT, 15: Maybe(UINT)}
@@ -47,7 +47,7 @@ class Policy:
     def check(self):
         rank, alpha, tensors = self.adapter[0], self.adapter[1], self.adapter[4]
         rules = [1 <= rank <= 1024, 1 <= alpha <= 65536, tensors, ascending([t[0].encode() for t in tensors]),
-                 all(t[0] and t[2 + t[1]] == rank and t[3 - t[1]] for t in tensors),
+                 all(t[0] and t[2] and t[3] and (t[1] == 2 or t[2] == rank) for t in tensors),
                  sum(t[2] * t[3] for t in tensors) <= 1 << 30, self.rule != {0: 1, 1: 0}, self.momentum < 65536,
                  1 <= len(self.ages) <= 16 and self.ages[0] == 65536 and self.ages[-1] > 0,
                  self.ages == sorted(self.ages, reverse=True), 1 <= self.draw <= 63, self.norm_bound, self.reach,

@@ -105,7 +105,7 @@ class Case:
     def frozen(self, merged, payload, phase):
         """Whether what did not train is exactly the encoding of the merge."""
         layout, codec = self.audit.layout, self.policy.codec
-        trains = {0: (0, 1), 1: (0,), 2: (1,)}[phase]
+        trains = {0: (0, 1, 2), 1: (0, 2), 2: (1, 2)}[phase]
         if all(factor in trains for _, factor, _, _ in layout.tensors):
             return True
         wanted, at = adapter.encode(layout, codec, merged), 0

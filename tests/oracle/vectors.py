@@ -18,7 +18,7 @@ from manifest import Chain, ascending
 
 def layout_of(case, layouts, seed=0):
     tensors = layouts[case["layout"]]["tensors"]
-    return q.Layout([(t["name"], "AB".index(t["factor"]), t["rows"], t["columns"]) for t in tensors], seed)
+    return q.Layout([(t["name"], ["A", "B", "dense"].index(t["factor"]), t["rows"], t["columns"]) for t in tensors], seed)
 
 
 def same_values(expected, values):

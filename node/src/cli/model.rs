@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use chorale::{
     config::{Config, TrainerKind},
-    train::{FakeOptions, FakeTrainer, Options, PROJECTIONS, Schedule, Trainer},
+    train::{FakeOptions, FakeTrainer, Options, PROJECTIONS, Schedule, Trainer, trainable},
 };
 use chorale_protocol::manifest::{AdapterSpec, Policy};
 
@@ -61,6 +61,7 @@ pub(crate) fn options(config: &Config, adapter: &AdapterSpec, steps: u64) -> Opt
 
 /// What this member would bring to a network with this adapter.
 pub(crate) fn own_adapter(config: &Config, want: &AdapterSpec) -> Result<(AdapterSpec, [u8; 32])> {
+    trainable(want)?;
     match config.trainer {
         TrainerKind::Fake => {
             let trainer = fake(want, 0);
@@ -73,6 +74,7 @@ pub(crate) fn own_adapter(config: &Config, want: &AdapterSpec) -> Result<(Adapte
 
 /// The trainer of a node. `salt` is that of its data commitments; it also draws the fake's targets.
 pub(crate) fn node_trainer(config: &Config, policy: &Policy, salt: [u8; 32]) -> Result<Box<dyn Trainer>> {
+    trainable(&policy.adapter)?;
     match config.trainer {
         TrainerKind::Fake => {
             let [a, b, c, d, e, f, g, h, ..] = salt;

@@ -15,7 +15,7 @@ use chorale_protocol::{
 use super::{DriverError, fetch::Shape};
 use crate::{
     store::{Entry, Store, ledger::Left},
-    train::Trainer,
+    train::{Trainer, trainable},
 };
 
 /// The stored manifest chain, which starts from `genesis`.
@@ -51,6 +51,9 @@ pub(super) fn shape(policy: &Policy) -> Result<Arc<Shape>, DriverError> {
 /// Checks that this member trains what the network agreed on.
 pub(super) fn fit(trainer: &dyn Trainer, policy: &Policy, shape: &Shape) -> Result<(), DriverError> {
     let unfit = |what: String, todo| Err(DriverError::Unfit { what, todo });
+    if let Err(error) = trainable(&policy.adapter) {
+        return unfit(error.to_string(), "take a version that can, or agree on a network of LoRA factors");
+    }
     let (ours, theirs) = (trainer.base_model(), policy.base_model);
     if ours != theirs {
         let what =
@@ -165,4 +168,26 @@ fn claim(claim: &Privacy) -> String {
         claim.rate_micro as f64 / 1e6,
         claim.steps
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use chorale_protocol::{
+        fixture,
+        manifest::{Factor, TensorSpec},
+    };
+
+    use super::*;
+    use crate::train::{FakeOptions, FakeTrainer};
+
+    #[test]
+    fn a_network_that_trains_a_whole_tensor_is_refused_by_the_tensors_name() {
+        let trainer = FakeTrainer::new(FakeOptions::default());
+        let mut adapter = trainer.adapter().clone();
+        let tensor = TensorSpec { name: "model.norm.weight".into(), factor: Factor::Dense, rows: 1, columns: 64 };
+        adapter.tensors.push(tensor);
+        let policy = Policy { base_model: trainer.base_model(), adapter, ..fixture::policy() };
+        let said = fit(&trainer, &policy, &shape(&policy).unwrap()).unwrap_err().to_string();
+        assert!(said.contains("model.norm.weight") && said.contains("kind dense"), "{said}");
+    }
 }

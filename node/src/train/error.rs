@@ -79,6 +79,14 @@ pub enum TrainError {
         /** what is allowed */
         want: &'static str,
     },
+    /// Something to train that only the format knows.
+    #[error(
+        "{what}: this version of chorale trains LoRA factors only, no tensor of the base model as a whole (kind dense)"
+    )]
+    Dense {
+        /** the tensor, or the option */
+        what: String,
+    },
     /// The device asked for is not there.
     #[error("device {got:?}: {why}")]
     Device {

@@ -167,7 +167,7 @@ fn shape(values: u64) -> AdapterSpec {
             let name = |factor| format!("model.layers.{layer}.self_attn.q_proj.lora_{factor}.weight");
             [
                 TensorSpec { name: name("A"), factor: Factor::A, rows: RANK, columns: width },
-                TensorSpec { name: name("B"), factor: Factor::B, rows: width, columns: RANK },
+                TensorSpec { name: name("B"), factor: Factor::B, rows: RANK, columns: width },
             ]
         })
         .collect();

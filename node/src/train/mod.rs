@@ -20,7 +20,7 @@ pub use torch::LoraTrainer;
 
 use std::{fs::File, io::Read, path::Path};
 
-use chorale_protocol::manifest::AdapterSpec;
+use chorale_protocol::manifest::{AdapterSpec, Factor};
 
 /// Trains an adapter on this member's private data. It lives on its own OS thread; calls may take minutes.
 pub trait Trainer: Send {
@@ -62,6 +62,15 @@ pub trait Trainer: Send {
 
     /// Salted commitment to the training data.
     fn dataset(&self) -> Option<[u8; 32]>;
+}
+
+/// Checks that this version can train every tensor of an adapter: the format has kinds that it cannot train yet.
+///
+/// # Errors
+/// [`TrainError::Dense`], the first tensor that it cannot train.
+pub fn trainable(adapter: &AdapterSpec) -> Result<(), TrainError> {
+    let dense = adapter.tensors.iter().find(|tensor| tensor.factor == Factor::Dense);
+    dense.map_or(Ok(()), |tensor| Err(TrainError::Dense { what: format!("tensor {}", tensor.name) }))
 }
 
 /// A whole file of at most `limit` bytes.

@@ -193,7 +193,7 @@ fn policy(args: &Make) -> Policy {
     let adapter = AdapterSpec {
         tensors: vec![
             tensor("layers.0.q_proj.lora_A.weight", Factor::A, RANK, columns),
-            tensor("layers.0.q_proj.lora_B.weight", Factor::B, columns, RANK),
+            tensor("layers.0.q_proj.lora_B.weight", Factor::B, RANK, columns),
         ],
         ..fixture::adapter()
     };

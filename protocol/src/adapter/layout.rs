@@ -60,7 +60,7 @@ pub struct Layout {
 pub struct Slot {
     /// Its name.
     pub name: String,
-    /// A or B.
+    /// A, B or dense.
     pub factor: Factor,
     /// [rows, columns].
     pub shape: [usize; 2],
@@ -141,9 +141,9 @@ impl Layout {
         self.bytes(codec) as u64
     }
 
-    /// The starting adapter in Q.32: A uniform in ±1/√in from the spec's seed, B zero.
+    /// The starting adapter in Q.32: A uniform in ±1/√in from the spec's seed, all else zero.
     ///
-    /// Tensor by tensor, in order. B: zeros. A, with c columns: bound = ⌊√⌊2^64 / c⌋⌋; the stream is the extendable
+    /// Tensor by tensor, in order. B and dense: zeros. A, with c columns: bound = ⌊√⌊2^64 / c⌋⌋; the stream is the extendable
     /// output of BLAKE3 `derive_key` under "chorale v1 start" of seed as u64 little-endian ‖ the name's UTF-8 bytes; each
     /// value in turn takes the next four bytes u, u32 little-endian, and is ⌊(u − 2^31) · bound / 2^31⌋.
     #[must_use]

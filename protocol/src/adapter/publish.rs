@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn layout() -> Layout {
-        let tensors = [("a", Factor::A, 4, 50), ("b", Factor::B, 30, 4)]
+        let tensors = [("a", Factor::A, 4, 50), ("b", Factor::B, 4, 30)]
             .map(|(name, factor, rows, columns)| TensorSpec { name: name.into(), factor, rows, columns });
         Layout::new(&AdapterSpec { rank: 4, alpha: 4, seed: 0, start: [0; 32], tensors: tensors.into() }).unwrap()
     }

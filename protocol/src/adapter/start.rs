@@ -19,7 +19,7 @@ pub(super) fn values(layout: &Layout, seed: u64, mut values: Vec<i64>) -> Vec<i6
         let Some(values) = values.get_mut(slot.values.clone()) else { continue };
         match slot.factor {
             Factor::A => draw(slot, seed, values),
-            Factor::B => values.fill(0),
+            Factor::B | Factor::Dense => values.fill(0),
         }
     }
     values

@@ -77,14 +77,14 @@ pub struct Steps {
     pub max: u64,
 }
 
-/// The adapter: LoRA factors on named projections.
+/// The adapter: LoRA factors on named projections, and dense tensors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdapterSpec {
     /// r, 1 to 1024.
     pub rank: u64,
     /// α; the scale is α / r.
     pub alpha: u64,
-    /// Seed of the starting A factors; B starts at 0.
+    /// Seed of the starting A factors; all else starts at 0.
     pub seed: u64,
     /// BLAKE3 of the starting adapter's f32 little-endian view.
     pub start: [u8; 32],
@@ -114,26 +114,30 @@ impl AdapterSpec {
     }
 }
 
-/// One factor of one projection.
+/// One factor of one projection, or what is added to one tensor of the base model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorSpec {
-    /// As in Hugging Face PEFT, without the prefix `base_model.model.`.
+    /// A and B: as in Hugging Face PEFT, without the prefix `base_model.model.`; dense: as in the base model.
     pub name: String,
     /// Which factor it is.
     pub factor: Factor,
-    /// A: the rank; B: the projection's outputs.
+    /// A and B: the rank; dense: the rows of the base model's tensor.
     pub rows: u64,
-    /// A: the projection's inputs; B: the rank.
+    /// A: the projection's inputs; B: its outputs; dense: the columns of the base model's tensor.
     pub columns: u64,
 }
 
-/// Which factor of ΔW = (α/r)·B·A.
+/// Which factor of ΔW = (α/r)·Bᵀ·A, or ΔW itself.
+///
+/// The rank is the first dimension of both factors, so that the first rows of both are an adapter of a smaller rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Factor {
     /// Down, [rank, in] (0).
     A,
-    /// Up, [out, rank] (1).
+    /// Up, [rank, out] (1): the transpose of what Hugging Face PEFT stores.
     B,
+    /// What is added to a tensor of the base model, of that tensor's shape (2).
+    Dense,
 }
 
 /// Which factors train in which round.
@@ -174,10 +178,11 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// Whether `factor` trains in this phase.
+    /// Whether `factor` trains in this phase. A dense tensor trains in every phase: phases exist because the mean of products
+    /// is not the product of means, and a dense tensor is no factor of a product.
     #[must_use]
     pub const fn trains(self, factor: Factor) -> bool {
-        matches!((self, factor), (Self::Both, _) | (Self::A, Factor::A) | (Self::B, Factor::B))
+        matches!((self, factor), (_, Factor::Dense) | (Self::Both, _) | (Self::A, Factor::A) | (Self::B, Factor::B))
     }
 }
 
@@ -199,8 +204,29 @@ pub enum Codec {
 
 #[cfg(test)]
 mod tests {
-    use super::Codec;
+    use super::{Codec, Factor, LoraRule};
     use crate::{adapter::Layout, base::Round, fixture};
+
+    #[test]
+    fn a_dense_tensor_trains_in_every_round_under_every_rule() {
+        for rule in [LoraRule::Both, LoraRule::Alternate(1), LoraRule::Alternate(3), LoraRule::Ffa] {
+            assert!((1..9).all(|round| rule.phase(Round(round)).trains(Factor::Dense)), "{rule:?}");
+        }
+    }
+
+    #[test]
+    fn an_adapter_of_a_smaller_rank_is_a_prefix_of_each_tensor_of_a_larger_one() {
+        let start = |rank: u64| {
+            let mut adapter = fixture::adapter();
+            adapter.tensors.iter_mut().for_each(|tensor| tensor.rows = rank);
+            let layout = Layout::new(&adapter).unwrap();
+            let values = layout.start(adapter.seed);
+            layout.slots().iter().map(|slot| values[slot.values.clone()].to_vec()).collect::<Vec<_>>()
+        };
+        for (small, large) in start(2).iter().zip(start(5)) {
+            assert!(large.starts_with(small) && large.len() > 2 * small.len());
+        }
+    }
 
     #[test]
     fn bytes_of_a_payload_are_those_of_its_layout() {

@@ -164,12 +164,11 @@ impl AdapterSpec {
             if name.is_empty() {
                 return refuse("a tensor has a name");
             }
-            let (inner, outer) = match factor {
-                Factor::A => (*rows, *columns),
-                Factor::B => (*columns, *rows),
-            };
-            if inner != self.rank || outer == 0 {
-                return refuse("A is [rank, in], B is [out, rank]");
+            if *rows == 0 || *columns == 0 {
+                return refuse("a tensor has 1 or more rows and columns");
+            }
+            if *factor != Factor::Dense && *rows != self.rank {
+                return refuse("A is [rank, in], B is [rank, out]");
             }
             values = rows.checked_mul(*columns).and_then(|size| values.checked_add(size)).unwrap_or(u64::MAX);
             if values > limit::ADAPTER_VALUES {

@@ -68,7 +68,7 @@ map! { TensorSpec { [0 name] [1 factor] [2 rows] [3 columns] } }
 map! { Steps { [0 min] [1 max] } }
 map! { DraftRule { [0 kind] [1 period ?] } }
 numbers! { Role { Member = 0, Observer = 1, Relay = 2 } }
-numbers! { Factor { A = 0, B = 1 } }
+numbers! { Factor { A = 0, B = 1, Dense = 2 } }
 numbers! { Phase { Both = 0, A = 1, B = 2 } }
 numbers! { MergeRule { Mean = 1 } }
 numbers! { Codec { Bfp16 = 0, Bfp8 = 1 } }

@@ -44,8 +44,9 @@ fn where_a_parent_is_missing_the_draw_is_checked_all_the_same() {
     for skips in [0_usize, 1] {
         let mut world = World::play(6, 3, policy.clone(), SEED);
         let me = world.authors[1].id;
+        let own = world.place(&me);
         world.step_with(1, |draft| {
-            let last = draft.record.parents.last_mut().unwrap();
+            let last = draft.record.parents.iter_mut().rfind(|parent| parent.member != own).unwrap();
             last.record.0 = [0xee; 32];
             let member = last.member;
             if skips > 0 {

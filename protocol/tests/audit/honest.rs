@@ -7,7 +7,7 @@ use chorale_protocol::{
     base::Incarnation,
     feed::{Close, Release, SkipReason, Spec},
     fixture::{self, Author},
-    manifest::{Codec, Cut, LoraRule, Policy},
+    manifest::{AdapterSpec, Codec, Cut, Factor, LoraRule, Policy, TensorSpec},
 };
 
 use crate::{
@@ -21,14 +21,23 @@ fn policies() -> Vec<Policy> {
         for momentum in [0, 32_768] {
             for lora_rule in [LoraRule::Both, LoraRule::Alternate(2), LoraRule::Ffa] {
                 policies.push(Policy { codec, momentum, lora_rule, checkpoint_every: 3, ..fixture::policy() });
+                policies.push(Policy { codec, momentum, lora_rule, adapter: with_dense(), ..fixture::policy() });
             }
         }
     }
     policies
 }
 
+/// The fixtures' adapter and a dense tensor, of no rank.
+fn with_dense() -> AdapterSpec {
+    let mut adapter = fixture::adapter();
+    let name = "model.norm.weight".to_owned();
+    adapter.tensors.push(TensorSpec { name, factor: Factor::Dense, rows: 1, columns: 5 });
+    adapter
+}
+
 #[test]
-fn an_honest_archive_passes_for_every_codec_momentum_and_lora_rule() {
+fn an_honest_archive_passes_for_every_codec_momentum_and_lora_rule_with_dense_tensors_and_without() {
     for policy in policies() {
         let mut world = World::play(4, 6, policy.clone(), SEED);
         let last = world.published[1].last().unwrap().checked.clone();

@@ -97,10 +97,21 @@ fn an_adapter_is_written_with_the_values_of_its_payload() {
         (a["dtype"].as_str(), a["shape"].to_string(), a["data_offsets"].to_string()),
         (Some("F32"), "[2,8]".into(), "[0,64]".into())
     );
+    let b = &header["base_model.model.layers.0.q_proj.lora_B.weight"];
+    assert_eq!(
+        (b["shape"].to_string(), b["data_offsets"].to_string()),
+        ("[6,2]".into(), "[64,112]".into()),
+        "as in PEFT"
+    );
     assert_eq!((length % 8, file.len()), (0, 8 + length + 28 * 4));
     let values: Vec<f32> =
         file[8 + length..].chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
-    assert_eq!(values, stage.world.published[1].last().unwrap().voice.payload.to_f32(&stage.world.layout));
+    let payload = stage.world.published[1].last().unwrap().voice.payload.to_f32(&stage.world.layout);
+    assert_eq!(values[..16], payload[..16]);
+    // PEFT's B is [out, rank], the payload's [rank, out].
+    for (out, rank) in (0..6).flat_map(|out| [(out, 0), (out, 1)]) {
+        assert_eq!(values[16 + 2 * out + rank], payload[16 + 6 * rank + out]);
+    }
     assert_eq!(run(&["export", &stage.tar, "--as", "safetensors", "--of", "v1"]).0, Some(2), "without --out");
 }
 

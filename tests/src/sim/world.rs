@@ -8,7 +8,7 @@ use chorale_protocol::{
     base::{Millis, NetworkId, RecordId, TransportId},
     engine::{Config, Engine, Input},
     fixture,
-    manifest::{AdapterSpec, Chain, Codec, Factor, Policy},
+    manifest::{AdapterSpec, Chain, Codec, Policy},
 };
 
 use super::{
@@ -61,10 +61,7 @@ pub fn seed(usual: u64) -> u64 {
 pub fn adapter() -> AdapterSpec {
     let mut adapter = fixture::adapter();
     for tensor in &mut adapter.tensors {
-        match tensor.factor {
-            Factor::A => tensor.columns = 32,
-            Factor::B => tensor.rows = 32,
-        }
+        tensor.columns = 32;
     }
     let layout = Layout::new(&adapter).expect("a valid adapter");
     adapter.start = start_hash(&layout.start(adapter.seed));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail, ensure};
 use chorale::{
     config::{Config, TrainerKind},
-    train::{FakeOptions, FakeTrainer, Options, PROJECTIONS, Plan, Trainer},
+    train::{FakeOptions, FakeTrainer, Options, PROJECTIONS, Plan, TrainError, Trainer, trainable},
 };
 use chorale_protocol::{
     adapter::{Layout, f32_view},
@@ -29,7 +29,7 @@ pub(crate) struct Shape {
     /// LoRA alpha; the scale is alpha / rank
     #[arg(long, default_value_t = 16)]
     pub(crate) alpha: u64,
-    /// Adapted projections
+    /// Adapted projections; `dense`, whole tensors of the base model, is in the format but not trained by this version
     #[arg(long, value_delimiter = ',', default_values_t = PROJECTIONS.map(str::to_owned))]
     pub(crate) targets: Vec<String>,
     /// Seed of the starting adapter; drawn at random if absent
@@ -116,7 +116,11 @@ impl Default for Shape {
 /// The policy of a shape for `members` members.
 pub(crate) fn shape(shape: &Shape, members: usize) -> Result<Policy> {
     let seed = shape.seed.unwrap_or_else(|| rand::random::<u64>() >> 11);
+    if shape.targets.iter().any(|target| target == "dense") {
+        bail!(TrainError::Dense { what: "--targets dense".into() });
+    }
     let (mut adapter, base_model) = adapter_of(shape, seed)?;
+    trainable(&adapter)?;
     let layout = Layout::new(&adapter)?;
     let start = f32_view(&layout.start(adapter.seed));
     let bytes: Vec<u8> = start.iter().flat_map(|value| value.to_le_bytes()).collect();

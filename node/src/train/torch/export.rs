@@ -7,7 +7,7 @@ use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
 use super::{LlamaConfig, Projection, init::write_safetensors, read_weights};
-use crate::train::{TrainError, state};
+use crate::train::{TrainError, state, trainable};
 
 /// Writes adapter_config.json and adapter_model.safetensors (f32) into `folder`. `base` is the model's name or path
 /// that PEFT may load it from. Values in layout order.
@@ -17,7 +17,7 @@ use crate::train::{TrainError, state};
 pub fn export_peft(spec: &AdapterSpec, values: &[f32], base: &str, folder: &Path) -> Result<(), TrainError> {
     let tensors = named(spec, values)?
         .into_iter()
-        .map(|(name, shape, values)| (format!("base_model.model.{name}"), (shape, values.to_vec())))
+        .map(|(name, shape, values)| (format!("base_model.model.{name}"), (shape, values)))
         .collect();
     let targets: Vec<&str> = Projection::ALL
         .iter()
@@ -47,7 +47,7 @@ pub fn export_peft(spec: &AdapterSpec, values: &[f32], base: &str, folder: &Path
 }
 
 /// Writes the model of `source` with the adapter added to its weights into `folder`, as one f32 shard with the other
-/// files beside it: W + (α/r)·B·A.
+/// files beside it: W + (α/r)·Bᵀ·A.
 ///
 /// # Errors
 /// An unusable model folder, an adapter of another model, or a file cannot be written.
@@ -62,7 +62,7 @@ pub fn export_merged(source: &Path, spec: &AdapterSpec, values: &[f32], folder: 
         let shape: Vec<i64> = shape.iter().map(|&n| i64::try_from(n).unwrap_or(i64::MAX)).collect();
         let place = usize::from(tensor.factor == Factor::B);
         factors.entry(format!("{module}.weight")).or_default()[place] =
-            Some(Tensor::f_from_slice(values)?.f_view(&shape[..])?);
+            Some(Tensor::f_from_slice(&values)?.f_view(&shape[..])?);
     }
     for (name, pair) in factors {
         let (Some(weight), [Some(down), Some(up)]) = (weights.get_mut(&name), pair) else {
@@ -88,10 +88,11 @@ pub fn export_merged(source: &Path, spec: &AdapterSpec, values: &[f32], folder: 
     write_safetensors(&folder.join("model.safetensors"), &file)
 }
 
-/// Each tensor of an adapter: name, shape, values.
-type Named<'a> = (&'a str, Vec<usize>, &'a [f32]);
+/// Each tensor of an adapter as PEFT has it: name, shape, values. There B is [out, rank].
+type Named<'a> = (&'a str, Vec<usize>, Vec<f32>);
 
-fn named<'a>(spec: &'a AdapterSpec, values: &'a [f32]) -> Result<Vec<Named<'a>>, TrainError> {
+fn named<'a>(spec: &'a AdapterSpec, values: &[f32]) -> Result<Vec<Named<'a>>, TrainError> {
+    trainable(spec)?;
     let want = state::values(spec);
     if values.len() != want {
         return Err(TrainError::Values { got: values.len(), want });
@@ -99,10 +100,18 @@ fn named<'a>(spec: &'a AdapterSpec, values: &'a [f32]) -> Result<Vec<Named<'a>>,
     let mut rest = values;
     let mut all = Vec::with_capacity(spec.tensors.len());
     for tensor in &spec.tensors {
-        let shape = [tensor.rows, tensor.columns].map(|n| usize::try_from(n).unwrap_or_default());
-        let (head, tail) = rest.split_at(shape[0] * shape[1]);
-        all.push((tensor.name.as_str(), shape.to_vec(), head));
+        let [rows, columns] = [tensor.rows, tensor.columns].map(|n| usize::try_from(n).unwrap_or_default());
+        let (head, tail) = rest.split_at(rows * columns);
+        all.push(match tensor.factor {
+            Factor::B => (tensor.name.as_str(), vec![columns, rows], transposed(head, columns)),
+            Factor::A | Factor::Dense => (tensor.name.as_str(), vec![rows, columns], head.to_vec()),
+        });
         rest = tail;
     }
     Ok(all)
+}
+
+/// A matrix of so many columns, columns first.
+fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns)).copied().collect()
 }

@@ -1,4 +1,4 @@
-//! LoRA (Hu et al. 2021): ΔW = (α/r)·B·A on named projections of a frozen model.
+//! LoRA (Hu et al. 2021): ΔW = (α/r)·Bᵀ·A on named projections of a frozen model.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use crate::train::TrainError;
 pub struct Pair {
     /// A, [rank, inputs].
     pub(super) down: Tensor,
-    /// α/r·Bᵀ, [rank, outputs].
+    /// α/r·B, [rank, outputs].
     pub(super) up: Tensor,
 }
 
@@ -62,7 +62,7 @@ impl Lora {
                     let path = projection.path(layer);
                     let name = |factor| format!("{path}.lora_{factor}.weight");
                     tensors.push(TensorSpec { name: name('A'), factor: Factor::A, rows: rank, columns: inputs });
-                    tensors.push(TensorSpec { name: name('B'), factor: Factor::B, rows: outputs, columns: rank });
+                    tensors.push(TensorSpec { name: name('B'), factor: Factor::B, rows: rank, columns: outputs });
                 }
             }
         }
@@ -198,8 +198,7 @@ impl Lora {
         let mut layers: Vec<[Option<Pair>; 7]> = (0..self.layers).map(|_| Default::default()).collect();
         for ((site, a), b) in self.sites.iter().zip(split(a, 1)?).zip(split(b, 0)?) {
             let [outputs, inputs] = site.shape;
-            let pair =
-                Pair { down: a.f_view([self.rank, inputs])?, up: b.f_view([outputs, self.rank])?.f_transpose(0, 1)? };
+            let pair = Pair { down: a.f_view([self.rank, inputs])?, up: b.f_view([self.rank, outputs])? };
             layers[site.layer][site.projection as usize] = Some(pair);
         }
         Ok(Factors { layers })

@@ -9,7 +9,7 @@ use chorale_protocol::{
     base::RecordId,
     code::blob_hash,
     feed::{Checked, Kind},
-    manifest::Codec,
+    manifest::{Codec, Factor},
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -70,13 +70,25 @@ pub(super) fn adapter(survey: &Survey<'_>, update: &Checked, path: &Path) -> Res
     Ok(Some(written(&layout, &payload.to_f32(&layout))))
 }
 
-/// The file's bytes: length of the header, the header in JSON, the values in little-endian f32.
+/// The file's bytes: length of the header, the header in JSON, the values in little-endian f32. B has PEFT's shape, [out, rank];
+/// a dense tensor, which PEFT does not know, has the base model's name.
 fn written(layout: &Layout, values: &[f32]) -> Vec<u8> {
     let mut header = serde_json::Map::new();
+    let mut ordered = Vec::with_capacity(values.len());
     for slot in layout.slots() {
+        let values = values.get(slot.values.clone()).unwrap_or_default();
+        let [rows, columns] = slot.shape;
+        let (name, shape) = match slot.factor {
+            Factor::A => (format!("base_model.model.{}", slot.name), [rows, columns]),
+            Factor::B => (format!("base_model.model.{}", slot.name), [columns, rows]),
+            Factor::Dense => (slot.name.clone(), [rows, columns]),
+        };
+        match slot.factor {
+            Factor::B => (0..columns).for_each(|column| ordered.extend(values.iter().skip(column).step_by(columns))),
+            Factor::A | Factor::Dense => ordered.extend_from_slice(values),
+        }
         let place = [slot.values.start * 4, slot.values.end * 4];
-        let tensor = json!({ "dtype": "F32", "shape": slot.shape, "data_offsets": place });
-        header.insert(format!("base_model.model.{}", slot.name), tensor);
+        header.insert(name, json!({ "dtype": "F32", "shape": shape, "data_offsets": place }));
     }
     let mut header = Value::Object(header).to_string();
     // The values begin at a multiple of 8.
@@ -85,6 +97,6 @@ fn written(layout: &Layout, values: &[f32]) -> Vec<u8> {
     }
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend_from_slice(header.as_bytes());
-    file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    file.extend(ordered.iter().flat_map(|value| value.to_le_bytes()));
     file
 }
