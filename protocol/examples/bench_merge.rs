@@ -10,7 +10,7 @@ use bytes::Bytes;
 use chorale_protocol::{
     adapter::{Layout, Payload, encode_f32, encode_q32, f32_view, publish},
     base::{MemberId, NetworkId, RecordId, Round},
-    manifest::{AdapterSpec, Codec, Factor, LoraRule, MergeRule, Phase, Policy, Steps, TensorSpec},
+    manifest::{ADAPTER_PART, AdapterSpec, Codec, Factor, LoraRule, MergeRule, Phase, Policy, Steps, TensorSpec},
     merge::{Plan, State, Voice, perform},
 };
 
@@ -144,6 +144,7 @@ fn policy(millions: u64, codec: Codec) -> Policy {
         round_ms: 0,
         checkpoint_every: 0,
         keep_rounds: 0,
+        parts: vec![ADAPTER_PART.into()],
         witnesses: None,
         checks: None,
     }

@@ -12,8 +12,8 @@ use crate::{
     draw::{self, Look, Seed},
     feed::{Body, Checked, Record, Reference, Skip, SkipReason, Spec, Update, sign},
     manifest::{
-        AdapterSpec, Chain, Codec, Factor, LoraRule, Manifest, Member, MergeRule, Policy, Role, SignedManifest, Steps,
-        TensorSpec,
+        ADAPTER_PART, AdapterSpec, Chain, Codec, Factor, LoraRule, Manifest, Member, MergeRule, Policy, Role,
+        SignedManifest, Steps, TensorSpec,
     },
 };
 
@@ -75,6 +75,7 @@ pub fn policy() -> Policy {
         round_ms: 0,
         checkpoint_every: 0,
         keep_rounds: 0,
+        parts: vec![ADAPTER_PART.into()],
         witnesses: None,
         checks: None,
     }
@@ -91,6 +92,7 @@ pub fn member(n: u64) -> Member {
         transport: vec![transport(n)],
         role: Role::Member,
         next: None,
+        rank: None,
     }
 }
 

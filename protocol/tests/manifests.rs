@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at a failure")]
 
 use chorale_protocol::{
+    admit::drawable,
     base::{Incarnation, KeyHash, MemberId, RecordId, Seq},
     feed::{Blame, check},
     fixture::{self, Author},
@@ -190,4 +191,17 @@ fn a_chain_knows_what_each_version_did_to_keys_and_what_stands_of_the_old_one() 
     version.handovers = vec![Handover { member: anna, incarnation: Incarnation(1), last: None, log: None }];
     assert_eq!(chain.extend(fixture::signed(version, &[0])).unwrap_err().code(), "MAN-023");
     assert_eq!(chain.handovers(&anna).len(), 2, "a refused version leaves no trace");
+}
+
+#[test]
+fn an_archivist_is_not_drawn_and_publishes_nothing() {
+    let mut genesis = fixture::genesis(3, fixture::policy());
+    let archivist = fixture::member(1).id;
+    let entry = genesis.members.iter_mut().find(|member| member.id == archivist).unwrap();
+    entry.role = Role::Archivist;
+    let chain = Chain::genesis(fixture::signed(genesis, &[0])).unwrap();
+    assert!(drawable(chain.current()).len() == 2 && !drawable(chain.current()).contains(&archivist));
+    let update = Author::new(1).update(&chain, 1, &[]);
+    assert_eq!(check(update.bytes().clone(), &chain).unwrap_err().code(), "REC-006");
+    check(Author::new(2).update(&chain, 1, &[]).bytes().clone(), &chain).unwrap();
 }

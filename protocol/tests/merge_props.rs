@@ -6,7 +6,7 @@ use chorale_protocol::{
     adapter::{Layout, Payload, encode_f32, encode_q32, f32_view, within_bound},
     base::{MemberId, NetworkId, RecordId, Round},
     code::blob_hash,
-    manifest::{AdapterSpec, Codec, Factor, LoraRule, MergeRule, Policy, Steps, TensorSpec},
+    manifest::{ADAPTER_PART, AdapterSpec, Codec, Factor, LoraRule, MergeRule, Policy, Steps, TensorSpec},
     merge::{Merged, Plan, State, Voice, merge_hash, perform, perform_measured},
 };
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -89,6 +89,7 @@ fn policy(codec: Codec, momentum: u64, reach: u64) -> Policy {
         round_ms: 0,
         checkpoint_every: 0,
         keep_rounds: 0,
+        parts: vec![ADAPTER_PART.into()],
         witnesses: None,
         checks: None,
     }

@@ -7,7 +7,7 @@ use chorale_protocol::{
     base::{Incarnation, MemberId, NetworkId, RecordId, Round},
     code::blob_hash,
     draw::{self, Seed},
-    manifest::{AdapterSpec, Codec, Factor, LoraRule, MergeRule, Policy, Steps, TensorSpec},
+    manifest::{ADAPTER_PART, AdapterSpec, Codec, Factor, LoraRule, MergeRule, Policy, Steps, TensorSpec},
     merge::{MergeError, Merged, Plan, State, Voice, perform},
 };
 use serde_json::Value;
@@ -174,6 +174,7 @@ fn policy(case: &Value) -> Policy {
         round_ms: 0,
         checkpoint_every: 0,
         keep_rounds: 0,
+        parts: vec![ADAPTER_PART.into()],
         witnesses: None,
         checks: None,
     }

@@ -332,7 +332,7 @@ def elsewhere():
     for what, hash_, expect in [("seen", bytes(32), "ok"), ("seen-31", bytes(31), "CBOR-016"), ("seen-text", "a", "CBOR-016")]:
         yield what, [b"record", world.sealed("anna", changes={17: hash_})], expect, ""
     for count, expect in [(1, "ok"), (63, "ok"), (0, "MAN-009"), (64, "MAN-009")]:
-        payload = cbor(changed(GENESIS, {(8, 15): count}))
+        payload = cbor(changed(GENESIS, {(8, 13): count}))
         yield f"witnesses-{count}", [b"manifest", world.voted(payload, "g0", "g1", "g2")], expect, ""
 
 

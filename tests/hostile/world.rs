@@ -76,6 +76,7 @@ fn genesis(members: usize) -> Bytes {
             transport: vec![peer(n)],
             role: Role::Member,
             next: None,
+            rank: None,
         }
     };
     let mut members: Vec<Member> = (0..members).map(member).collect();

@@ -75,7 +75,8 @@ class Council:
         rng, member, before, handovers = self.rng, self.rng.choice(self.members), self.policy, []
         what = rng.randrange(24)
         if what < 7:
-            self.policy = {**before, 6: rng.randint(1, 4), 8: rng.choice([1 << 40, 1500]), 5: [65536, 50000][:rng.randint(1, 2)]}
+            mean = {**before[3], 2: [65536, 50000][:rng.randint(1, 2)], 3: rng.choice([1 << 40, 1500])}
+            self.policy = {**before, 3: mean, 4: rng.randint(1, 4)}
         elif what < 12:
             handovers = self.rotate(member)
         elif what < 13:
@@ -89,8 +90,10 @@ class Council:
             self.governors[rng.randrange(len(self.governors))] = Key(rng)
             self.governors.sort(key=lambda governor: governor.public)
         elif what == 23 and self.wild:
-            key = rng.choice([0, 1, 4, 6, 9])
-            self.policy = {**before, key: {0: rng.randbytes(32), 1: {**before[1], 2: 1}, 4: before[4] ^ 32768, 6: 64, 9: 1}[key]}
+            key = rng.choice([0, 1, 3, 4, 6, 12])
+            mean = {**before[3], 1: before[3][1] ^ 32768}
+            other = {0: rng.randbytes(32), 1: {**before[1], 2: 1}, 3: mean, 4: 64, 6: 1, 12: rng.choice([["x"], [], ["adapter"] * 2])}
+            self.policy = {**before, key: other[key]}
         self.publish_manifest(handovers)
         if what == 23:
             self.policy = before
@@ -134,7 +137,7 @@ class Council:
     def double_vote(self):
         """A manifest against one of the chain, with votes of those who voted for that, of others, or of none."""
         rng, (fields, _) = self.rng, self.rng.choice(self.versions)
-        other = {**fields, 8: {**fields[8], 6: fields[8][6] % 5 + 1}} if rng.random() < 0.9 else dict(fields)
+        other = {**fields, 8: {**fields[8], 4: fields[8][4] % 5 + 1}} if rng.random() < 0.9 else dict(fields)
         if rng.random() < 0.1:
             other[2] += rng.choice([1, 40])
         known = sorted({g.public: g for g in (*self.governors, *self.former, Key(rng))}.values(), key=lambda g: g.public)

@@ -51,10 +51,10 @@ class Forge(Council):
             tensors.append({0: "b", 1: 2, 2: rng.randint(1, 5), 3: rng.randint(1, 20)})
         ages = [65536, 46341, 37837, 32768][:rng.randint(1, 4)]
         rule = rng.choice([{0: 0}, {0: 0}, {0: 1, 1: rng.randint(1, 2)}, {0: 2}])
-        return {0: bytes(32), 1: {0: rank, 1: 16, 2: rng.randrange(99), 3: bytes(32), 4: tensors}, 2: rule, 3: 1,
-                4: rng.choice([0, 32768, 65535]), 5: ages, 6: rng.randint(1, 4), 7: 65536, 8: rng.choice([1 << 40, 3000, 1500]),
-                9: rng.randrange(2), 10: rng.choice([0, 3, 6]), 11: {0: rng.randint(1, 2), 1: 9}, 12: 0,
-                13: rng.randrange(3), 14: rng.choice([0, 0, 2]), **rng.choice([{}, {}, {15: 1}, {15: 2}])}
+        return {0: bytes(32), 1: {0: rank, 1: 16, 2: rng.randrange(99), 3: bytes(32), 4: tensors}, 2: rule,
+                3: {0: 1, 1: rng.choice([0, 32768, 65535]), 2: ages, 3: rng.choice([1 << 40, 3000, 1500])}, 4: rng.randint(1, 4),
+                5: 65536, 6: rng.randrange(2), 7: rng.choice([0, 3, 6]), 8: {0: rng.randint(1, 2), 1: 9}, 9: 0,
+                10: rng.randrange(3), 11: rng.choice([0, 0, 2]), 12: ["adapter"], **rng.choice([{}, {}, {13: 1}, {13: 2}])}
 
     def layout(self):
         tensors = [tuple(t[key] for key in range(4)) for t in self.policy[1][4]]
@@ -160,12 +160,12 @@ class Forge(Council):
         policy, fetched, skipped = self.policy, [], []
         places = {m.id: i for i, m in enumerate(self.members)}
         for other in order:
-            if len(fetched) >= policy[6]:
+            if len(fetched) >= policy[4]:
                 break
             known = [v for v in self.publications.get(other, [])[-2:] if v.round]
             voice = self.rng.choice(known) if known and self.rng.random() < 0.9 else None
             base = member.own.round if member.own else None
-            stale = voice and base is not None and adapter.weigh(policy[5], base, voice) is None
+            stale = voice and base is not None and adapter.weigh(policy[3][2], base, voice) is None
             if stale:
                 skipped.append({0: places[other], 1: 1, 2: voice.record})
             elif voice is None and known and self.rng.random() < 0.9:
@@ -178,7 +178,7 @@ class Forge(Council):
 
     def update(self, member):
         rng, policy, layout = self.rng, self.policy, self.layout()
-        if member.own and policy[10] and member.own.round >= policy[10] and rng.random() < 1 - 0.2 * self.wild:
+        if member.own and policy[7] and member.own.round >= policy[7] and rng.random() < 1 - 0.2 * self.wild:
             return None
         fields = self.header(member, UPDATE)
         cut = {c[0] for c in self.versions[-1][0][7]}
@@ -189,24 +189,24 @@ class Forge(Council):
             member.own = None
         own, (others, skipped, places) = member.own, self.gather(member, order)
         while not own and others:  # what is too old is not merged by a newcomer
-            common = adapter.base_round(policy[5], None, others)
-            stale = [v for v in others if adapter.weigh(policy[5], common, v) is None]
+            common = adapter.base_round(policy[3][2], None, others)
+            stale = [v for v in others if adapter.weigh(policy[3][2], common, v) is None]
             if not stale:
                 break
             others = [v for v in others if v not in stale]
             skipped += [{0: places[v.member], 1: 1, 2: v.record} for v in stale]
-        far = adapter.far(own, others, policy[8])
+        far = adapter.far(own, others, policy[3][3])
         skipped += [{0: places[v.member], 1: DISTANCE, 2: v.record} for v in far]
         skipped.sort(key=lambda skip: order.index(self.members[skip[0]].id))
         near = ([own] if own else []) + [v for v in others if v not in far]
-        used = sorted(((v, adapter.weigh(policy[5], adapter.base_round(policy[5], own, near), v)) for v in near), key=lambda u: u[0].member)
+        used = sorted(((v, adapter.weigh(policy[3][2], adapter.base_round(policy[3][2], own, near), v)) for v in near), key=lambda u: u[0].member)
         if any(w is None for _, w in used) or len({v.member for v, _ in used}) < len(used):
             return None
         average = adapter.mean(used) if used else layout.start()
         state = member.state if own else None
-        merged, v = adapter.move(average, state, policy[4], own)
-        before = adapter.goes_on_from(policy[5], own, near)
-        round_ = min(before + 1, policy[10]) if policy[10] else before + 1
+        merged, v = adapter.move(average, state, policy[3][1], own)
+        before = adapter.goes_on_from(policy[3][2], own, near)
+        round_ = min(before + 1, policy[7]) if policy[7] else before + 1
         if round_ <= member.reached.get(fields[5], 0) and rng.random() < 1 - 0.1 * self.wild:
             return None
         member.reached[fields[5]] = round_
@@ -214,10 +214,10 @@ class Forge(Council):
         hash_, length = self.blob(data)
         spec = {0: round_, 1: phase, 2: [w for _, w in used], 3: adapter.used_hash(self.network, round_, used, merged, v),
                 4: skipped, 5: rng.randint(1, 9), 6: rng.choice([0, 1, 64])}
-        if policy[4] and policy[13] and round_ % policy[13] == 0:
+        if policy[3][1] and policy[10] and round_ % policy[10] == 0:
             spec[11] = dict(enumerate(self.blob(adapter.checkpoint(merged, v))))
         clocks = [self.clock_of[v.record] for v, _ in used]
-        fields.update({10: 1 + max([fields[10] - 1] + clocks), 12: hash_, 13: length, 14: policy[9],
+        fields.update({10: 1 + max([fields[10] - 1] + clocks), 12: hash_, 13: length, 14: policy[6],
                        15: [{0: places[v.member], 1: v.record} for v, _ in used], 16: spec})
         record = self.add(member, fields)
         if isinstance(spec[0], int) and isinstance(fields[15], list):
@@ -231,7 +231,7 @@ class Forge(Council):
 
     def train(self, layout, merged, round_):
         """Something near the merge where the phase trains, and the merge elsewhere; now and then neither."""
-        rng, rule, codec = self.rng, self.policy[2], self.policy[9]
+        rng, rule, codec = self.rng, self.policy[2], self.policy[6]
         phase = {0: 0, 1: 1 if rule.get(1) and round_ // rule[1] % 2 else 2, 2: 2}[rule[0]]
         trains = {0: (0, 1, 2), 1: (0, 2), 2: (1, 2)}[phase]
         wild = rng.random() < 0.03 * self.wild

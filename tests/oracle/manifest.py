@@ -4,13 +4,14 @@ from ed25519 import admit, verify
 from strict import HASH, MANIFEST, MANIFEST_BYTES, STRING, UINT, Many, Maybe, Raw, Reader, decode, strict
 
 LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
-MEMBER = {0: HASH, 1: STRING, 2: HASH, 3: Many(Raw(1, 64)), 4: range(3), 5: Maybe(HASH)}
+MEMBER = {0: HASH, 1: STRING, 2: HASH, 3: Many(Raw(1, 64)), 4: range(4), 5: Maybe(HASH), 6: Maybe(UINT)}
 CUT = {0: HASH, 1: UINT, 2: Maybe((UINT, HASH))}
 HANDOVER = CUT | {3: Maybe({0: UINT, 1: HASH})}
 TENSOR = {0: STRING, 1: range(3), 2: UINT, 3: UINT}
 ADAPTER = {0: UINT, 1: UINT, 2: UINT, 3: HASH, 4: Many(TENSOR)}
-POLICY = {0: HASH, 1: ADAPTER, 2: {0: UINT, 1: Maybe(UINT)}, 3: range(1, 2), 4: UINT, 5: Many(UINT), 6: UINT, 7: UINT, 8: UINT,
-          9: range(2), 10: UINT, 11: {0: UINT, 1: UINT}, 12: UINT, 13: UINT, 14: UINT, 15: Maybe(UINT)}
+MEAN = {0: range(1, 2), 1: UINT, 2: Many(UINT), 3: UINT}
+POLICY = {0: HASH, 1: ADAPTER, 2: {0: UINT, 1: Maybe(UINT)}, 3: MEAN, 4: UINT, 5: UINT, 6: range(2), 7: UINT,
+          8: {0: UINT, 1: UINT}, 9: UINT, 10: UINT, 11: UINT, 12: Many(STRING), 13: Maybe(UINT), 14: Maybe(UINT)}
 BODY = {0: UINT, 1: Maybe(HASH), 2: UINT, 3: Maybe(HASH), 4: Many(HASH), 5: UINT, 6: Many(MEMBER), 7: Many(CUT), 8: POLICY,
         9: Maybe(Many(HANDOVER, 1))}
 BLOB_BYTES = 1 << 31
@@ -27,10 +28,10 @@ def is_label(text):
 
 class Policy:
     def __init__(self, p):
-        self.base_model, self.adapter, self.codec, self.rule = p[0], p[1], p[9], p[2]
-        self.momentum, self.ages, self.draw, self.norm_bound, self.reach = p[4], p[5], p[6], p[7], p[8]
-        self.rounds, self.least_steps, self.most_steps, self.checkpoint, self.keep = p[10], p[11][0], p[11][1], p[13], p[14]
-        self.asks, self.witnesses = 15 in p, p.get(15, 0)
+        self.base_model, self.adapter, self.rule, self.draw, self.norm_bound, self.codec = p[0], p[1], p[2], p[4], p[5], p[6]
+        _, self.momentum, self.ages, self.reach = p[3].values()
+        self.rounds, self.least_steps, self.most_steps, self.checkpoint, self.keep = p[7], p[8][0], p[8][1], p[10], p[11]
+        self.parts, self.asks, self.witnesses, self.checks = p[12], 13 in p, p.get(13, 0), p.get(14, 0)
 
     def phase(self, round_):
         """0 both, 1 A, 2 B."""
@@ -45,13 +46,14 @@ class Policy:
         return Layout([(t[0], t[1], t[2], t[3]) for t in self.adapter[4]], self.adapter[2])
 
     def check(self):
+        need(all(part == "adapter" for part in self.parts), "MAN-026")
         rank, alpha, tensors = self.adapter[0], self.adapter[1], self.adapter[4]
-        rules = [1 <= rank <= 1024, 1 <= alpha <= 65536, tensors, ascending([t[0].encode() for t in tensors]),
+        rules = [len(self.parts) == 1, 1 <= rank <= 1024, 1 <= alpha <= 65536, tensors, ascending([t[0].encode() for t in tensors]),
                  all(t[0] and t[2] and t[3] and (t[1] == 2 or t[2] == rank) for t in tensors),
                  sum(t[2] * t[3] for t in tensors) <= 1 << 30, self.rule != {0: 1, 1: 0}, self.momentum < 65536,
                  1 <= len(self.ages) <= 16 and self.ages[0] == 65536 and self.ages[-1] > 0,
                  self.ages == sorted(self.ages, reverse=True), 1 <= self.draw <= 63, self.norm_bound, self.reach,
-                 1 <= self.least_steps <= self.most_steps, not self.asks or 1 <= self.witnesses <= 63,
+                 1 <= self.least_steps <= self.most_steps, not self.asks or 1 <= self.witnesses <= 63, self.checks != 1, self.checks <= 63,
                  self.layout().payload_length(self.codec) <= BLOB_BYTES,
                  not self.momentum or not self.checkpoint or 20 * self.layout().size <= BLOB_BYTES]
         need(all(rules), "MAN-009")
@@ -105,6 +107,7 @@ class Manifest:
         need(all(self.version and handover[0] in self.by_id for handover in self.handovers), "MAN-021")
         need(all(handover[3][0] for handover in self.handovers if 3 in handover), "MAN-021")
         self.policy.check()
+        need(all(m.get(6, self.policy.adapter[0]) == self.policy.adapter[0] for m in self.members), "MAN-025")
         self.voted([vote[0] for vote in self.votes])
 
 
@@ -142,7 +145,8 @@ class Chain:
         need({vote[0] for vote in new.votes} <= {*old.governors, *new.governors}, "MAN-013")
         need(sum(vote[0] in new.governors for vote in new.votes) >= new.threshold, "MAN-014")
         a, b = old.policy, new.policy
-        need((a.base_model, a.adapter, a.codec, a.momentum > 0) == (b.base_model, b.adapter, b.codec, b.momentum > 0), "MAN-010")
+        kept = [(p.base_model, p.adapter, p.codec, p.parts, p.momentum > 0) for p in (a, b)]
+        need(kept[0] == kept[1], "MAN-010")
         for member in new.members:
             if member[0] not in self.entries:
                 own_id(member)

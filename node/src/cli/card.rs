@@ -103,7 +103,7 @@ impl Card {
         let next =
             self.next.as_ref().map(|next| next.parse::<KeyHash>().with_context(|| format!("card of {label}: next")));
         let (label, transport) = (label.clone(), vec![TransportId(peer.to_bytes())]);
-        Ok(Member { id, label, author_key: key, transport, role, next: next.transpose()? })
+        Ok(Member { id, label, author_key: key, transport, role, next: next.transpose()?, rank: None })
     }
 }
 

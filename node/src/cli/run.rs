@@ -85,7 +85,9 @@ impl Args {
         let genesis = read_bytes(&home.genesis(), MANIFEST_BYTES as u64)
             .context("this home has joined no network: chorale network join --home HOME GENESIS")?;
         let chain = Chain::genesis(genesis.clone().into()).context("the genesis of this home")?;
-        network::take_up_key(home, &network::stored_chain(home)?)?;
+        let stored = network::stored_chain(home)?;
+        network::takes_part(home, &stored)?;
+        network::take_up_key(home, &stored)?;
         home.next_author()?;
         let mut signers = home.signers()?.into_iter();
         let author = signers.next().context("no author key")?;

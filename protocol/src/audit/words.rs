@@ -37,9 +37,9 @@ pub fn policy(policy: &Policy) -> Vec<(&'static str, String)> {
         ),
         ("outer momentum", share(policy.momentum)),
         ("weights by age", ages.join(", ")),
+        ("reach", share(policy.reach)),
         ("draw", format!("{} peers a round", policy.draw)),
         ("norm bound", share(policy.norm_bound)),
-        ("reach", share(policy.reach)),
         (
             "codec",
             match policy.codec {
@@ -52,6 +52,7 @@ pub fn policy(policy: &Policy) -> Vec<(&'static str, String)> {
         ("round length", or_none(policy.round_ms, "not set", " ms")),
         ("momentum checkpoints", or_none(policy.checkpoint_every, "never", " rounds apart")),
         ("blobs kept", or_none(policy.keep_rounds, "all", " rounds back")),
+        ("parts of a payload", policy.parts.join(", ")),
         ("witnesses", or_none(policy.witnesses.unwrap_or_default(), "none asked", " a checkpoint")),
     ]
 }
@@ -69,6 +70,7 @@ pub const fn role(role: Role) -> &'static str {
         Role::Member => "member",
         Role::Observer => "observer",
         Role::Relay => "relay",
+        Role::Archivist => "archivist",
     }
 }
 
@@ -195,6 +197,12 @@ fn members(old: &Manifest, new: &Manifest, all: &mut Vec<String>) {
             let (now, before) = (commitment(member.next), commitment(was.next));
             all.push(format!("{label} ({id}) goes on with {now} next; before, {before}"));
         }
+        if was.rank != member.rank {
+            let words =
+                |rank: Option<u64>| rank.map_or_else(|| "the adapter's rank".to_owned(), |rank| format!("rank {rank}"));
+            let (now, before) = (words(member.rank), words(was.rank));
+            all.push(format!("{label} ({id}) publishes at {now}; before, {before}"));
+        }
         if was.transport != member.transport {
             let (now, before) = (member.transport.len(), was.transport.len());
             all.push(format!("{label} ({id}) has other transport ids: {now}; before, {before}"));
@@ -223,7 +231,7 @@ mod tests {
         new.threshold = 2;
         let gone = new.members.remove(0);
         new.members[0].label = "renamed".into();
-        new.members[1].role = Role::Observer;
+        (new.members[1].role, new.members[1].rank) = (Role::Observer, Some(2));
         new.members.push(fixture::member(9));
         new.cuts.push(Cut { member: gone.id, incarnation: Incarnation(0), last: Some((Seq(4), RecordId([1; 32]))) });
         new.policy.draw = 2;
@@ -233,6 +241,7 @@ mod tests {
             "2 of 2 governors decide; before, 1 of 1",
             "renamed",
             "is now observer; before, member",
+            "publishes at rank 2; before, the adapter's rank",
             "silo-9",
             "no longer takes part",
             "up to incarnation 0, seq 4",
@@ -240,7 +249,7 @@ mod tests {
         ] {
             assert!(found.contains(wanted), "{wanted}: {found}");
         }
-        assert_eq!(found.lines().count(), 8, "{found}");
+        assert_eq!(found.lines().count(), 9, "{found}");
         assert!(changes(&new, &old).iter().any(|text| text.starts_with("cut lifted")));
     }
 
@@ -265,6 +274,7 @@ mod tests {
         assert!(policies(&|policy| policy.round_ms += 1));
         assert!(policies(&|policy| policy.checkpoint_every += 1));
         assert!(policies(&|policy| policy.keep_rounds += 1));
+        assert!(policies(&|policy| policy.parts.push("more".into())));
         assert!(policies(&|policy| policy.witnesses = Some(2)));
     }
 }

@@ -67,7 +67,9 @@ pub enum Refusal {
         version: u64,
     },
     /// By a participant that may not publish.
-    #[error("{member} is an observer or relay in manifest version {version}, and only members publish")]
+    #[error(
+        "{member} is no member, but observer, relay or archivist, in manifest version {version}, and only members publish"
+    )]
     Role {
         /** who */
         member: MemberId,

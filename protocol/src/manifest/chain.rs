@@ -167,6 +167,7 @@ impl Chain {
             (from.base_model == to.base_model, "the base model"),
             (from.adapter == to.adapter, "the adapter"),
             (from.codec == to.codec, "the codec"),
+            (from.parts == to.parts, "the parts of a payload"),
             // Who goes on from its last publication has the state after it, or has none.
             ((from.momentum == 0) == (to.momentum == 0), "whether there is momentum"),
         ];

@@ -97,6 +97,22 @@ pub enum ManifestError {
         /** the rule */
         why: &'static str,
     },
+    /// A rank that the policy does not allow a member.
+    #[error("member {member} publishes at rank {got}; the adapter's rank {wanted} is the only one so far")]
+    Rank {
+        /** whose */
+        member: MemberId,
+        /** in its entry */
+        got: u64,
+        /** the adapter's */
+        wanted: u64,
+    },
+    /// A part of the payload that this program does not know.
+    #[error("payloads have a part {name:?}, which this program does not know: update it")]
+    Part {
+        /** its name */
+        name: String,
+    },
     /// A policy value is out of range.
     #[error("policy: {why}")]
     Policy {
@@ -226,12 +242,14 @@ impl ManifestError {
             Self::Handover { .. } => "MAN-021",
             Self::Dropped { .. } => "MAN-022",
             Self::UsedKey { .. } => "MAN-023",
+            Self::Rank { .. } => "MAN-025",
+            Self::Part { .. } => "MAN-026",
         }
     }
 
     /// Whether it says only that the manifest came at the wrong time: nobody is at fault.
     #[must_use]
     pub const fn is_untimely(&self) -> bool {
-        matches!(self, Self::Held { .. } | Self::Ahead { .. } | Self::Unsupported { .. })
+        matches!(self, Self::Held { .. } | Self::Ahead { .. } | Self::Unsupported { .. } | Self::Part { .. })
     }
 }

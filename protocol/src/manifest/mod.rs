@@ -13,7 +13,7 @@ pub use chain::{Chain, Standing};
 pub use double_vote::{DoubleVote, DoubleVoteError};
 pub use error::ManifestError;
 pub use keys::KeyEvent;
-pub use policy::{AdapterSpec, Codec, Factor, LoraRule, MergeRule, Phase, Policy, Steps, TensorSpec};
+pub use policy::{ADAPTER_PART, AdapterSpec, Codec, Factor, LoraRule, MergeRule, Phase, Policy, Steps, TensorSpec};
 pub(crate) use rules::is_label;
 pub use signed::SignedManifest;
 
@@ -95,6 +95,8 @@ pub struct Member {
     pub role: Role,
     /// Its commitment to the author key that is to follow this one, if it made one.
     pub next: Option<KeyHash>,
+    /// The rank at which it publishes; absent: the adapter's, which is the only one that there may be so far.
+    pub rank: Option<u64>,
 }
 
 /// What a participant may do.
@@ -106,6 +108,8 @@ pub enum Role {
     Observer,
     /// Carries connections only (2).
     Relay,
+    /// Keeps records, payloads and bundles for ever, and may witness; publishes nothing (3).
+    Archivist,
 }
 
 /// "Records of this member up to and including this one stand"; a revocation by chain position, never by time.

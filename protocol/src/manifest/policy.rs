@@ -9,7 +9,7 @@ pub struct Policy {
     pub adapter: AdapterSpec,
     /// Which factors train in which round.
     pub lora_rule: LoraRule,
-    /// How publications become one.
+    /// How publications become one. Momentum, ages and reach are its parameters.
     pub merge: MergeRule,
     /// Outer momentum μ in units of 2^-16; 0 is off, below 65536.
     pub momentum: u64,
@@ -33,12 +33,17 @@ pub struct Policy {
     pub checkpoint_every: u64,
     /// How many rounds back blobs are kept; 0: all.
     pub keep_rounds: u64,
+    /// The parts of a payload by name, in the order of their bytes: today [`ADAPTER_PART`] alone.
+    pub parts: Vec<String>,
     /// How many distinct participants other than a log's owner must have cosigned a checkpoint for it to count, 1 to 63; absent:
     /// the network asks for none.
     pub witnesses: Option<u64>,
     /// Others' merges that a member recomputes after each publication of its own, 0 or 2 to 63; `None`: one.
     pub checks: Option<u64>,
 }
+
+/// The part of a payload that is the adapter in the policy's codec.
+pub const ADAPTER_PART: &str = "adapter";
 
 impl Policy {
     /// The round after this one, 1 after none, and never beyond the last round, so that a member that lags behind may still

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{AdapterSpec, Factor, LoraRule, Manifest, ManifestError, Member, Policy, TensorSpec};
+use super::{ADAPTER_PART, AdapterSpec, Factor, LoraRule, Manifest, ManifestError, Member, Policy, TensorSpec};
 use crate::{
     base::{KeyHash, MemberId, limit},
     code::{Context, PublicKey, derive},
@@ -49,7 +49,16 @@ impl Manifest {
             return Err(ManifestError::Cuts { why: "more than 8192" });
         }
         self.handovers_fit()?;
-        self.policy.check()
+        self.policy.check()?;
+        self.ranks_fit()
+    }
+
+    /// Until a policy allows others, every member's rank is the adapter's.
+    fn ranks_fit(&self) -> Result<(), ManifestError> {
+        let wanted = self.policy.adapter.rank;
+        let other =
+            self.members.iter().find_map(|member| Some((member.id, member.rank.filter(|rank| *rank != wanted)?)));
+        other.map_or(Ok(()), |(member, got)| Err(ManifestError::Rank { member, got, wanted }))
     }
 
     /// Handovers are in order, and of members; a genesis changes no key.
@@ -119,9 +128,13 @@ fn members(members: &[Member]) -> Result<(), ManifestError> {
 
 impl Policy {
     fn check(&self) -> Result<(), ManifestError> {
+        if let Some(name) = self.parts.iter().find(|name| *name != ADAPTER_PART) {
+            return Err(ManifestError::Part { name: name.clone() });
+        }
         self.adapter.check()?;
         let ages = &self.ages;
         let rules = [
+            (self.parts.len() == 1, "a payload has one part, the adapter"),
             (self.lora_rule != LoraRule::Alternate(0), "an alternation period is 1 or more"),
             (self.momentum < ONE, "momentum is below 1 (65536)"),
             ((1..=limit::AGES).contains(&ages.len()), "the age table has 1 to 16 entries"),

@@ -1,9 +1,11 @@
 //! The encoding of a manifest: a map with the keys 0 v (1) · 1 net · 2 version · 3 prev · 4 governors · 5 threshold ·
 //! 6 members · 7 cuts · 8 policy · 9 handovers, where 1 and 3 are absent in the genesis, and 9 if there are none.
 //!
-//! Member: 0 id · 1 label · 2 author key · 3 transport ids · 4 role · 5 next key's hash, optional. Cut and handover: 0 member ·
-//! 1 incarnation · 2 `[seq, id]`, absent if nothing of the incarnation stands; a handover's 3 log `{0 size · 1 root}`, optional. Policy: 0 base model · 1 adapter · 2 LoRA rule · 3 merge rule · 4 momentum · 5 ages ·
-//! 6 draw · 7 norm bound · 8 reach · 9 codec · 10 rounds · 11 steps · 12 round ms · 13 checkpoint every · 14 keep rounds.
+//! Member: 0 id · 1 label · 2 author key · 3 transport ids · 4 role · 5 next key's hash, optional · 6 rank, optional. Cut and handover: 0 member ·
+//! 1 incarnation · 2 `[seq, id]`, absent if nothing of the incarnation stands; a handover's 3 log `{0 size · 1 root}`, optional. Policy: 0 base model · 1 adapter · 2 LoRA rule · 3 merge rule · 4 draw · 5 norm
+//! bound · 6 codec · 7 rounds · 8 steps · 9 round ms · 10 checkpoint every · 11 keep rounds · 12 parts · 13 witnesses, optional ·
+//! 14 checks, optional.
+//! Merge rule: 0 kind (1 mean) · 1 momentum · 2 ages · 3 reach.
 //! Adapter: 0 rank · 1 alpha · 2 seed · 3 start · 4 tensors. Tensor: 0 name · 1 factor · 2 rows · 3 columns. LoRA rule:
 //! 0 kind (0 both, 1 alternate, 2 FFA) · 1 period, with alternate only. Steps: 0 min · 1 max.
 
@@ -48,30 +50,114 @@ struct DraftMember {
     transport: Vec<TransportId>,
     role: Role,
     next: Option<KeyHash>,
+    rank: Option<u64>,
 }
 
 map! { Draft {
     [0 v] [1 network ?] [2 version] [3 prev ?] [4 governors] [5 threshold] [6 members] [7 cuts] [8 policy]
     [9 handovers ?]
 } }
-map! { DraftMember { [0 id] [1 label] [2 author_key raw] [3 transport] [4 role] [5 next ?] } }
+map! { DraftMember { [0 id] [1 label] [2 author_key raw] [3 transport] [4 role] [5 next ?] [6 rank ?] } }
 map! { Cut { [0 member] [1 incarnation] [2 last ?] } }
 map! { Handover { [0 member] [1 incarnation] [2 last ?] [3 log ?] } }
 map! { LogEnd { [0 size] [1 root raw] } }
-map! { Policy {
-    [0 base_model raw] [1 adapter] [2 lora_rule] [3 merge] [4 momentum] [5 ages] [6 draw] [7 norm_bound] [8 reach]
-    [9 codec] [10 rounds] [11 steps] [12 round_ms] [13 checkpoint_every] [14 keep_rounds]
-    [15 witnesses ?] [16 checks ?]
+map! { DraftPolicy {
+    [0 base_model raw] [1 adapter] [2 lora_rule] [3 merge] [4 draw] [5 norm_bound] [6 codec] [7 rounds] [8 steps]
+    [9 round_ms] [10 checkpoint_every] [11 keep_rounds] [12 parts] [13 witnesses ?] [14 checks ?]
 } }
+map! { DraftMerge { [0 kind] [1 momentum] [2 ages] [3 reach] } }
 map! { AdapterSpec { [0 rank] [1 alpha] [2 seed] [3 start raw] [4 tensors] } }
 map! { TensorSpec { [0 name] [1 factor] [2 rows] [3 columns] } }
 map! { Steps { [0 min] [1 max] } }
 map! { DraftRule { [0 kind] [1 period ?] } }
-numbers! { Role { Member = 0, Observer = 1, Relay = 2 } }
+numbers! { Role { Member = 0, Observer = 1, Relay = 2, Archivist = 3 } }
 numbers! { Factor { A = 0, B = 1, Dense = 2 } }
 numbers! { Phase { Both = 0, A = 1, B = 2 } }
 numbers! { MergeRule { Mean = 1 } }
 numbers! { Codec { Bfp16 = 0, Bfp8 = 1 } }
+
+/// A policy as it is written: what belongs to the merge rule stands in a map of its own.
+struct DraftPolicy {
+    base_model: [u8; 32],
+    adapter: AdapterSpec,
+    lora_rule: LoraRule,
+    merge: DraftMerge,
+    draw: u64,
+    norm_bound: u64,
+    codec: Codec,
+    rounds: u64,
+    steps: Steps,
+    round_ms: u64,
+    checkpoint_every: u64,
+    keep_rounds: u64,
+    parts: Vec<String>,
+    witnesses: Option<u64>,
+    checks: Option<u64>,
+}
+
+struct DraftMerge {
+    kind: MergeRule,
+    momentum: u64,
+    ages: Vec<u64>,
+    reach: u64,
+}
+
+impl serde::Serialize for Policy {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { base_model, lora_rule, draw, norm_bound, codec, rounds, steps, round_ms, .. } = *self;
+        let Self { checkpoint_every, keep_rounds, witnesses, checks, .. } = *self;
+        let (kind, momentum, ages, reach) = (self.merge, self.momentum, self.ages.clone(), self.reach);
+        let merge = DraftMerge { kind, momentum, ages, reach };
+        let (adapter, parts) = (self.adapter.clone(), self.parts.clone());
+        let draft = DraftPolicy {
+            base_model,
+            adapter,
+            lora_rule,
+            merge,
+            draw,
+            norm_bound,
+            codec,
+            rounds,
+            steps,
+            round_ms,
+            checkpoint_every,
+            keep_rounds,
+            parts,
+            witnesses,
+            checks,
+        };
+        draft.serialize(serializer)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Policy {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let draft = DraftPolicy::deserialize(deserializer)?;
+        let DraftPolicy { base_model, adapter, lora_rule, merge, draw, norm_bound, codec, rounds, .. } = draft;
+        let DraftPolicy { steps, round_ms, checkpoint_every, keep_rounds, parts, witnesses, checks, .. } = draft;
+        let DraftMerge { kind: merge, momentum, ages, reach } = merge;
+        Ok(Self {
+            base_model,
+            adapter,
+            lora_rule,
+            merge,
+            momentum,
+            ages,
+            draw,
+            norm_bound,
+            reach,
+            codec,
+            rounds,
+            steps,
+            round_ms,
+            checkpoint_every,
+            keep_rounds,
+            parts,
+            witnesses,
+            checks,
+        })
+    }
+}
 
 struct DraftRule {
     kind: u64,
@@ -132,8 +218,8 @@ impl Draft {
             |key: [u8; 32]| PublicKey::admit(&key).map_err(|why| ManifestError::Key { key: hex::encode(key), why });
         let governors = self.governors.into_iter().map(|key| admit(key.0)).collect::<Result<_, _>>()?;
         let member = |draft: DraftMember| {
-            let DraftMember { id, label, author_key, transport, role, next } = draft;
-            Ok(Member { id, label, author_key: admit(author_key)?, transport, role, next })
+            let DraftMember { id, label, author_key, transport, role, next, rank } = draft;
+            Ok(Member { id, label, author_key: admit(author_key)?, transport, role, next, rank })
         };
         let members = self.members.into_iter().map(member).collect::<Result<_, ManifestError>>()?;
         let Self { v: _, network, version, prev, threshold, cuts, policy, handovers, .. } = self;
@@ -153,6 +239,7 @@ impl Manifest {
             transport: member.transport.clone(),
             role: member.role,
             next: member.next,
+            rank: member.rank,
         };
         cbor::encode(&Draft {
             v: VERSION,

@@ -4,7 +4,7 @@ use super::{Plan, State, Voice, perform::perform_at};
 use crate::{
     adapter::{Layout, Payload, encode_q32, simd::Level},
     base::{MemberId, NetworkId, RecordId, Round},
-    manifest::{AdapterSpec, Codec, Factor, LoraRule, MergeRule, Policy, Steps, TensorSpec},
+    manifest::{ADAPTER_PART, AdapterSpec, Codec, Factor, LoraRule, MergeRule, Policy, Steps, TensorSpec},
 };
 
 fn policy(codec: Codec, momentum: u64) -> Policy {
@@ -30,6 +30,7 @@ fn policy(codec: Codec, momentum: u64) -> Policy {
         round_ms: 0,
         checkpoint_every: 0,
         keep_rounds: 0,
+        parts: vec![ADAPTER_PART.into()],
         witnesses: None,
         checks: None,
     }

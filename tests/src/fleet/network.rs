@@ -8,7 +8,7 @@ use chorale_protocol::{
     base::{MemberId, TransportId},
     code::{AuthorKey, Context, derive},
     manifest::{
-        AdapterSpec, Chain, Codec, LoraRule, Manifest, Member as ManifestMember, MergeRule, Policy, Role,
+        ADAPTER_PART, AdapterSpec, Chain, Codec, LoraRule, Manifest, Member as ManifestMember, MergeRule, Policy, Role,
         SignedManifest, Steps,
     },
 };
@@ -208,6 +208,7 @@ fn members(shape: &Shape, count: usize) -> Vec<ManifestMember> {
             transport: vec![TransportId(identity(shape, index).public().to_peer_id().to_bytes())],
             role: Role::Member,
             next: None,
+            rank: None,
         })
         .collect();
     members.sort_by_key(|member| member.id);
@@ -235,6 +236,7 @@ fn policy(shape: &Shape, trainer: &dyn Trainer) -> Policy {
         round_ms: 0,
         checkpoint_every: 0,
         keep_rounds: shape.keep_rounds,
+        parts: vec![ADAPTER_PART.into()],
         witnesses: Some(shape.witnesses).filter(|count| *count > 0),
         checks: Some(shape.checks).filter(|count| *count != 1),
     }

@@ -18,6 +18,10 @@ pub(crate) struct Args {
     /// Cards of observers: the gate lets them connect; they never publish, and `chorale run` does not take their part yet
     #[arg(long, num_args = 1..)]
     observers: Vec<PathBuf>,
+    /// Cards of archivists: they keep records, payloads and bundles for ever, may witness and never publish; `chorale run` does not
+    /// take their part yet
+    #[arg(long, num_args = 1..)]
+    archivist: Vec<PathBuf>,
     /// Cards of those who may change the manifest; all members if absent
     #[arg(long, num_args = 1..)]
     governors: Vec<PathBuf>,
@@ -48,6 +52,7 @@ impl Args {
         let mut members = read(&self.cards, Role::Member)?;
         let policy = shape(&self.shape, members.len())?;
         members.extend(read(&self.observers, Role::Observer)?);
+        members.extend(read(&self.archivist, Role::Archivist)?);
         let governors = self.governors.iter().map(|path| Card::read(path)).collect::<Result<_>>()?;
         let signed = unsigned(Plan { members, governors, threshold: self.threshold, policy })?;
         file::write_new(&self.out, &signed.to_bytes())?;

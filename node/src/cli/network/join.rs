@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use chorale::config::{Config, Home, keys};
 use chorale_protocol::{
+    audit::words,
     base::{MemberId, TransportId, limit},
     manifest::{AdapterSpec, Chain, Member, Policy, Role},
 };
@@ -97,6 +98,19 @@ pub(crate) fn own_entry(home: &Home, chain: &Chain) -> Result<Member> {
         member.label
     );
     Ok(member.clone())
+}
+
+/// Refuses to run where the network gives this home a part that this version does not take.
+pub(crate) fn takes_part(home: &Home, chain: &Chain) -> Result<()> {
+    let signers = home.signers()?;
+    let ours = |member: &&Member| signers.iter().any(|key| key.public() == member.author_key);
+    match chain.current().members.iter().find(ours) {
+        Some(member) if member.role != Role::Member => {
+            let role = words::role(member.role);
+            bail!("the network names this home as {role}; this version of chorale takes the part of a member only")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The member that this home is: the one that any version gives one of its keys; else the one that its key would found.

@@ -14,7 +14,7 @@ use anyhow::Result;
 
 pub(crate) use create::{Plan, unsigned};
 pub(crate) use file::{replace, stored_chain};
-pub(crate) use join::{install, own_entry, own_id, same_policy, take_up_key};
+pub(crate) use join::{install, own_entry, own_id, same_policy, take_up_key, takes_part};
 pub(crate) use policy::{Shape, shape};
 pub(crate) use sign::add_vote;
 

@@ -11,7 +11,7 @@ use chorale_protocol::{
     adapter::{Layout, f32_view},
     base::Round,
     code::blob_hash,
-    manifest::{AdapterSpec, Codec, LoraRule, MergeRule, Phase, Policy, Steps},
+    manifest::{ADAPTER_PART, AdapterSpec, Codec, LoraRule, MergeRule, Phase, Policy, Steps},
 };
 
 /// What all members will share
@@ -149,6 +149,7 @@ pub(crate) fn shape(shape: &Shape, members: usize) -> Result<Policy> {
         round_ms: shape.round_ms,
         checkpoint_every: shape.checkpoint_every,
         keep_rounds: shape.keep_rounds,
+        parts: vec![ADAPTER_PART.into()],
         witnesses: shape.witnesses.filter(|count| *count > 0),
         checks: Some(shape.checks).filter(|count| *count != 1),
     })

@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// Cards of new observers (see network create)
     #[arg(long, num_args = 1..)]
     add_observer: Vec<PathBuf>,
+    /// Cards of new archivists (see network create)
+    #[arg(long, num_args = 1..)]
+    add_archivist: Vec<PathBuf>,
     /// Members (label or id) that leave: they and their vote are no more; what of theirs this home holds stands, or what --cut
     /// says
     #[arg(long, num_args = 1..)]
@@ -107,7 +110,11 @@ impl Args {
             next.governors.retain(|key| next.members.iter().any(|m| m.author_key == *key && m.id != id));
             next.members.retain(|member| member.id != id);
         }
-        let added = [(&self.add_member, Role::Member), (&self.add_observer, Role::Observer)];
+        let added = [
+            (&self.add_member, Role::Member),
+            (&self.add_observer, Role::Observer),
+            (&self.add_archivist, Role::Archivist),
+        ];
         for (path, role) in added.into_iter().flat_map(|(paths, role)| paths.iter().map(move |path| (path, role))) {
             let member = Card::read(path)?.member(role)?;
             ensure!(next.members.iter().all(|m| m.id != member.id), "{} is in the network already", member.label);

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use chorale_protocol::{
+    audit::words::role,
     base::{RecordId, Seq, limit},
-    manifest::{Codec, LoraRule, Manifest, Policy, Role, SignedManifest},
+    manifest::{Codec, LoraRule, Manifest, Policy, SignedManifest},
 };
 use serde_json::{Value, json};
 
@@ -56,14 +57,6 @@ impl VerifyArgs {
     }
 }
 
-fn role(role: Role) -> &'static str {
-    match role {
-        Role::Member => "member",
-        Role::Observer => "observer",
-        Role::Relay => "relay",
-    }
-}
-
 fn real(scaled: u64) -> f64 {
     #[allow(clippy::cast_precision_loss)]
     {
@@ -102,7 +95,7 @@ fn describe(signed: &SignedManifest) -> Value {
         "governors": votes.iter().map(|v| json!({ "key": v.governor.to_string(), "label": v.label, "signed": v.voted })).collect::<Vec<_>>(),
         "members": members.iter().map(|m| json!({
             "id": m.id.to_string(), "label": m.label, "role": role(m.role), "author_key": m.author_key.to_string(),
-            "next": m.next.map(|next| next.to_string()),
+            "next": m.next.map(|next| next.to_string()), "rank": m.rank,
             "peer_ids": m.transport.iter().map(|t| peer(&t.0)).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
         "cuts": cuts.iter().map(|c| json!({
@@ -122,6 +115,7 @@ fn describe(signed: &SignedManifest) -> Value {
             "draw": policy.draw, "norm_bound": real(policy.norm_bound), "reach": real(policy.reach),
             "codec": codec(policy.codec), "rounds": policy.rounds, "steps": [policy.steps.min, policy.steps.max],
             "round_ms": policy.round_ms, "checkpoint_every": policy.checkpoint_every, "keep_rounds": policy.keep_rounds,
+            "parts": policy.parts,
             "witnesses": policy.witnesses.unwrap_or_default(), "checks": policy.checks.unwrap_or(1),
         },
     })

@@ -173,6 +173,8 @@ pub(super) const MANIFESTS: &[Code] = &[
     code("MAN-022", Failure, "A member that may publish no more, without a cut.", GOVERNORS),
     code("MAN-023", Failure, "An author key that another member used, or that its own member had given up.", GOVERNORS),
     code("MAN-024", Failure, "The policy names another starting adapter than the one that its seed gives.", GOVERNORS),
+    code("MAN-025", Failure, "A member's rank is not the adapter's.", GOVERNORS),
+    code("MAN-026", Incomplete, "A part of the payload that this program does not know.", UPDATE),
     code("KEY-001", Warning, "The governors gave this member a key that it had not committed to.", COMPARE),
     code("KEY-002", Warning, "The governors changed what a member's next key must be, while its key stayed.", COMPARE),
     code(
