@@ -147,6 +147,7 @@ fn policy(millions: u64, codec: Codec) -> Policy {
         parts: vec![ADAPTER_PART.into()],
         witnesses: None,
         checks: None,
+        privacy: None,
     }
 }
 

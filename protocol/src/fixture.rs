@@ -78,6 +78,7 @@ pub fn policy() -> Policy {
         parts: vec![ADAPTER_PART.into()],
         witnesses: None,
         checks: None,
+        privacy: None,
     }
 }
 

@@ -92,6 +92,7 @@ fn policy(codec: Codec, momentum: u64, reach: u64) -> Policy {
         parts: vec![ADAPTER_PART.into()],
         witnesses: None,
         checks: None,
+        privacy: None,
     }
 }
 

@@ -50,7 +50,7 @@ fn skipped() -> impl Strategy<Value = Vec<Skip>> {
 }
 
 fn privacy() -> impl Strategy<Value = Privacy> {
-    (UINT, UINT, 0..=1_000_000_u64, UINT, UINT, UINT).prop_map(
+    (1..1_u64 << 53, 1..1_u64 << 53, 1..=1_000_000_u64, 1..1_u64 << 53, 50_000..1_u64 << 53, 1..1_u64 << 53).prop_map(
         |(sigma_milli, clip_milli, rate_micro, steps, epsilon_milli, delta_log10_milli)| Privacy {
             sigma_milli,
             clip_milli,

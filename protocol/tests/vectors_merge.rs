@@ -177,6 +177,7 @@ fn policy(case: &Value) -> Policy {
         parts: vec![ADAPTER_PART.into()],
         witnesses: None,
         checks: None,
+        privacy: None,
     }
 }
 

@@ -176,6 +176,10 @@ def policy_cases():
     yield "checks-0", policy(14, 0), "ok", "nobody recomputes others' merges"
     yield "parts-unknown", policy(12, ["adapter", "control"]), "MAN-026", "a part of a later version"
     yield "parts-unknown-alone", policy(12, ["control"]), "MAN-026", ""
+    yield "privacy", policy(15, {0: 6000, 1: 8000}), "ok", "every update claims it"
+    yield "privacy-delta-0", policy(15, {0: 0, 1: 8000}), "MAN-009", ""
+    yield "privacy-epsilon-0", policy(15, {0: 6000, 1: 0}), "MAN-009", ""
+    yield "privacy-half", policy(15, {0: 6000}), "CBOR-016", ""
     yield "parts-number", policy(12, [0]), "CBOR-016", ""
 
 

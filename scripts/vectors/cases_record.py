@@ -3,6 +3,7 @@
 import cbor2
 
 import ed25519
+import privacy
 import world
 from world import NETWORK, RECORD, cbor, envelope, record, record_id, sealed
 
@@ -195,12 +196,47 @@ def fields():
     for name, label in [("empty", ""), ("long", "a" * 65), ("capital", "V1"), ("slash", "a/b")]:
         yield f"label-{name}", update(changes=kind(1, {0: 1, 1: label}, _15=named(*ids(1)))), "REC-025", ""
     yield "close-2", update(changes=kind(3, {0: 2})), "CBOR-016", "an unknown reason"
-    claim = {0: 1100, 1: 1000, 2: 1000001, 3: 512, 4: 8000, 5: 5000}
-    yield "privacy-rate", update(changes=spec(_9=claim)), "REC-026", "more than all examples"
+    claim = {0: 1100, 1: 1000, 2: 10000, 3: 512, 4: 8000, 5: 5000}
+    for name, key, value in [
+        ("sigma-0", 0, 0), ("clip-0", 1, 0), ("rate-0", 2, 0), ("rate", 2, 1000001), ("steps-0", 3, 0), ("delta-0", 5, 0),
+    ]:
+        yield f"privacy-{name}", update(changes=spec(_9=claim | {key: value})), "REC-026", ""
+    yield from costs(claim)
     yield "state-0", update(changes=spec(_11={0: bytes(32), 1: 0})), "REC-027", ""
     yield "signer", update(signer="ben"), "SIG-003", ""
     yield "domain", envelope(cbor(record("anna")), "anna", world.PRESENCE), "SIG-003", "signed as a presence"
     yield "claims-other-body", flipped(12), "SIG-003", "a field changed after signing"
+
+
+def costs(claim):
+    """Claims at the table's number and below it, at its points, between them and beyond."""
+    points = [
+        ("point", {0: 1000, 2: 10000, 3: 1000, 5: 6000}),
+        ("between", {0: 999, 2: 10001, 3: 1001, 5: 6001}),
+        ("before-the-next", {0: 801, 2: 19999, 3: 2999, 5: 7999}),
+        ("no-sampling", {0: 10000, 2: 1000000, 3: 1, 5: 10000}),
+        ("largest", {0: 1, 2: 1000000, 3: (1 << 53) - 1, 5: (1 << 53) - 1}),
+    ]
+    for name, changes in points:
+        least = privacy.least(claim | changes)
+        yield f"epsilon-least-{name}", update(changes=spec(_9=claim | changes | {4: least})), "ok", str(least)
+        yield f"epsilon-less-{name}", update(changes=spec(_9=claim | changes | {4: least - 1})), "REC-031", ""
+    beyond = [("rate", {2: 99}), ("sigma", {0: 10001}), ("delta", {5: 1999})]
+    for name, changes in beyond:
+        yield f"epsilon-beyond-{name}", update(changes=spec(_9=claim | changes | {4: 0})), "ok", "the grid ends"
+
+
+def promised():
+    """Under a policy that wants a claim."""
+    payload = cbor(world.changed(world.GENESIS, {(8, 15): {0: 6000, 1: 8000}}))
+    network = {1: world.derive("chorale v1 network id", payload), 9: world.manifest_hash(payload)}
+    claim = {0: 1100, 1: 1000, 2: 10000, 3: 512, 4: 8000, 5: 6000}
+    for name, said, expect in [
+        ("kept", claim, "ok"), ("none", None, "REC-032"), ("epsilon", claim | {4: 8001}, "REC-032"),
+        ("delta-larger", claim | {5: 5999}, "REC-032"), ("delta-smaller", claim | {5: 6001}, "REC-032"),
+    ]:
+        body = spec(_9=said) if said else {}
+        yield f"policy-privacy-{name}", update(changes=network | body), expect, "", [world.voted(payload, "g0", "g1", "g2")]
 
 
 def flipped(key):
@@ -239,3 +275,4 @@ def records():
     yield from malformed()
     yield from fields()
     yield from rotated()
+    yield from promised()

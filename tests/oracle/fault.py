@@ -1,4 +1,5 @@
 """Proofs of broken rules, section 3 of docs/PROTOCOL.md: a record, and others that it names or that stand before it."""
+import privacy
 import walk
 from adapter import Refused, draw, need
 from record import CLOSE, RECORD_BYTES, UPDATE, check
@@ -37,10 +38,23 @@ def broken(one, known, chain):
         walk.named(one, manifest, known)
         parents = [known.get(parent) for parent in one.parents]
         walk.admit(one, prev, parents, manifest.policy, Rules(chain, manifest.policy), None)
+        claim = claimed(one, known)
+        if one.claim and claim:
+            privacy.follows(one.claim, claim, manifest.policy)
         feed(one, known)
     except Refused as refused:
         return refused.code
     return drawn(one, known, chain, manifest) if one.kind == UPDATE else None
+
+
+def claimed(one, known):
+    """The author's newest claim before one, along prev."""
+    prev = known.get(one.prev)
+    while prev and prev.member == one.member:
+        if prev.claim:
+            return prev.claim
+        prev = known.get(prev.prev)
+    return None
 
 
 def before(one, known):

@@ -10,6 +10,7 @@ import cbor2
 from blake3 import blake3
 
 import adapter
+import privacy
 from adapter import Voice, derive
 from council import Council, Key, sorted_map
 from differential import compare
@@ -25,6 +26,7 @@ class Member:
         self.incarnation, self.records, self.closed = 0, [], False  # records: (fields, id, envelope), newest last
         self.own, self.state = None, None  # newest publication: (voice, record id); momentum state after its merge
         self.reached = {}  # the newest round in each incarnation
+        self.claim = {0: rng.choice([300, 1000, 30000]), 1: 500, 2: rng.choice([10000, 1000000]), 3: 1, 4: 200, 5: 6000}
 
 
 class Forge(Council):
@@ -54,7 +56,8 @@ class Forge(Council):
         return {0: bytes(32), 1: {0: rank, 1: 16, 2: rng.randrange(99), 3: bytes(32), 4: tensors}, 2: rule,
                 3: {0: 1, 1: rng.choice([0, 32768, 65535]), 2: ages, 3: rng.choice([1 << 40, 3000, 1500])}, 4: rng.randint(1, 4),
                 5: 65536, 6: rng.randrange(2), 7: rng.choice([0, 3, 6]), 8: {0: rng.randint(1, 2), 1: 9}, 9: 0,
-                10: rng.randrange(3), 11: rng.choice([0, 0, 2]), 12: ["adapter"], **rng.choice([{}, {}, {13: 1}, {13: 2}])}
+                10: rng.randrange(3), 11: rng.choice([0, 0, 2]), 12: ["adapter"], **rng.choice([{}, {}, {13: 1}, {13: 2}]),
+                **({15: {0: 6000, 1: rng.choice([2000, 90000])}} if rng.random() < 0.1 else {})}
 
     def layout(self):
         tensors = [tuple(t[key] for key in range(4)) for t in self.policy[1][4]]
@@ -216,6 +219,8 @@ class Forge(Council):
                 4: skipped, 5: rng.randint(1, 9), 6: rng.choice([0, 1, 64])}
         if policy[3][1] and policy[10] and round_ % policy[10] == 0:
             spec[11] = dict(enumerate(self.blob(adapter.checkpoint(merged, v))))
+        if 15 in policy or rng.random() < 0.3:
+            spec[9] = self.spend(member)
         clocks = [self.clock_of[v.record] for v, _ in used]
         fields.update({10: 1 + max([fields[10] - 1] + clocks), 12: hash_, 13: length, 14: policy[6],
                        15: [{0: places[v.member], 1: v.record} for v, _ in used], 16: spec})
@@ -228,6 +233,17 @@ class Forge(Council):
         member.own, member.state = Voice(member.id, record, round_, values), (merged, v)
         self.publications.setdefault(member.id, []).append(member.own)
         return record
+
+    def spend(self, member):
+        """The member's next claim; now and then one that says too little, or takes something back."""
+        rng, claim = self.rng, member.claim
+        claim[3] += rng.randrange(60)
+        claim[4] = max(claim[4] + rng.randrange(9), privacy.least(claim) + rng.choice([0, 1]))
+        said = dict(claim)
+        if rng.random() < 0.2 * self.wild:
+            key = rng.randrange(6)
+            said[key] = max(0, said[key] + rng.choice([-1, 1, -said[key], 1000, -300]))
+        return said
 
     def train(self, layout, merged, round_):
         """Something near the merge where the phase trains, and the merge elsewhere; now and then neither."""

@@ -11,7 +11,8 @@ TENSOR = {0: STRING, 1: range(3), 2: UINT, 3: UINT}
 ADAPTER = {0: UINT, 1: UINT, 2: UINT, 3: HASH, 4: Many(TENSOR)}
 MEAN = {0: range(1, 2), 1: UINT, 2: Many(UINT), 3: UINT}
 POLICY = {0: HASH, 1: ADAPTER, 2: {0: UINT, 1: Maybe(UINT)}, 3: MEAN, 4: UINT, 5: UINT, 6: range(2), 7: UINT,
-          8: {0: UINT, 1: UINT}, 9: UINT, 10: UINT, 11: UINT, 12: Many(STRING), 13: Maybe(UINT), 14: Maybe(UINT)}
+          8: {0: UINT, 1: UINT}, 9: UINT, 10: UINT, 11: UINT, 12: Many(STRING), 13: Maybe(UINT), 14: Maybe(UINT),
+          15: Maybe({0: UINT, 1: UINT})}
 BODY = {0: UINT, 1: Maybe(HASH), 2: UINT, 3: Maybe(HASH), 4: Many(HASH), 5: UINT, 6: Many(MEMBER), 7: Many(CUT), 8: POLICY,
         9: Maybe(Many(HANDOVER, 1))}
 BLOB_BYTES = 1 << 31
@@ -32,6 +33,7 @@ class Policy:
         _, self.momentum, self.ages, self.reach = p[3].values()
         self.rounds, self.least_steps, self.most_steps, self.checkpoint, self.keep = p[7], p[8][0], p[8][1], p[10], p[11]
         self.parts, self.asks, self.witnesses, self.checks = p[12], 13 in p, p.get(13, 0), p.get(14, 0)
+        self.privacy = p.get(15)
 
     def phase(self, round_):
         """0 both, 1 A, 2 B."""
@@ -54,6 +56,7 @@ class Policy:
                  1 <= len(self.ages) <= 16 and self.ages[0] == 65536 and self.ages[-1] > 0,
                  self.ages == sorted(self.ages, reverse=True), 1 <= self.draw <= 63, self.norm_bound, self.reach,
                  1 <= self.least_steps <= self.most_steps, not self.asks or 1 <= self.witnesses <= 63, self.checks != 1, self.checks <= 63,
+                 not self.privacy or all(self.privacy.values()),
                  self.layout().payload_length(self.codec) <= BLOB_BYTES,
                  not self.momentum or not self.checkpoint or 20 * self.layout().size <= BLOB_BYTES]
         need(all(rules), "MAN-009")

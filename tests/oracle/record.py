@@ -1,4 +1,5 @@
 """Records, feeds and evidence, section 3 of docs/PROTOCOL.md."""
+import privacy
 from adapter import Refused, derive, need
 from ed25519 import verify
 from manifest import ascending, is_label
@@ -38,6 +39,7 @@ class Record:
             self.body = (p[12], p[13])
         update = self.kind == UPDATE
         self.round = self.spec[0] if update else None
+        self.claim = self.spec.get(9) if update else None
         self.state = (self.spec[11][0], self.spec[11][1]) if update and 11 in self.spec else None
 
 
@@ -116,7 +118,8 @@ def update(record, spec):
     skipped = [skip[0] for skip in spec[4]]
     need(len(skipped) + len(record.parents) <= 64 and len(set(skipped)) == len(skipped), "REC-023")
     need(all((2 in skip) == (skip[1] in OF_RECORDS) for skip in spec[4]), "REC-023")
-    need(9 not in spec or spec[9][2] <= 1_000_000, "REC-026")
+    if 9 in spec:
+        privacy.form(spec[9])
     need(11 not in spec or 1 <= spec[11][1] <= BLOB_BYTES, "REC-027")
 
 
@@ -126,6 +129,8 @@ def under(record, manifest):
     need(spec[1] == policy.phase(spec[0]), "REC-020")
     need(spec[5] <= policy.most_steps, "REC-021")
     need(all(skip[0] < len(manifest.members) for skip in spec[4]), "REC-023")
+    if policy.privacy:
+        need(9 in spec and spec[9][5] == policy.privacy[0] and spec[9][4] <= policy.privacy[1], "REC-032")
 
 
 class Feed:

@@ -1,5 +1,6 @@
 """One member's records in the order of their places: linked, and held against the rules, the draw and the merges."""
 import adapter
+import privacy
 import remerge
 from adapter import Refused
 from record import ABSENT, CLOSE, DISTANCE, EVIDENCE_KIND, FAULT, MERGE, PAYLOAD_FLAW as PAYLOAD, RELEASE, UPDATE
@@ -14,6 +15,7 @@ class Walk:
         self.lacking, self.used = [], {}  # (code if others rest on it, else, record); the last record of each other member built on
         self.since = None  # the first update of a feed under its manifest version
         self.last, self.payload, self.momentum = None, None, None  # newest update, its payload, (id, state after it, verified)
+        self.claims = privacy.Claims()
         self.place, self.seed = None, None  # of the last linked record; what the next draw is made from, none behind a gap
 
     def record(self, one):
@@ -36,9 +38,13 @@ class Walk:
         for p in parents:
             if p and p.member != one.member:
                 self.used[p.member] = max(self.used.get(p.member, (0, 0)), (p.incarnation, p.seq))
+        claim = self.claims.before(one, known.get(one.prev))
+        self.claims.follow(one, claim)
         try:
             named(one, manifest, known)
             admit(one, known.get(one.prev), parents, manifest.policy, self.audit, self.first(one))
+            if one.claim and claim:
+                privacy.follows(one.claim, claim, manifest.policy)
         except Refused as refused:
             self.notes.add(refused.code, one.where)
         if one.kind == UPDATE:

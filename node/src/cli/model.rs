@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use chorale::{
     config::{Config, TrainerKind},
-    train::{FakeOptions, FakeTrainer, Options, PROJECTIONS, Schedule, Trainer, trainable},
+    train::{FakeOptions, FakeTrainer, Options, PROJECTIONS, Schedule, Trainer, possible, trainable},
 };
 use chorale_protocol::manifest::{AdapterSpec, Policy};
 
@@ -74,7 +74,7 @@ pub(crate) fn own_adapter(config: &Config, want: &AdapterSpec) -> Result<(Adapte
 
 /// The trainer of a node. `salt` is that of its data commitments; it also draws the fake's targets.
 pub(crate) fn node_trainer(config: &Config, policy: &Policy, salt: [u8; 32]) -> Result<Box<dyn Trainer>> {
-    trainable(&policy.adapter)?;
+    possible(policy)?;
     match config.trainer {
         TrainerKind::Fake => {
             let [a, b, c, d, e, f, g, h, ..] = salt;

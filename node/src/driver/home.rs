@@ -15,7 +15,7 @@ use chorale_protocol::{
 use super::{DriverError, fetch::Shape};
 use crate::{
     store::{Entry, Store, ledger::Left},
-    train::{Trainer, trainable},
+    train::{Trainer, possible},
 };
 
 /// The stored manifest chain, which starts from `genesis`.
@@ -51,8 +51,8 @@ pub(super) fn shape(policy: &Policy) -> Result<Arc<Shape>, DriverError> {
 /// Checks that this member trains what the network agreed on.
 pub(super) fn fit(trainer: &dyn Trainer, policy: &Policy, shape: &Shape) -> Result<(), DriverError> {
     let unfit = |what: String, todo| Err(DriverError::Unfit { what, todo });
-    if let Err(error) = trainable(&policy.adapter) {
-        return unfit(error.to_string(), "take a version that can, or agree on a network of LoRA factors");
+    if let Err(error) = possible(policy) {
+        return unfit(error.to_string(), "take a version that can, or agree on another policy");
     }
     let (ours, theirs) = (trainer.base_model(), policy.base_model);
     if ours != theirs {
@@ -174,7 +174,7 @@ fn claim(claim: &Privacy) -> String {
 mod tests {
     use chorale_protocol::{
         fixture,
-        manifest::{Factor, TensorSpec},
+        manifest::{Factor, PrivacyTerms, TensorSpec},
     };
 
     use super::*;
@@ -189,5 +189,15 @@ mod tests {
         let policy = Policy { base_model: trainer.base_model(), adapter, ..fixture::policy() };
         let said = fit(&trainer, &policy, &shape(&policy).unwrap()).unwrap_err().to_string();
         assert!(said.contains("model.norm.weight") && said.contains("kind dense"), "{said}");
+    }
+
+    #[test]
+    fn a_network_that_wants_privacy_claims_is_refused() {
+        let trainer = FakeTrainer::new(FakeOptions::default());
+        let terms = PrivacyTerms { delta_log10_milli: 6_000, epsilon_milli: 8_000 };
+        let (base_model, adapter) = (trainer.base_model(), trainer.adapter().clone());
+        let policy = Policy { base_model, adapter, privacy: Some(terms), ..fixture::policy() };
+        let said = fit(&trainer, &policy, &shape(&policy).unwrap()).unwrap_err().to_string();
+        assert!(said.contains("wants a privacy claim with every update"), "{said}");
     }
 }

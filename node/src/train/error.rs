@@ -87,6 +87,9 @@ pub enum TrainError {
         /** the tensor, or the option */
         what: String,
     },
+    /// A promise to the network that only the format knows.
+    #[error("the network wants a privacy claim with every update, and this version of chorale makes none")]
+    Private,
     /// The device asked for is not there.
     #[error("device {got:?}: {why}")]
     Device {

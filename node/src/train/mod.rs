@@ -20,7 +20,7 @@ pub use torch::LoraTrainer;
 
 use std::{fs::File, io::Read, path::Path};
 
-use chorale_protocol::manifest::{AdapterSpec, Factor};
+use chorale_protocol::manifest::{AdapterSpec, Factor, Policy};
 
 /// Trains an adapter on this member's private data. It lives on its own OS thread; calls may take minutes.
 pub trait Trainer: Send {
@@ -71,6 +71,15 @@ pub trait Trainer: Send {
 pub fn trainable(adapter: &AdapterSpec) -> Result<(), TrainError> {
     let dense = adapter.tensors.iter().find(|tensor| tensor.factor == Factor::Dense);
     dense.map_or(Ok(()), |tensor| Err(TrainError::Dense { what: format!("tensor {}", tensor.name) }))
+}
+
+/// Checks that this version can do all that a policy asks of a member's training.
+///
+/// # Errors
+/// [`TrainError::Dense`] or [`TrainError::Private`], the first thing that it cannot do.
+pub fn possible(policy: &Policy) -> Result<(), TrainError> {
+    trainable(&policy.adapter)?;
+    policy.privacy.map_or(Ok(()), |_| Err(TrainError::Private))
 }
 
 /// A whole file of at most `limit` bytes.

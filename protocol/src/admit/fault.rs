@@ -16,7 +16,7 @@ use crate::{
         map::Blob,
     },
     draw::Seed,
-    feed::{Checked, Evidence, FaultSpec, Kind, Record, Refusal, Spec, check_despite_cut},
+    feed::{Checked, Evidence, FaultSpec, Kind, Privacy, Record, Refusal, Spec, check_despite_cut},
     manifest::{Chain, Manifest},
 };
 
@@ -166,6 +166,7 @@ impl<'a> Case<'a> {
     fn rules(&self, manifest: &Manifest) -> Option<Broken> {
         let record = self.record;
         let prev = record.prev.and_then(|id| self.fact(&id));
+        let prev = prev.map(|prev| Parent { claim: self.claim(), ..prev });
         let opening = prev.filter(|_| record.seq == Seq(0));
         let opening = opening.map_or(Ok(()), |prev| check_opening(record.member, record.incarnation, &prev));
         let parents: Vec<Option<Parent>> = record.parent_ids().map(|id| self.fact(&id)).collect();
@@ -176,6 +177,18 @@ impl<'a> Case<'a> {
         let rules = || check(record, prev, &parents, (policy, length), None);
         let error = opening.and_then(|()| named()).and_then(|()| rules()).err()?;
         Some((error.code(), error.to_string()))
+    }
+
+    /// The author's newest privacy claim before the record.
+    fn claim(&self) -> Option<Privacy> {
+        let mut at = self.record.prev;
+        while let Some(before) = at.and_then(|id| self.other(&id)).filter(|one| one.member == self.record.member) {
+            match &before.spec {
+                Spec::Update(update) if update.privacy.is_some() => return update.privacy,
+                _ => at = before.prev,
+            }
+        }
+        None
     }
 
     /// The record before it, if it is that.

@@ -3,6 +3,7 @@
 //! The engine admits by them and an audit replays them: they use public, signed facts only, so that every honest member
 //! comes to the same verdict.
 
+mod claim;
 mod draws;
 mod fault;
 mod named;
@@ -15,7 +16,7 @@ pub use state::covering;
 
 use crate::{
     base::{Incarnation, Lamport, MemberId, MergeHash, RecordId, Round, Seq},
-    feed::{Body, Record, Reference, Spec, Update},
+    feed::{Body, Privacy, Record, Reference, Spec, Update},
     manifest::{Codec, Manifest, Phase, Policy, Role},
     merge,
 };
@@ -35,6 +36,8 @@ pub struct Parent {
     pub manifest_version: u64,
     /// Its round; `None`: it is no update.
     pub round: Option<Round>,
+    /// The newest privacy claim of its author up to it, as far as is known.
+    pub claim: Option<Privacy>,
 }
 
 impl Parent {
@@ -48,6 +51,7 @@ impl Parent {
             clock: record.clock,
             manifest_version: record.manifest_version,
             round: if let Spec::Update(update) = &record.spec { Some(update.round) } else { None },
+            claim: if let Spec::Update(update) = &record.spec { update.privacy } else { None },
         }
     }
 }
@@ -185,6 +189,18 @@ pub enum RuleError {
         /** what follows from the parents and the checkpoint's hash */
         want: MergeHash,
     },
+    /// A privacy claim that takes back what the one before it says.
+    #[error("the privacy claim's {what} is {got}, in the author's claim before it {before}; {rule}")]
+    Claim {
+        /** which number */
+        what: &'static str,
+        /** what it says */
+        got: u64,
+        /** what the one before says */
+        before: u64,
+        /** the rule */
+        rule: &'static str,
+    },
     /// A release of something that is not the named round.
     #[error("the release names round {got}, its parent is of round {want:?}")]
     Release {
@@ -222,6 +238,7 @@ impl RuleError {
             Self::Author { .. } => "RULE-015",
             Self::ForeignRelease { .. } => "RULE-016",
             Self::Covered { .. } => "RULE-019",
+            Self::Claim { .. } => "RULE-020",
             Self::Incarnation { .. } => "INC-002",
         }
     }
@@ -265,7 +282,8 @@ pub fn check(
     match &record.spec {
         Spec::Update(update) => {
             check_update(record, update, parents, policy, payload_len)?;
-            check_old(record, parents, last_of_old(policy, since.unwrap_or(update.round)))
+            check_old(record, parents, last_of_old(policy, since.unwrap_or(update.round)))?;
+            claim::check(update, prev.and_then(|prev| prev.claim), policy)
         }
         Spec::Release(release) => match parents.first() {
             Some(Some(parent)) if parent.round != Some(release.round) => {

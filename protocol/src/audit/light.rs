@@ -72,6 +72,8 @@ impl Light {
             clock: self.clock,
             manifest_version: self.manifest_version,
             round: self.round,
+            // The walk knows it.
+            claim: None,
         }
     }
 }

@@ -9,6 +9,7 @@ mod anchor;
 mod archive;
 mod blob;
 mod bundles;
+mod claims;
 pub mod codes;
 mod compare;
 mod conflicts;

@@ -4,6 +4,7 @@ use std::io;
 
 use super::{
     blob::{self, Lack},
+    claims::Claims,
     contribution::{Choices, Contribution},
     draws::{Draws, contradicted},
     effort::Effort,
@@ -52,6 +53,7 @@ pub(super) fn walk(audit: &Audit<'_>, member: &MemberId, effort: &Effort<'_>) ->
         since: None,
         payload: None,
         draws: Draws::default(),
+        claims: Claims::default(),
         state: None,
         lost_by_pruning: false,
         walk: Walk::default(),
@@ -73,6 +75,7 @@ struct Walker<'a> {
     /// Its payload, if that is there.
     payload: Option<Payload>,
     draws: Draws,
+    claims: Claims,
     /// The newest momentum state.
     state: Option<Known>,
     /// That state is not known because of payloads that the policy no longer keeps.
@@ -105,7 +108,8 @@ impl<'a> Walker<'a> {
             let lacking = record.parents.len() - parents.len();
             self.walk.notes.run("DAG-001", &light.place(), format_args!("{lacking} parents are absent or break rules"));
         }
-        let prev = record.prev.and_then(|id| self.named(&id)).map(|prev| prev.parent());
+        let prev = record.prev.and_then(|id| self.named(&id));
+        let prev = self.claims.pass(&record, prev);
         let policy = (&manifest.policy, self.audit.rules.payload_bytes());
         let named = admit::check_named(&record, manifest, |id| self.named(id).map(|found| found.parent()));
         let since = self.since(light);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::{
     base::{KeyHash, MemberId},
-    manifest::{Codec, Cut, Handover, KeyEvent, LogEnd, LoraRule, Manifest, Member, MergeRule, Policy, Role},
+    manifest::{
+        Codec, Cut, Handover, KeyEvent, LogEnd, LoraRule, Manifest, Member, MergeRule, Policy, PrivacyTerms, Role,
+    },
 };
 
 /// A policy, a name and a value at a time, in the order of its encoding. Values say their units.
@@ -54,6 +56,7 @@ pub fn policy(policy: &Policy) -> Vec<(&'static str, String)> {
         ("blobs kept", or_none(policy.keep_rounds, "all", " rounds back")),
         ("parts of a payload", policy.parts.join(", ")),
         ("witnesses", or_none(policy.witnesses.unwrap_or_default(), "none asked", " a checkpoint")),
+        ("privacy", policy.privacy.as_ref().map_or_else(|| "no claim asked".to_owned(), privacy)),
     ]
 }
 
@@ -61,6 +64,13 @@ pub fn policy(policy: &Policy) -> Vec<(&'static str, String)> {
 #[allow(clippy::cast_precision_loss)] // Six digits are shown, and the number itself.
 fn share(value: u64) -> String {
     format!("{:.6} ({value}/65536)", value as f64 / 65_536.0)
+}
+
+/// The privacy that every update claims.
+#[allow(clippy::cast_precision_loss)] // For people.
+fn privacy(terms: &PrivacyTerms) -> String {
+    let real = |milli: u64| milli as f64 / 1e3;
+    format!("epsilon of at most {} at delta 10^-{}", real(terms.epsilon_milli), real(terms.delta_log10_milli))
 }
 
 /// What a participant may do.
@@ -276,5 +286,7 @@ mod tests {
         assert!(policies(&|policy| policy.keep_rounds += 1));
         assert!(policies(&|policy| policy.parts.push("more".into())));
         assert!(policies(&|policy| policy.witnesses = Some(2)));
+        let terms = PrivacyTerms { delta_log10_milli: 6_000, epsilon_milli: 8_000 };
+        assert!(policies(&|policy| policy.privacy = Some(terms)));
     }
 }

@@ -65,7 +65,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn of(checked: &Checked) -> Self {
+    fn of(checked: &Checked) -> Self {
         let record = checked.record();
         Self {
             parent: Parent::of(record),
@@ -104,6 +104,14 @@ impl Index {
     /// What a record that builds on `id` needs to know of it.
     pub(super) fn parent(&self, id: &RecordId) -> Option<Parent> {
         self.entry(id).map(|entry| entry.parent)
+    }
+
+    /// What is kept of a record; without a privacy claim of its own it carries the one before it on.
+    pub(super) fn entry_of(&self, checked: &Checked) -> Entry {
+        let mut entry = Entry::of(checked);
+        let before = || self.entry(&checked.record().prev?)?.parent.claim;
+        entry.parent.claim = entry.parent.claim.or_else(before);
+        entry
     }
 
     fn entry(&self, id: &RecordId) -> Option<&Entry> {
@@ -228,7 +236,8 @@ impl Index {
     /// Remembers an appended record.
     pub(super) fn insert(&mut self, checked: &Checked) {
         let record = checked.record();
-        self.entries.insert(checked.id(), Entry::of(checked));
+        let entry = self.entry_of(checked);
+        self.entries.insert(checked.id(), entry);
         self.clock = self.clock.max(record.clock);
         match &record.spec {
             Spec::Update(_) => self.insert_update(checked),

@@ -93,12 +93,12 @@ impl Index {
     pub(super) fn insert_void(&mut self, checked: &Checked) {
         let record = checked.record();
         let links = record.prev.into_iter().chain(record.parent_ids()).collect();
-        self.voids.insert_unnamed(checked.id(), Void { links, entry: Entry::of(checked) });
+        self.voids.insert_unnamed(checked.id(), Void { links, entry: self.entry_of(checked) });
     }
 
     /// As [`Self::insert_void`], of one that the store holds: it was judged before.
     pub(super) fn restore_void(&mut self, checked: &Checked) {
-        self.voids.insert_fallen(checked.id(), Entry::of(checked));
+        self.voids.insert_fallen(checked.id(), self.entry_of(checked));
     }
 
     /// Remembers that a header breaks a rule.
@@ -106,7 +106,7 @@ impl Index {
         if self.voids.unlawful.len() >= UNLAWFUL {
             self.voids.unlawful.clear();
         }
-        self.voids.unlawful.insert(checked.id(), Entry::of(checked).parent);
+        self.voids.unlawful.insert(checked.id(), self.entry_of(checked).parent);
     }
 
     /// Marks void headers as named, and those that they name in turn. Gives those that were not, by clock.

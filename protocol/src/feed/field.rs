@@ -37,6 +37,10 @@ pub enum Field {
     Label,
     /// Privacy claim.
     Privacy,
+    /// What a privacy claim costs.
+    Epsilon,
+    /// The privacy that the policy wants.
+    PolicyPrivacy,
     /// Momentum checkpoint.
     State,
     /// Incarnation.
@@ -65,6 +69,8 @@ impl Field {
             Self::ClaimedTime => "REC-024",
             Self::Label => "REC-025",
             Self::Privacy => "REC-026",
+            Self::Epsilon => "REC-031",
+            Self::PolicyPrivacy => "REC-032",
             Self::State => "REC-027",
             Self::Incarnation => "REC-028",
         }
@@ -91,6 +97,8 @@ impl std::fmt::Display for Field {
             Self::ClaimedTime => "claimed time",
             Self::Label => "label",
             Self::Privacy => "privacy claim",
+            Self::Epsilon => "epsilon of the privacy claim",
+            Self::PolicyPrivacy => "privacy claim under the policy",
             Self::State => "state",
             Self::Incarnation => "incarnation",
         })

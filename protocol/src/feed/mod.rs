@@ -4,6 +4,7 @@ mod field;
 mod fork;
 mod head;
 mod payload;
+mod privacy;
 mod record;
 mod refusal;
 mod rules;

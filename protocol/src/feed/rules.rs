@@ -110,17 +110,30 @@ fn update(record: &Record, spec: &Update) -> Result<(), Refusal> {
         let got = format_args!("{}, {} record", skip.reason.word(), if skip.record.is_some() { "a" } else { "no" });
         return refuse(Field::Skipped, got, "a record with stale, unreachable, distance and refused, else none");
     }
-    if let Some(Privacy { rate_micro, .. }) = spec.privacy
-        && rate_micro > 1_000_000
-    {
-        return refuse(Field::Privacy, rate_micro, "a sampling rate of at most 1000000 millionths");
-    }
+    spec.privacy.map_or(Ok(()), |claim| privacy(&claim))?;
     match spec.state {
         Some(Body { length, .. }) if !(1..=limit::BLOB_BYTES).contains(&length) => {
             refuse(Field::State, length, "1 to 2^31 bytes")
         }
         _ => Ok(()),
     }
+}
+
+/// A claim says something, and no less than what its steps cost for certain.
+fn privacy(claim: &Privacy) -> Result<(), Refusal> {
+    let Privacy { sigma_milli, clip_milli, rate_micro, steps, epsilon_milli, delta_log10_milli } = *claim;
+    if [sigma_milli, clip_milli, steps, delta_log10_milli].contains(&0) {
+        return refuse(Field::Privacy, "a 0", "sigma, clip, steps and -log10 delta of 1 or more");
+    }
+    if !(1..=1_000_000).contains(&rate_micro) {
+        return refuse(Field::Privacy, rate_micro, "a sampling rate of 1 to 1000000 millionths");
+    }
+    let least = claim.least_epsilon_milli();
+    if epsilon_milli < least {
+        let got = format_args!("{epsilon_milli}, and {least} is less than what its steps cost");
+        return refuse(Field::Epsilon, got, "what an accountant gives");
+    }
+    Ok(())
 }
 
 fn release(record: &Record, spec: &Release) -> Result<(), Refusal> {
@@ -172,6 +185,14 @@ pub(super) fn under(record: &Record, manifest: &Manifest) -> Result<(), Refusal>
     }
     if let Some(skip) = spec.skipped.iter().find(|skip| skip.member >= members) {
         return refuse(Field::Skipped, skip.member, "a place in the member list");
+    }
+    let Some(wanted) = policy.privacy else { return Ok(()) };
+    let within = |claim: Privacy| {
+        claim.delta_log10_milli == wanted.delta_log10_milli && claim.epsilon_milli <= wanted.epsilon_milli
+    };
+    if !spec.privacy.is_some_and(within) {
+        let got = spec.privacy.map_or_else(|| "none".to_owned(), |claim| format!("{claim:?}"));
+        return refuse(Field::PolicyPrivacy, got, "a claim with the policy's delta and at most its epsilon");
     }
     Ok(())
 }

@@ -193,14 +193,15 @@ impl SkipReason {
     }
 }
 
-/// A differential-privacy claim: RDP-accounted DP-SGD, as the author says.
+/// A differential-privacy claim: what all of the author's steps so far cost, as it says. Steps add Gaussian noise to clipped gradients
+/// of a Poisson sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Privacy {
-    /// Noise multiplier σ, in thousandths.
+    /// The largest of their noise multipliers σ, in thousandths.
     pub sigma_milli: u64,
     /// Clipping norm, in thousandths.
     pub clip_milli: u64,
-    /// Sampling rate q, in millionths.
+    /// The smallest of their sampling rates, in millionths.
     pub rate_micro: u64,
     /// Noisy steps so far.
     pub steps: u64,

@@ -13,7 +13,9 @@ pub use chain::{Chain, Standing};
 pub use double_vote::{DoubleVote, DoubleVoteError};
 pub use error::ManifestError;
 pub use keys::KeyEvent;
-pub use policy::{ADAPTER_PART, AdapterSpec, Codec, Factor, LoraRule, MergeRule, Phase, Policy, Steps, TensorSpec};
+pub use policy::{
+    ADAPTER_PART, AdapterSpec, Codec, Factor, LoraRule, MergeRule, Phase, Policy, PrivacyTerms, Steps, TensorSpec,
+};
 pub(crate) use rules::is_label;
 pub use signed::SignedManifest;
 

@@ -40,6 +40,8 @@ pub struct Policy {
     pub witnesses: Option<u64>,
     /// Others' merges that a member recomputes after each publication of its own, 0 or 2 to 63; `None`: one.
     pub checks: Option<u64>,
+    /// The privacy that every update must claim; absent: a claim is its author's own affair.
+    pub privacy: Option<PrivacyTerms>,
 }
 
 /// The part of a payload that is the adapter in the policy's codec.
@@ -71,6 +73,15 @@ impl Policy {
     pub const fn wants_checkpoint(&self, round: crate::base::Round) -> bool {
         self.momentum > 0 && self.checkpoint_every > 0 && round.0.is_multiple_of(self.checkpoint_every)
     }
+}
+
+/// The privacy that every update of a network claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PrivacyTerms {
+    /// −log₁₀ of the δ that every claim has, in thousandths; at least 1.
+    pub delta_log10_milli: u64,
+    /// The most ε that a member may spend, in thousandths; at least 1.
+    pub epsilon_milli: u64,
 }
 
 /// Bounds on local optimiser steps in a round; 1 ≤ min ≤ max.

@@ -146,6 +146,10 @@ impl Policy {
             (self.reach >= 1, "the reach is more than 0"),
             (self.checks.is_none_or(|count| count != 1 && count <= 63), "checks, if any, are 0 or 2 to 63"),
             (self.witnesses.is_none_or(|count| (1..=63).contains(&count)), "witnesses, if any, are 1 to 63"),
+            (
+                self.privacy.is_none_or(|terms| terms.delta_log10_milli >= 1 && terms.epsilon_milli >= 1),
+                "privacy, if any, has a delta below 1 and an epsilon above 0",
+            ),
             (self.steps.min >= 1 && self.steps.min <= self.steps.max, "steps: 1 <= min <= max"),
             (
                 self.adapter.payload_bytes(self.codec) <= limit::BLOB_BYTES,

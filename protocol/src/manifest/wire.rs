@@ -4,14 +4,14 @@
 //! Member: 0 id · 1 label · 2 author key · 3 transport ids · 4 role · 5 next key's hash, optional · 6 rank, optional. Cut and handover: 0 member ·
 //! 1 incarnation · 2 `[seq, id]`, absent if nothing of the incarnation stands; a handover's 3 log `{0 size · 1 root}`, optional. Policy: 0 base model · 1 adapter · 2 LoRA rule · 3 merge rule · 4 draw · 5 norm
 //! bound · 6 codec · 7 rounds · 8 steps · 9 round ms · 10 checkpoint every · 11 keep rounds · 12 parts · 13 witnesses, optional ·
-//! 14 checks, optional.
+//! 14 checks, optional · 15 privacy, optional. Privacy: 0 −log₁₀ δ·1000 · 1 the most ε·1000.
 //! Merge rule: 0 kind (1 mean) · 1 momentum · 2 ages · 3 reach.
 //! Adapter: 0 rank · 1 alpha · 2 seed · 3 start · 4 tensors. Tensor: 0 name · 1 factor · 2 rows · 3 columns. LoRA rule:
 //! 0 kind (0 both, 1 alternate, 2 FFA) · 1 period, with alternate only. Steps: 0 min · 1 max.
 
 use super::{
     AdapterSpec, Codec, Cut, Factor, Handover, LogEnd, LoraRule, Manifest, ManifestError, Member, MergeRule, Phase,
-    Policy, Role, Steps, TensorSpec,
+    Policy, PrivacyTerms, Role, Steps, TensorSpec,
     rules::{governors_fit, members_fit},
 };
 use crate::{
@@ -64,7 +64,9 @@ map! { LogEnd { [0 size] [1 root raw] } }
 map! { DraftPolicy {
     [0 base_model raw] [1 adapter] [2 lora_rule] [3 merge] [4 draw] [5 norm_bound] [6 codec] [7 rounds] [8 steps]
     [9 round_ms] [10 checkpoint_every] [11 keep_rounds] [12 parts] [13 witnesses ?] [14 checks ?]
+    [15 privacy ?]
 } }
+map! { PrivacyTerms { [0 delta_log10_milli] [1 epsilon_milli] } }
 map! { DraftMerge { [0 kind] [1 momentum] [2 ages] [3 reach] } }
 map! { AdapterSpec { [0 rank] [1 alpha] [2 seed] [3 start raw] [4 tensors] } }
 map! { TensorSpec { [0 name] [1 factor] [2 rows] [3 columns] } }
@@ -93,6 +95,7 @@ struct DraftPolicy {
     parts: Vec<String>,
     witnesses: Option<u64>,
     checks: Option<u64>,
+    privacy: Option<PrivacyTerms>,
 }
 
 struct DraftMerge {
@@ -105,7 +108,7 @@ struct DraftMerge {
 impl serde::Serialize for Policy {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { base_model, lora_rule, draw, norm_bound, codec, rounds, steps, round_ms, .. } = *self;
-        let Self { checkpoint_every, keep_rounds, witnesses, checks, .. } = *self;
+        let Self { checkpoint_every, keep_rounds, witnesses, checks, privacy, .. } = *self;
         let (kind, momentum, ages, reach) = (self.merge, self.momentum, self.ages.clone(), self.reach);
         let merge = DraftMerge { kind, momentum, ages, reach };
         let (adapter, parts) = (self.adapter.clone(), self.parts.clone());
@@ -125,6 +128,7 @@ impl serde::Serialize for Policy {
             parts,
             witnesses,
             checks,
+            privacy,
         };
         draft.serialize(serializer)
     }
@@ -134,7 +138,8 @@ impl<'de> serde::Deserialize<'de> for Policy {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let draft = DraftPolicy::deserialize(deserializer)?;
         let DraftPolicy { base_model, adapter, lora_rule, merge, draw, norm_bound, codec, rounds, .. } = draft;
-        let DraftPolicy { steps, round_ms, checkpoint_every, keep_rounds, parts, witnesses, checks, .. } = draft;
+        let DraftPolicy { steps, round_ms, checkpoint_every, keep_rounds, parts, witnesses, checks, privacy, .. } =
+            draft;
         let DraftMerge { kind: merge, momentum, ages, reach } = merge;
         Ok(Self {
             base_model,
@@ -155,6 +160,7 @@ impl<'de> serde::Deserialize<'de> for Policy {
             parts,
             witnesses,
             checks,
+            privacy,
         })
     }
 }

@@ -33,6 +33,7 @@ fn policy(codec: Codec, momentum: u64) -> Policy {
         parts: vec![ADAPTER_PART.into()],
         witnesses: None,
         checks: None,
+        privacy: None,
     }
 }
 

@@ -16,6 +16,7 @@ mod log_keys;
 mod logs;
 mod momentum;
 mod mutants;
+mod privacy;
 mod references;
 mod surveys;
 mod world;

@@ -239,5 +239,6 @@ fn policy(shape: &Shape, trainer: &dyn Trainer) -> Policy {
         parts: vec![ADAPTER_PART.into()],
         witnesses: Some(shape.witnesses).filter(|count| *count > 0),
         checks: Some(shape.checks).filter(|count| *count != 1),
+        privacy: None,
     }
 }

@@ -152,6 +152,7 @@ pub(crate) fn shape(shape: &Shape, members: usize) -> Result<Policy> {
         parts: vec![ADAPTER_PART.into()],
         witnesses: shape.witnesses.filter(|count| *count > 0),
         checks: Some(shape.checks).filter(|count| *count != 1),
+        privacy: None,
     })
 }
 

@@ -116,6 +116,9 @@ fn describe(signed: &SignedManifest) -> Value {
             "codec": codec(policy.codec), "rounds": policy.rounds, "steps": [policy.steps.min, policy.steps.max],
             "round_ms": policy.round_ms, "checkpoint_every": policy.checkpoint_every, "keep_rounds": policy.keep_rounds,
             "parts": policy.parts,
+            "privacy": policy.privacy.map(|terms| json!({
+                "delta_log10_milli": terms.delta_log10_milli, "epsilon_milli": terms.epsilon_milli,
+            })),
             "witnesses": policy.witnesses.unwrap_or_default(), "checks": policy.checks.unwrap_or(1),
         },
     })
