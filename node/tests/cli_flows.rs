@@ -147,7 +147,29 @@ fn one_home_stays_in_one_network() {
         .json(&["network", "create", "--cards", "a.card", "b.card", "--fake", "4096", "--seed", "7", "--out", "other"]);
     bench.signed("other", &["a", "b"], "other-signed");
     let said = bench.fails(1, &["network", "join", "--home", "a", "other-signed"]);
+    assert!(said.contains("belongs to network") && said.contains("make another with chorale init"), "{said}");
+    // Whether the other network knows this home or not.
+    bench.json(&["network", "create", "--cards", "b.card", "c.card", "--fake", "4096", "--out", "without"]);
+    bench.signed("without", &["b", "c"], "without-signed");
+    let said = bench.fails(1, &["network", "join", "--home", "a", "without-signed"]);
     assert!(said.contains("belongs to network"), "{said}");
+}
+
+#[test]
+fn an_archivist_is_named_and_its_home_does_not_run_yet() {
+    let bench = Bench::new();
+    bench.trio();
+    let create = ["network", "create", "--cards", "a.card", "b.card", "--archivist", "c.card", "--fake", "4096"];
+    bench.json(&[create.as_slice(), &["--out", "kept"]].concat());
+    let shown = bench.json(&["network", "show", "kept"]);
+    let roles =
+        shown["members"].as_array().unwrap().iter().map(|member| (member["label"].as_str(), member["role"].as_str()));
+    assert!(roles.clone().any(|one| one == (Some("c"), Some("archivist"))), "{shown}");
+    assert_eq!(roles.filter(|(_, role)| *role == Some("member")).count(), 2);
+    bench.signed("kept", &["a", "b"], "kept-signed");
+    bench.json(&["network", "join", "--home", "c", "kept-signed"]);
+    let said = bench.fails(1, &["run", "--home", "c"]);
+    assert!(said.contains("names this home as archivist"), "{said}");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::{card::Card, out::Out};
 
-/// Make a home folder: three secret keys (mode 0600) and chorale.toml with every option explained; never overwrites
+/// Make a home folder: three secret keys (mode 0600) and chorale.toml with every option explained; never overwrites. A home belongs to
+/// one network: who takes part in several makes a home for each
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The folder to make

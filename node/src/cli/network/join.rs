@@ -19,7 +19,8 @@ use crate::cli::{
     out::Out,
 };
 
-/// Take up a network: checks the votes, that this member is in it, and that model and adapter match its policy
+/// Take up a network: checks the votes, that this member is in it, and that model and adapter match its policy. A home belongs to one
+/// network: who takes part in several makes a home for each
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The member's home folder
@@ -56,18 +57,18 @@ impl Args {
 /// Checks and installs a network's manifests.
 pub(crate) fn install(home: &Home, config: &Config, files: &[Bytes], skip_model: bool) -> Result<Chain> {
     let chain = file::chain_of(files).context("the network's manifests do not hold")?;
-    let member = own_entry(home, &chain)?;
-    if member.role == Role::Member && !skip_model {
-        same_policy(config, &chain.current().policy)?;
-    }
     let genesis = home.genesis();
     if let Ok(held) = std::fs::read(&genesis) {
         let held = Chain::genesis(held.into()).context("the genesis that this home holds")?;
         ensure!(
             held.network() == chain.network(),
-            "this home belongs to network {} already; one home, one network: make another with chorale init",
+            "this home belongs to network {} already, and a home belongs to one network: make another with chorale init",
             held.network()
         );
+    }
+    let member = own_entry(home, &chain)?;
+    if member.role == Role::Member && !skip_model {
+        same_policy(config, &chain.current().policy)?;
     }
     let (first, rest) = files.split_first().context("no genesis")?;
     file::replace(&genesis, first)?;
