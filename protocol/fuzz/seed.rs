@@ -67,6 +67,7 @@ fn bytes(corpus: &mut Corpus) {
             Spec::Release(release) => Some(cbor::encode(release)),
             Spec::Evidence(spec) => Some(cbor::encode(spec)),
             Spec::Close(reason) => Some(cbor::encode(reason)),
+            Spec::Fault(spec) => Some(cbor::encode(spec)),
             Spec::Other(other) => Some(other.item.clone()),
         }
     });
