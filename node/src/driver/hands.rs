@@ -9,7 +9,7 @@ use std::{
 use chorale_protocol::{
     base::{BlobHash, MemberId, TransportId},
     engine::{Engine, Event, FetchError, Input, MergeCheck, Output, Recheck, RoundPlan},
-    feed::check_stored,
+    feed::{check_stored, check_unsigned},
     log::Keyring,
     manifest::{AdapterSpec, SignedManifest},
     wire::SyncRequest,
@@ -109,7 +109,8 @@ impl Hands {
                 let ((entry, payload), signed) = (home::entry(&checked), home::signed(&checked));
                 self.write(Write::Own { entry, payload, signed, at_ms: self.clock.unix_ms() })
             }
-            Output::Store { id, bytes } => match check_stored(bytes, engine.chain()) {
+            // Void ones, too, which others built on: they are archived and handed out.
+            Output::Store { id, bytes } => match check_unsigned(bytes, engine.chain()) {
                 Ok(checked) => self.write(Write::Other(home::entry(&checked).0)),
                 Err(error) => {
                     tracing::warn!(record = %id.short(), %error, "a record to store does not check; left out");

@@ -14,8 +14,8 @@ pub use field::Field;
 pub use fork::{Evidence, EvidenceForm};
 pub use head::{Feed, Head, Linked};
 pub(crate) use head::{Link, Step};
-pub use record::{Checked, Record, check, check_despite_cut, check_stored, peek_id, sign};
-pub(crate) use record::{Standpoint, check_unsigned, read_again, stands};
+pub use record::{Checked, Record, check, check_despite_cut, check_stored, check_unsigned, peek_id, sign};
+pub(crate) use record::{Standpoint, read_again, stands};
 pub use refusal::{Blame, Refusal};
 pub use spec::{
     Accusation, Body, Close, EvidenceSpec, FaultSpec, Flaw, Kind, Other, Privacy, Reference, Release, Skip, SkipReason,

@@ -112,11 +112,12 @@ pub fn check_despite_cut(bytes: Bytes, chain: &Chain) -> Result<Checked, Refusal
     check_but(bytes, chain, Except::Cut)
 }
 
-/// As [`check_despite_cut`] but for the signature: for what a later record vouches for.
+/// As [`check_despite_cut`] but for the signature: for what a later record vouches for, or was checked before.
+/// Void records are kept, too, where one that counts names them.
 ///
 /// # Errors
 /// The first rule that it breaks.
-pub(crate) fn check_unsigned(bytes: Bytes, chain: &Chain) -> Result<Checked, Refusal> {
+pub fn check_unsigned(bytes: Bytes, chain: &Chain) -> Result<Checked, Refusal> {
     check_but(bytes, chain, Except::CutAndSignature)
 }
 
