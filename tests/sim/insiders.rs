@@ -37,8 +37,9 @@ impl Play {
         setup.policy.rounds = ROUNDS;
         setup.policy.draw = (nodes as u64 - 2).min(3);
         setup.policy.norm_bound = 16 << 16;
-        // Of sixteen members with one check a round each, one wrong merge in twenty is not seen within three rounds.
-        setup.policy.checks = (nodes > 8).then_some(2);
+        // With one check a round each of four members sees all others within three rounds; of seven it takes two, and of sixteen
+        // with three one wrong merge in a million is not seen by then.
+        setup.policy.checks = [(16, 3), (7, 2)].iter().find(|(most, _)| nodes >= *most).map(|(_, checks)| *checks);
         setup.step_ms = STEP_MS;
         if way == Way::FrozenFactor {
             setup.policy.lora_rule = LoraRule::Alternate(1);
