@@ -13,32 +13,47 @@ use chorale_protocol::{
     feed::{Body, Checked, Record, Reference, Skip, SkipReason, Spec, check, sign},
 };
 use chorale_tests::{
-    fleet::{Line, Network, Options, Round, Shape},
+    fleet::{Line, Member, Network, Options, Round, Shape},
     shelf::{Folder, Silent},
 };
 use tempfile::TempDir;
-use tokio::sync::mpsc;
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::mpsc,
+};
 
 use crate::common::Fleet;
 
-#[test]
-fn a_huge_publication_is_left_out_for_its_distance_and_changes_no_merge() {
-    // Its merge is none: who recomputes it leaves it out for that.
-    let shape = Shape { seed: 9, checks: 0, ..Shape::default() };
+/// Three honest members that have merged each other, and a fourth that is not the honest program and has published.
+struct Play {
+    members: Vec<Member>,
+    /// Of the fourth.
+    name: String,
+    /// What keeps it answering.
+    _evil: ((Net, TempDir), Runtime),
+    _fleet: Fleet,
+}
+
+fn play(shape: Shape) -> Play {
     let options = Options { step_ms: 10, start_wait_ms: Some(2_000), ..Options::default() };
-    // The fourth member is not the honest program.
     let (fleet, mut members) = Fleet::of(Network::new(shape), 3, &options);
-    let name = fleet.network.name(3);
     // A newcomer has nothing to measure distances from; these three are none any more.
     for member in &mut members {
         member.round("round of the honest three", |round| round.contributors.len() == 3);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let _evil = runtime.block_on(publish(&fleet));
-    for member in &mut members {
-        let far = |round: &Round| round.skipped.iter().any(|(member, why)| *member == name && why == "distance");
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let evil = runtime.block_on(publish(&fleet));
+    Play { members, name: fleet.network.name(3), _evil: (evil, runtime), _fleet: fleet }
+}
+
+#[test]
+fn a_huge_publication_is_left_out_for_its_distance_and_changes_no_merge() {
+    // Its merge is none: who recomputes it leaves it out for that.
+    let Play { members, name, .. } = &mut play(Shape { seed: 9, checks: 0, ..Shape::default() });
+    for member in members {
+        let far = |round: &Round| round.skipped.iter().any(|(member, why)| member == name && why == "distance");
         let round = member.round("a round that leaves the huge one out", far);
-        assert!(!round.contributors.iter().any(|(member, _)| *member == name));
+        assert!(!round.contributors.iter().any(|(member, _)| member == name));
         let after = member.round("a round after it", |_| true);
         // Held-out losses are in units of the targets' scale: one huge value would make them astronomic.
         assert!(after.loss_before.unwrap() < 100_000_000, "{after:?}");
@@ -47,24 +62,16 @@ fn a_huge_publication_is_left_out_for_its_distance_and_changes_no_merge() {
 
 #[test]
 fn who_publishes_what_its_merge_does_not_give_is_found_by_recomputing_it_and_barred() {
-    let shape = Shape { seed: 10, ..Shape::default() };
-    let options = Options { step_ms: 10, start_wait_ms: Some(2_000), ..Options::default() };
-    let (fleet, mut members) = Fleet::of(Network::new(shape), 3, &options);
-    let name = fleet.network.name(3);
-    for member in &mut members {
-        member.round("round of the honest three", |round| round.contributors.len() == 3);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let _evil = runtime.block_on(publish(&fleet));
-    for member in &mut members {
+    let Play { members, name, .. } = &mut play(Shape { seed: 10, ..Shape::default() });
+    for member in members {
         let code = member.until("the liar barred", |line| match line {
-            Line::Barred(who, code) if *who == name => Some(code.clone()),
+            Line::Barred(who, code) if who == name => Some(code.clone()),
             _ => None,
         });
         assert!(code.starts_with("MRG-"), "{code}");
-        let banned = |round: &Round| round.skipped.iter().any(|(member, why)| *member == name && why == "banned");
+        let banned = |round: &Round| round.skipped.iter().any(|(member, why)| member == name && why == "banned");
         let round = member.round("a round without it", banned);
-        assert!(!round.contributors.iter().any(|(member, _)| *member == name));
+        assert!(!round.contributors.iter().any(|(member, _)| member == name));
     }
 }
 

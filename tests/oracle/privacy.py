@@ -52,11 +52,10 @@ class Claims:
 
     def before(self, one, prev):
         """Along prev, and from the first record of a feed into an earlier one; none where that is not linked, or behind a gap."""
-        if one.seq == 0:
-            at = (prev.incarnation, prev.seq) if prev and prev.linked and prev.member == one.member else None
-        else:
-            at = self.last if self.last == (one.incarnation, one.seq - 1) else None
-        return next((claim for seq, claim in reversed(self.known.get(at[0], [])) if seq <= at[1]), None) if at else None
+        at = (prev.incarnation, prev.seq) if prev and prev.linked and prev.member == one.member else None
+        if at is None or one.seq and at != self.last:
+            return None
+        return next((claim for seq, claim in reversed(self.known.get(at[0], [])) if seq <= at[1]), None)
 
     def follow(self, one, before):
         self.known.setdefault(one.incarnation, []).append((one.seq, one.claim or before))

@@ -29,12 +29,8 @@ impl Claims {
     /// The claim before a record: along `prev`, in its feed and in the earlier one that its first record names. Behind a gap, or
     /// where that record is not linked, it is not known.
     fn before(&self, record: &Record, prev: Option<&Light>) -> Option<Privacy> {
-        let at = match record.seq.0.checked_sub(1) {
-            Some(seq) => (record.incarnation, Seq(seq)),
-            None => prev
-                .filter(|prev| prev.stand == Stand::Linked && prev.member == record.member)
-                .map(|prev| (prev.incarnation, prev.seq))?,
-        };
+        let prev = prev.filter(|prev| prev.stand == Stand::Linked && prev.member == record.member)?;
+        let at = (prev.incarnation, prev.seq);
         if record.seq.0 > 0 && self.last != Some(at) {
             return None;
         }

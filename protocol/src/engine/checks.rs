@@ -152,18 +152,7 @@ impl Engine {
     }
 
     fn update_of_record(&self, id: &RecordId) -> Option<Known> {
-        let record = self.read(id)?;
-        let Spec::Update(update) = &record.spec else { return None };
-        Some(Known {
-            member: record.member,
-            record: *id,
-            incarnation: record.incarnation,
-            seq: record.seq,
-            round: update.round,
-            manifest_version: record.manifest_version,
-            payload: record.body?,
-            state: update.state,
-        })
+        Known::of(*id, &self.read(id)?)
     }
 
     /// What it takes to look into an update; `None` if that cannot be had: a parent that is not known, or the momentum before it.

@@ -33,13 +33,12 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// What a checked update says; `None` for other kinds.
-    pub(super) fn of(checked: &Checked) -> Option<Self> {
-        let record = checked.record();
+    /// What an update of this id says; `None` for other kinds.
+    pub(super) fn of(id: RecordId, record: &Record) -> Option<Self> {
         let Spec::Update(update) = &record.spec else { return None };
         Some(Self {
             member: record.member,
-            record: checked.id(),
+            record: id,
             incarnation: record.incarnation,
             seq: record.seq,
             round: update.round,
@@ -263,7 +262,7 @@ impl Index {
     }
 
     fn insert_update(&mut self, checked: &Checked) {
-        let Some(known) = Known::of(checked) else { return };
+        let Some(known) = Known::of(checked.id(), checked.record()) else { return };
         self.rounds.entry(known.round).or_default().push(known.clone());
         let newer = self.newest.get(&known.member).is_none_or(|held| held.place() < known.place());
         if newer {

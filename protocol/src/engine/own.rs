@@ -304,7 +304,7 @@ impl Engine {
         }
         self.enter(&checked);
         self.emit(Output::Announce { bytes: checked.bytes().clone() });
-        if let Some(known) = Known::of(&checked) {
+        if let Some(known) = Known::of(id, checked.record()) {
             self.own.before = self.own.last.replace(known);
             self.own.published = Some(self.now);
             self.own.returned = false;
