@@ -1,5 +1,5 @@
-//! Spot checks: after each own publication the merges of a few others are recomputed, whose, anybody can tell from it; and those
-//! that somebody accuses.
+//! Spot checks: after each own publication the merges of a few others are recomputed, and those that somebody accuses. Whose
+//! follows from the publication, so that nobody knows it before and everybody afterwards.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -15,10 +15,13 @@ use crate::{
 
 /// Accusations looked into at once; of one member one.
 const ACCUSED: usize = 16;
-/// Accusations kept of updates that have not come; of one member one.
+/// Accusations kept of updates that have not come; of one member the newest.
 const AHEAD: usize = 64;
 /// Ids remembered of updates whose merges were recomputed and are right.
 const SOUND: usize = 4_096;
+
+/// An accusation is looked into for so many publications of ours: what it takes may be nowhere.
+const PATIENCE: u64 = 16;
 
 /// Merges recomputed at once, back to the last checkpoint of the momentum.
 const STEPS: usize = 16;
@@ -35,6 +38,8 @@ struct Open {
     accuser: Option<MemberId>,
     /// Of a payload only that it is there.
     flaw: Flaw,
+    /// Publications of ours since it was opened.
+    age: u64,
 }
 
 impl Open {
@@ -75,7 +80,10 @@ impl Engine {
     /// may be gone soon.
     pub(super) fn choose_checks(&mut self, published: &RecordId) {
         let running = self.checks.running;
-        self.checks.open.retain(|open| open.accuser.is_some() || running == Some(open.known.record));
+        self.checks.open.retain_mut(|open| {
+            open.age += 1;
+            running == Some(open.known.record) || (open.accuser.is_some() && open.age <= PATIENCE)
+        });
         let manifest = self.chain.current();
         let share = usize::try_from(manifest.policy.checks.unwrap_or(1)).unwrap_or(usize::MAX);
         let members = admit::drawable(manifest);
@@ -106,8 +114,8 @@ impl Engine {
     /// Somebody accuses an update that counts here: its payload, or its merge, is looked at.
     pub(super) fn check_accused(&mut self, spec: FaultSpec, accuser: MemberId) {
         if !self.index.contains(&spec.record) {
-            let of_accuser = self.checks.ahead.values().filter(|(_, other)| *other == accuser).count();
-            if of_accuser == 0 && self.checks.ahead.len() < AHEAD {
+            self.checks.ahead.retain(|_, (_, other)| *other != accuser);
+            if self.checks.ahead.len() < AHEAD {
                 self.checks.ahead.insert(spec.record, (spec, accuser));
             }
             return;
@@ -159,7 +167,7 @@ impl Engine {
     fn open_check(&self, known: Known, accuser: Option<MemberId>, flaw: Flaw) -> Option<Open> {
         let mut check = MergeCheck { steps: Vec::new(), state: None };
         if flaw != Flaw::Merge {
-            return Some(Open { known, check, lacks: None, accuser, flaw });
+            return Some(Open { known, check, lacks: None, accuser, flaw, age: 0 });
         }
         let mut at = known.record;
         let lacks = loop {
@@ -175,7 +183,7 @@ impl Engine {
             }
         };
         check.steps.reverse();
-        Some(Open { known, check, lacks, accuser, flaw })
+        Some(Open { known, check, lacks, accuser, flaw, age: 0 })
     }
 
     /// An update's merge, and its author's publication in it.

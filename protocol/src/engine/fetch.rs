@@ -27,6 +27,8 @@ struct Active {
     body: Body,
     author: MemberId,
     payload: bool,
+    /// For a merge that is recomputed alone: our own next one comes first.
+    check: bool,
     /// When the hands were told; `None`: not now.
     since: Option<Millis>,
     not_before: Millis,
@@ -101,8 +103,19 @@ impl Fetches {
 
     /// Whether another bundle would be one too many.
     fn enough_bundles(&self) -> bool {
-        let running = self.active.values().filter(|active| !active.payload && active.since.is_some());
-        running.count() >= BUNDLE_FETCHES
+        let bundle = |active: &&Active| !active.payload && !active.check && active.since.is_some();
+        self.active.values().filter(bundle).count() >= BUNDLE_FETCHES
+    }
+
+    /// Whether there is room to start this one, of `most` at once: half of it for what is not for our own next merge.
+    fn has_room_for(&self, active: &Active, most: usize) -> bool {
+        let checks = || self.active.values().filter(|active| active.check && active.since.is_some()).count();
+        self.running() < most
+            && match (active.check, active.payload) {
+                (true, _) => checks() < (most / 2).max(1),
+                (false, true) => true,
+                (false, false) => !self.enough_bundles(),
+            }
     }
 
     /// Forgets bundles that were looked for often enough, and names one of each author.
@@ -125,10 +138,9 @@ impl Fetches {
 
     /// When a fetch stalls or, if `most` are not under way already, may be tried again.
     pub(super) fn deadline(&self, fetch_ms: u64, most: usize) -> Option<Millis> {
-        let (full, enough) = (self.running() >= most, self.enough_bundles());
         let due = |active: &Active| match active.since {
             Some(since) => Some(since.after(fetch_ms)),
-            None => (!full && (active.payload || !enough)).then_some(active.not_before),
+            None => self.has_room_for(active, most).then_some(active.not_before),
         };
         self.active.values().filter_map(due).min()
     }
@@ -202,16 +214,16 @@ impl Engine {
             active.not_before = now;
         }
         self.choose_fetches();
-        let waiting: Vec<(BlobHash, bool)> = {
+        let waiting: Vec<BlobHash> = {
             let mut all: Vec<_> = self.fetches.active.iter().filter(|(_, active)| waiting(active)).collect();
-            all.sort_by_key(|(_, active)| (!active.payload, active.tries));
-            all.into_iter().map(|(hash, active)| (*hash, active.payload)).collect()
+            all.sort_by_key(|(_, active)| (active.check, !active.payload, active.tries));
+            all.into_iter().map(|(hash, _)| *hash).collect()
         };
-        for (hash, payload) in waiting {
-            if self.fetches.running() >= self.config.fetches.max(1) || (!payload && self.fetches.enough_bundles()) {
-                break;
+        let most = self.config.fetches.max(1);
+        for hash in waiting {
+            if self.fetches.active.get(&hash).is_some_and(|active| self.fetches.has_room_for(active, most)) {
+                self.order_fetch(&hash);
             }
-            self.order_fetch(&hash);
         }
     }
 
@@ -228,8 +240,8 @@ impl Engine {
             self.fetches.active.keys().filter(|hash| unwanted(hash)).copied().collect()
         };
         for hash in gone {
-            if let Some(Active { since: Some(_), author, .. }) = self.fetches.active.remove(&hash) {
-                self.standing(&author).superseded = true;
+            if let Some(Active { since: Some(_), author, check, .. }) = self.fetches.active.remove(&hash) {
+                self.standing(&author).superseded |= !check;
                 self.emit(Output::CancelFetch { hash });
             }
         }
@@ -238,17 +250,18 @@ impl Engine {
             body,
             author,
             payload,
+            check: false,
             since: None,
             not_before: now,
             tries: 0,
             liars: BTreeSet::new(),
         };
+        for (body, author, payload) in to_check {
+            self.fetches.active.entry(body.hash).or_insert_with(|| fresh(body, author, payload)).check = true;
+        }
         for known in wanted {
             let active = || fresh(known.payload, known.member, true);
-            self.fetches.active.entry(known.payload.hash).or_insert_with(active);
-        }
-        for (body, author, payload) in to_check {
-            self.fetches.active.entry(body.hash).or_insert_with(|| fresh(body, author, payload));
+            self.fetches.active.entry(known.payload.hash).or_insert_with(active).check = false;
         }
         for (hash, author, body) in self.fetches.open_bundles() {
             self.fetches.active.entry(hash).or_insert_with(|| fresh(body, author, false));

@@ -192,3 +192,63 @@ fn who_was_barred_stays_so_after_a_restart_until_its_next_incarnation() {
         assert_eq!(desk.engine.trust.is_barred(&fixture::member(n).id), expected, "member {n}");
     }
 }
+
+fn payload(checked: &Checked) -> crate::base::BlobHash {
+    checked.record().body.unwrap().hash
+}
+
+/// Member 1's second update, which merged everybody's first; all have published again since, and only that is here.
+fn old_merge(desk: &mut Desk) -> (Checked, Vec<Checked>) {
+    let firsts: Vec<Checked> = [1, 2, 3].map(|n| desk.update(n, &[])).into();
+    let merged = desk.update(1, &[&firsts[0], &firsts[1], &firsts[2]]);
+    let newest = [desk.update(1, &[&merged]), desk.update(2, &[&firsts[1]]), desk.update(3, &[&firsts[2]])];
+    for record in firsts.iter().chain([&merged]).chain(&newest) {
+        desk.gossip(record, 3);
+    }
+    for record in &newest {
+        desk.give(Input::PayloadArrived { hash: payload(record) });
+    }
+    let mut wanted = firsts;
+    wanted.push(merged.clone());
+    (merged, wanted)
+}
+
+#[test]
+fn what_is_fetched_for_a_check_leaves_half_of_all_fetches_to_the_own_merge() {
+    let mut desk = Desk::new(policy());
+    desk.start_together();
+    let (merged, wanted) = old_merge(&mut desk);
+    let record = accusation(&mut desk, &merged, Flaw::Merge, None);
+    let mut outputs = desk.gossip(&record, 2);
+    let mut seen = fetched(&outputs).len();
+    assert_eq!(seen, config().fetches / 2, "{outputs:?}");
+    for one in &wanted {
+        outputs = desk.give(Input::PayloadArrived { hash: payload(one) });
+        seen += fetched(&outputs).len();
+    }
+    assert!(seen <= wanted.len(), "each once");
+    assert!(outputs.iter().any(|output| matches!(output, Output::Recheck(_))), "all of it is there: {outputs:?}");
+}
+
+#[test]
+fn an_accusation_that_nobody_can_check_is_given_up() {
+    let mut desk = Desk::new(policy());
+    let mut now = desk.start_together();
+    let (merged, wanted) = old_merge(&mut desk);
+    let record = accusation(&mut desk, &merged, Flaw::Merge, None);
+    assert!(!fetched(&desk.gossip(&record, 2)).is_empty());
+    let again = |desk: &mut Desk| {
+        let record = accusation(desk, &wanted[2], Flaw::Payload, None);
+        let outputs = desk.gossip(&record, 2);
+        fetched(&outputs).iter().any(|(body, _)| body.hash == payload(&wanted[2]))
+    };
+    // One of a member at a time.
+    desk.give(Input::FetchFailed { hash: payload(&wanted[2]), why: FetchError::Unreachable });
+    assert!(!again(&mut desk));
+    for _ in 0..=16 {
+        let (_, mut outputs) = desk.finish(&now);
+        outputs.extend(desk.wait(120_000));
+        now = plan(&outputs).expect("another round");
+    }
+    assert!(again(&mut desk), "there is room for another");
+}
