@@ -45,8 +45,8 @@ pub fn sign(checkpoint: &Checkpoint, key: &AuthorKey) -> Note {
     Note::new(checkpoint.text(), NoteSignature { name, id, bytes: signature.0.to_vec() })
 }
 
-/// Verifies a note: a checkpoint of a participant's log, signed by its owner, with the key that signs for this part of it. Keys that the ring does not know are passed over;
-/// no signature of a known one may be wrong.
+/// Verifies a note: a checkpoint of a participant's log, signed by its owner, with the key that signs for this part of it. Keys
+/// that the ring does not know are passed over; no signature of a known one may be wrong.
 ///
 /// # Errors
 /// The first rule that it breaks.

@@ -216,7 +216,8 @@ impl Work {
         Ok(())
     }
 
-    /// Asks everyone who has not cosigned yet or, about one that enough cosigned, who has not said yet how much it holds; whether somebody holds less than was thought and is to be asked again.
+    /// Asks everyone who has not cosigned yet or, about one that enough cosigned, who has not said yet how much it holds; whether
+    /// somebody holds less than was thought and is to be asked again.
     async fn ask_all(&mut self, circle: &Circle) -> bool {
         let few = self.knows_too_few(circle);
         let Some(signed) = self.signed.as_ref().filter(|signed| !signed.kept || few) else { return false };
