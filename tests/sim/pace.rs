@@ -104,6 +104,26 @@ fn members_whose_rounds_vary_keep_step() {
     });
 }
 
+#[test]
+fn who_is_behind_by_less_than_a_round_publishes_every_round() {
+    const ROUNDS: u64 = 20;
+    for seed in (0..3).map(|n| seed(240) + n) {
+        let mut setup = Setup::new(20, seed);
+        (setup.policy.draw, setup.policy.rounds) = (4, ROUNDS);
+        let mut world = World::running(&setup);
+        // Of a draw of four some are always ahead.
+        (0..20).for_each(|node| world.set_jitter(node, 0.8));
+        let done = world.run_until(120_000, |world| world.nodes().iter().all(|node| node.is_finished()));
+        let updates: Vec<usize> = world.nodes().iter().map(|node| node.rounds().count()).collect();
+        let later = world.nodes().iter().flat_map(|node| node.rounds().filter(|(_, report)| report.round.0 > 1));
+        let merged: Vec<usize> = later.map(|(_, report)| report.contributors.len() - 1).collect();
+        let whole = merged.iter().filter(|others| **others == 4).count();
+        println!("{updates:?}, {whole} of {} merged four others, {}", merged.len(), world.tag());
+        assert!(done && updates == [ROUNDS as usize; 20], "{updates:?} {}", world.tag());
+        assert_eq!(whole, merged.len(), "{}", world.tag());
+    }
+}
+
 /// Three equals beside one whose rounds take `times` as long.
 fn holds_nobody_up(name: &str, times: u64) {
     let speeds = [steady(100), steady(100), steady(100), steady(100 * times)];

@@ -322,8 +322,9 @@ impl Engine {
                 counted += 1;
                 continue;
             }
+            let usable = newest.map(|newest| self.meant(newest));
             let usable =
-                newest.filter(|known| self.is_in_span(&span, known) && !self.fetches.is_bad(&known.payload.hash));
+                usable.filter(|known| self.is_in_span(&span, known) && !self.fetches.is_bad(&known.payload.hash));
             let Some(usable) = usable else { continue };
             counted += 1;
             if self.fetches.is_ready(&usable.payload.hash) {

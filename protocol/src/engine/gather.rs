@@ -10,7 +10,7 @@ use super::{
     presence::Quota,
 };
 use crate::{
-    base::{MemberId, Millis, RecordId},
+    base::{MemberId, Millis, RecordId, Round},
     draw::{self, Look},
     feed::{Reference, SkipReason},
 };
@@ -185,13 +185,14 @@ impl Engine {
             let reason = if self.index.has_void_update(member) { SkipReason::Banned } else { SkipReason::Absent };
             return awaited.map_or(Status::Skip(reason, None), Status::Await);
         };
-        let bad = self.fetches.is_bad(&newest.payload.hash);
-        let usable = self.is_in_span(span, newest) && !bad;
+        let meant = self.meant(newest);
+        let bad = self.fetches.is_bad(&meant.payload.hash);
+        let usable = self.is_in_span(span, meant) && !bad;
         if let Some(until) = awaited.filter(|_| !bad && self.is_behind(newest)) {
             return Status::Await(until);
         }
-        if usable && self.fetches.is_ready(&newest.payload.hash) {
-            return Status::Ready(newest.clone());
+        if usable && self.fetches.is_ready(&meant.payload.hash) {
+            return Status::Ready(meant.clone());
         }
         if let Some(until) = since.and_then(|since| self.awaits_payload(member, since)).filter(|_| usable) {
             return Status::Await(until);
@@ -205,13 +206,30 @@ impl Engine {
             (false, true) => SkipReason::Unreachable,
             (false, false) => SkipReason::Stale,
         };
-        Status::Skip(reason, Some(newest.record))
+        Status::Skip(reason, Some(meant.record))
     }
 
-    /// Whether a member has not published the round that we gather for: that of our own last publication, or the one under way.
-    pub(super) fn is_behind(&self, newest: &Known) -> bool {
+    /// The round that we gather for: that of our own last publication, or of the one under way.
+    fn gathered_round(&self) -> Option<Round> {
         let under_way = u64::from(self.is_round_under_way());
-        self.own.last().is_some_and(|own| newest.round.0 < own.round.0.saturating_add(under_way))
+        self.own.last().map(|own| Round(own.round.0.saturating_add(under_way)))
+    }
+
+    /// Whether a member has not published the round that we gather for.
+    pub(super) fn is_behind(&self, newest: &Known) -> bool {
+        self.gathered_round().is_some_and(|round| newest.round < round)
+    }
+
+    /// The update of a member that our next merge is meant to use: its newest, but of who is one round ahead that of the round
+    /// that we gather for. So who is behind by less than a round publishes every round, and who is behind by more lands
+    /// with the others.
+    pub(super) fn meant<'a>(&'a self, newest: &'a Known) -> &'a Known {
+        let Some(round) = self.gathered_round().filter(|round| newest.round == round.next()) else { return newest };
+        let same = self.index.updates_of(round).find(|known| {
+            known.member == newest.member
+                && (known.incarnation, known.manifest_version) == (newest.incarnation, newest.manifest_version)
+        });
+        same.filter(|known| !self.fetches.is_bad(&known.payload.hash)).unwrap_or(newest)
     }
 
     /// Begins to gather for the next publication.
@@ -239,6 +257,16 @@ impl Engine {
         self.standing(member).pace.publish(record, now, inputs);
     }
 
+    /// Whose payload was waited for in vain: nothing or an older update is used instead.
+    fn withheld(&self, survey: &Survey) -> Vec<MemberId> {
+        let unreachable = survey.skipped.iter().filter(|passed| passed.reason == SkipReason::Unreachable);
+        let older = survey.voices.iter().filter(|voice| {
+            let newest = self.index.newest(&voice.member);
+            newest.is_some_and(|newest| self.meant(newest).record != voice.record)
+        });
+        unreachable.map(|passed| passed.member).chain(older.map(|voice| voice.member)).collect()
+    }
+
     /// Ends the wait when everybody waited for is there, or nobody is worth waiting for any more.
     pub(super) fn run_gather(&mut self, since: Millis, until: Millis) {
         if self.now < self.patience_for_others(since) && self.is_ahead() {
@@ -253,8 +281,8 @@ impl Engine {
             self.stage = Stage::Gathering { since, until };
             return;
         }
-        for passed in survey.skipped.iter().filter(|passed| passed.reason == SkipReason::Unreachable) {
-            self.standing(&passed.member).withheld = true;
+        for member in self.withheld(&survey) {
+            self.standing(&member).withheld = true;
         }
         if survey.voices.is_empty() && self.own.last().is_some() {
             // Connections stand and nobody is heard: gossip may be broken, so that only questions bring anything.

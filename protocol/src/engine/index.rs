@@ -326,6 +326,11 @@ impl Index {
         self.pinned.contains(payload)
     }
 
+    /// Admitted updates of a round.
+    pub(super) fn updates_of(&self, round: Round) -> impl Iterator<Item = &Known> {
+        self.rounds.get(&round).into_iter().flatten()
+    }
+
     /// Admitted updates of rounds below `round`, oldest first.
     pub(super) fn updates_below(&self, round: Round) -> impl Iterator<Item = &Known> {
         self.rounds.range(..round).flat_map(|(_, updates)| updates)
