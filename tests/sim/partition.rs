@@ -43,9 +43,12 @@ fn a_member_cut_off_goes_on_from_its_own_publication_when_it_is_back() {
     world.run_for(3_000);
     world.partition(&[0, 0, 0, 1]);
     world.run_for(10_000);
+    let last = |world: &World| world.nodes()[3].rounds().last().unwrap().1.clone();
+    assert!(last(&world).is_alone() && (last(&world).others, last(&world).wanted) == (0, 3), "{}", world.tag());
     world.heal();
     let healed = world.now();
     world.run_for(5_000);
+    assert!(!last(&world).is_alone() && (last(&world).others, last(&world).wanted) == (3, 3), "{}", world.tag());
     let me = world.nodes()[3].id();
     for (at, report) in world.nodes()[3].rounds().filter(|(at, _)| *at > healed) {
         let own = report.contributors.iter().any(|(member, _)| *member == me);

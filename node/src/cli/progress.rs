@@ -73,6 +73,9 @@ impl<'a> Progress<'a> {
         let contributors: Vec<(String, u64)> = report.contributors.iter().map(|(m, w)| (self.label(m), *w)).collect();
         let skipped: Vec<(String, &str)> = report.skipped.iter().map(|(m, why)| (self.label(m), why.word())).collect();
         let work = self.work.remove(&report.round.0).unwrap_or_default();
+        if report.is_alone() {
+            self.warn("alone", &json!({ "round": report.round.0, "wanted": report.wanted }));
+        }
         let sent = read_status(self.home).map_or(0, |status| status.total_out);
         if self.out.terminal() {
             self.bar.set_position(report.round.0);
@@ -80,10 +83,12 @@ impl<'a> Progress<'a> {
             let names = contributors.iter().map(|(label, _)| label.as_str()).collect::<Vec<_>>().join(",");
             let missing = skipped.iter().map(|(label, why)| format!(" -{label}({why})")).collect::<String>();
             self.out.line(format!(
-                "round {:>3}  loss {} -> {}  merged {names}{missing}  {} sent  waited {} ms, worked {} ms",
+                "round {:>3}  loss {} -> {}  merged {} of {}: {names}{missing}  {} sent  waited {} ms, worked {} ms",
                 report.round,
                 loss(before),
                 loss(after),
+                report.others,
+                report.wanted,
                 bytes(sent),
                 report.gather_ms,
                 report.work_ms
@@ -94,7 +99,7 @@ impl<'a> Progress<'a> {
                 &json!({
                     "round": report.round.0, "record": report.record.to_string(), "merge": report.merge.to_string(),
                     "loss_before": before, "loss_after": after, "contributors": contributors, "skipped": skipped,
-                    "steps": report.steps, "gather_ms": report.gather_ms, "work_ms": report.work_ms,
+                    "others": report.others, "wanted": report.wanted, "steps": report.steps, "gather_ms": report.gather_ms, "work_ms": report.work_ms,
                     "merge_us": work.merge_us, "train_us": work.train_us, "keep_us": work.keep_us, "bytes_sent": sent,
                 }),
             );
@@ -132,6 +137,7 @@ pub(crate) fn read_status(home: &Home) -> Option<Status> {
 pub(crate) fn round_line(round: &RoundStatus) -> String {
     let loss = |loss: Option<f64>| loss.map_or_else(|| "-".to_owned(), |loss| format!("{loss:.3}"));
     let merged = round.contributors.iter().map(|(label, _)| label.as_str()).collect::<Vec<_>>().join(",");
+    let merged = format!("{} of {}  {merged}", round.others, round.wanted);
     let skipped = round.skipped.iter().map(|(label, why)| format!(" -{label}({why})")).collect::<String>();
     format!(
         "{:>5}  {:>8}  {:>8}  {:>7}  {:>7}  {merged}{skipped}",

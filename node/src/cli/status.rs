@@ -47,10 +47,11 @@ fn table(status: &Status) -> String {
     let label = status.label.as_deref().unwrap_or("-");
     let _ = writeln!(
         text,
-        "{label}: {}, round {} of {}, {} s ago (process {})",
+        "{label}: {}, round {} of {}, {} updates since the start, {} s ago (process {})",
         state(status),
         status.round,
         status.rounds,
+        status.updates,
         age_s(status),
         status.pid
     );
@@ -82,6 +83,10 @@ fn table(status: &Status) -> String {
     }
     for (version, governor) in &status.double_votes {
         let _ = writeln!(text, "governor {} voted for two manifests of version {version}", safe(governor));
+    }
+    if status.alone > 0 {
+        let _ =
+            writeln!(text, "alone    the last {} updates merged nobody else: why is in the lines below", status.alone);
     }
     if let Some(version) = status.key_gone {
         let _ =

@@ -42,6 +42,8 @@ pub(super) fn event(chain: &Chain, event: &Event) {
                 round = report.round.0,
                 record = %report.record.short(),
                 merge = %report.merge.short(),
+                others = report.others,
+                wanted = report.wanted,
                 merged = merged.join(" "),
                 skipped = skipped.join(", "),
                 steps = report.steps,
@@ -51,6 +53,12 @@ pub(super) fn event(chain: &Chain, event: &Event) {
                 work_ms = report.work_ms,
                 "round done"
             );
+            if report.is_alone() {
+                tracing::warn!(
+                    round = report.round.0,
+                    "merged nobody else: who is reached, and why not, is in `skipped` and in the status"
+                );
+            }
         }
         Event::Admitted { member, round, record } => {
             tracing::debug!(member = label(chain, member), round = round.0, record = %record.short(), "update admitted");

@@ -64,6 +64,12 @@ pub struct Status {
     pub round: u64,
     /// The policy's last round; 0: none.
     pub rounds: u64,
+    /// Updates published since this start.
+    #[serde(default)]
+    pub updates: u64,
+    /// How many of the newest of them, in a row, merged nobody else.
+    #[serde(default)]
+    pub alone: u64,
     /// Our newest record.
     pub head: Option<HeadStatus>,
     /// Held-out loss of the newest merge.
@@ -125,6 +131,12 @@ pub struct RoundStatus {
     pub merge: String,
     /// Who was merged, with weights.
     pub contributors: Vec<(String, u64)>,
+    /// How many others were merged.
+    #[serde(default)]
+    pub others: u64,
+    /// How many others it could merge at most.
+    #[serde(default)]
+    pub wanted: u64,
     /// Who was drawn and not merged, and why.
     pub skipped: Vec<(String, String)>,
     /// Local steps.
@@ -152,6 +164,8 @@ impl Status {
             manifest_version: chain.current().version,
             round: 0,
             rounds: chain.current().policy.rounds,
+            updates: 0,
+            alone: 0,
             head: None,
             loss_before: None,
             loss_after: None,
@@ -200,6 +214,8 @@ impl Status {
     }
 
     fn round_done(&mut self, report: &RoundReport, chain: &Chain) {
+        self.updates += 1;
+        self.alone = if report.is_alone() { self.alone + 1 } else { 0 };
         let nats = |micro: Option<u64>| micro.map(|micro| micro as f64 / 1e6);
         let (before, after) = report.loss_micro;
         (self.round, self.loss_before, self.loss_after) = (report.round.0, nats(before), nats(after));
@@ -212,6 +228,8 @@ impl Status {
             record: report.record.to_string(),
             merge: report.merge.to_string(),
             contributors: report.contributors.iter().map(|(member, weight)| (label(chain, member), *weight)).collect(),
+            others: report.others,
+            wanted: report.wanted,
             skipped: skipped.collect(),
             steps: report.steps,
             loss_before: nats(before),

@@ -313,6 +313,10 @@ pub struct RoundReport {
     pub merge: MergeHash,
     /// Who was merged, with weights, ourselves included.
     pub contributors: Vec<(MemberId, u64)>,
+    /// How many others were merged.
+    pub others: u64,
+    /// How many others it could merge at most: the draw, or all others if they are fewer.
+    pub wanted: u64,
     /// Who was drawn and not merged, and why.
     pub skipped: Vec<(MemberId, SkipReason)>,
     /// Local steps.
@@ -323,4 +327,12 @@ pub struct RoundReport {
     pub gather_ms: u64,
     /// Milliseconds from the order to the end of the round's job.
     pub work_ms: u64,
+}
+
+impl RoundReport {
+    /// Whether only our own last publication was merged, though there are others.
+    #[must_use]
+    pub const fn is_alone(&self) -> bool {
+        self.wanted > 0 && self.others == 0 && !self.contributors.is_empty()
+    }
 }

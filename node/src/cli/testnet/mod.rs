@@ -223,8 +223,8 @@ pub(crate) fn line(event: &str, what: &serde_json::Value) -> String {
 fn status(dir: &Path, out: &Out) -> Result<()> {
     let mut rows = Vec::new();
     let mut text = format!(
-        "{:<12} {:<10} {:>9} {:>9} {:>9} {:>9} {:>6}",
-        "node", "state", "round", "loss", "sent", "received", "age s"
+        "{:<12} {:<10} {:>9} {:>7} {:>9} {:>9} {:>9} {:>9} {:>6}",
+        "node", "state", "round", "updates", "merged", "loss", "sent", "received", "age s"
     );
     for path in homes::list(dir)? {
         let home = Home::open(&path)?;
@@ -235,10 +235,13 @@ fn status(dir: &Path, out: &Out) -> Result<()> {
             continue;
         };
         let loss = status.loss_after.map_or_else(|| "-".to_owned(), |loss| format!("{loss:.3}"));
+        let merged =
+            status.history.back().map_or_else(String::new, |last| format!("{} of {}", last.others, last.wanted));
         text += &format!(
-            "\n{name:<12} {:<10} {:>9} {loss:>9} {:>9} {:>9} {:>6}",
+            "\n{name:<12} {:<10} {:>9} {:>7} {merged:>9} {loss:>9} {:>9} {:>9} {:>6}",
             state(&status),
             format!("{}/{}", status.round, status.rounds),
+            status.updates,
             bytes(status.total_out),
             bytes(status.total_in),
             age_s(&status)
