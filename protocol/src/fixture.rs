@@ -283,6 +283,7 @@ pub fn update(chain: &Chain, round: u64, parents: usize) -> Update {
         privacy: None,
         dataset: None,
         state: None,
+        checked: Vec::new(),
     }
 }
 

@@ -66,8 +66,10 @@ fn update(parents: usize) -> impl Strategy<Value = Spec> {
     let round = if parents == 0 { 1..2_u64 } else { 1..1 << 53 };
     let first = (round, vec(1_u64..=1024, parents), hash(), skipped(), 1_u64..=32, 0_u32..53);
     let second = (option::of(UINT), option::of(UINT), option::of(privacy()), option::of(hash()), option::of(body()));
-    (first, second).prop_map(
-        |((round, weights, merge, skipped, steps, examples), (before, after, privacy, dataset, state))| {
+    let checked = proptest::collection::btree_set(hash(), 0..=64);
+    (first, second, checked).prop_map(
+        |((round, weights, merge, skipped, steps, examples), (before, after, privacy, dataset, state), checked)| {
+            let checked = checked.into_iter().map(RecordId).collect();
             Spec::Update(Update {
                 round: Round(round),
                 phase: fixture::policy().lora_rule.phase(Round(round)),
@@ -81,6 +83,7 @@ fn update(parents: usize) -> impl Strategy<Value = Spec> {
                 privacy,
                 dataset,
                 state,
+                checked,
             })
         },
     )

@@ -107,3 +107,19 @@ fn a_skip_names_an_update_exactly_where_its_reason_speaks_of_one() {
         assert_eq!((refused(reason, None), refused(reason, Some(ID))), (None, Some("REC-023")), "{reason:?}");
     }
 }
+
+#[test]
+fn an_update_names_up_to_64_recomputed_merges_each_once_and_in_order() {
+    let chain = chain();
+    let refused = |checked: Vec<RecordId>| {
+        let spec = Spec::Update(Update { checked, ..fixture::update(&chain, 1, 0) });
+        let draft = Record { body: Some(BODY), ..Author::new(0).draft(&chain, &[], spec) };
+        let signed = sign(draft, &fixture::author(0));
+        signed.and_then(|signed| check(signed.bytes().clone(), &chain)).err().map(|refusal| refusal.code())
+    };
+    let ids = |count: u8| (0..count).map(|n| RecordId([n; 32])).collect::<Vec<_>>();
+    assert_eq!((refused(ids(0)), refused(ids(1)), refused(ids(64))), (None, None, None));
+    assert_eq!(refused(ids(65)), Some("REC-033"));
+    assert_eq!(refused(ids(3).into_iter().rev().collect()), Some("REC-033"));
+    assert_eq!(refused(vec![ID, ID]), Some("REC-033"));
+}

@@ -46,9 +46,11 @@ def good():
         _9={0: 1100, 1: 1000, 2: 10000, 3: 512, 4: 8000, 5: 5000},
         _10=b"\xda" * 32,
         _11={0: b"\x57" * 32, 1: 1000},
+        _12=ids(3),
     )
     yield "update-everything", update(changes=everything), "ok", "every optional field"
     yield "update-no-losses", update(changes=spec(_7=None, _8=None)), "ok", "no optional field"
+    yield "checked-64", update(changes=spec(_12=ids(64))), "ok", "merges that its author recomputed"
     yield "update-later", sealed("anna", 1, record_id(update())), "ok", "with a predecessor"
     yield "release", update(changes=kind(1, {0: 2, 1: "v1.0"}, _15=named(*one))), "ok", ""
     yield "close", update(changes=kind(3, {0: 1})), "ok", ""
@@ -203,6 +205,11 @@ def fields():
         yield f"privacy-{name}", update(changes=spec(_9=claim | {key: value})), "REC-026", ""
     yield from costs(claim)
     yield "state-0", update(changes=spec(_11={0: bytes(32), 1: 0})), "REC-027", ""
+    yield "checked-65", update(changes=spec(_12=ids(65))), "REC-033", ""
+    yield "checked-unsorted", update(changes=spec(_12=ids(3)[::-1])), "REC-033", ""
+    yield "checked-twice", update(changes=spec(_12=ids(1) * 2)), "REC-033", ""
+    yield "checked-none", update(changes=spec(_12=[])), "CBOR-016", "an empty list is left out"
+    yield "checked-31", update(changes=spec(_12=[bytes(31)])), "CBOR-016", ""
     yield "signer", update(signer="ben"), "SIG-003", ""
     yield "domain", envelope(cbor(record("anna")), "anna", world.PRESENCE), "SIG-003", "signed as a presence"
     yield "claims-other-body", flipped(12), "SIG-003", "a field changed after signing"

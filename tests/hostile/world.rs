@@ -286,6 +286,7 @@ impl Evil {
                 privacy: None,
                 dataset: None,
                 state: None,
+                checked: Vec::new(),
             }),
             seen: None,
         }

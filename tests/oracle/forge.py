@@ -10,10 +10,10 @@ import cbor2
 from blake3 import blake3
 
 import adapter
-import privacy
 from adapter import Voice, derive
 from council import Council, Key, sorted_map
 from differential import compare
+from forge_claims import checked, spend, unsorted
 from forge_faults import accuse
 from forge_logs import Logs
 from record import CLOSE, DISTANCE, EVIDENCE_KIND, RELEASE, UPDATE
@@ -127,6 +127,8 @@ class Forge(Council):
             spec[4] = rng.choice([spec[4][1:], spec[4] + extra, spec[4][::-1], other, elsewhere])
         elif isinstance(spec[key], bytes):
             spec[key] = rng.randbytes(32)
+        elif key == 12:
+            spec[12] = unsorted(rng, spec[12])
         elif key == 11:
             spec[11] = {0: rng.choice([spec[11][0], rng.randbytes(32)]), 1: spec[11][1] + rng.randrange(2)}
 
@@ -151,7 +153,7 @@ class Forge(Council):
         elif what == 6 and fields[2] == UPDATE:
             fields[12], fields[13] = self.blob(rng.randbytes(fields[13] + rng.randrange(2)))
         elif what == 7:
-            spec[rng.randrange(13)] = rng.choice([0, b"", "x", [], {}])
+            spec[rng.randrange(14)] = rng.choice([0, b"", "x", [], {}])
         elif what == 8:
             fields[rng.randrange(24)] = rng.choice([0, b"", "x", [], {}, 1 << 53, -1, True, 1.5, "\x1b"])
         elif fields[2] == UPDATE and fields[15]:
@@ -220,7 +222,9 @@ class Forge(Council):
         if policy[3][1] and policy[10] and round_ % policy[10] == 0:
             spec[11] = dict(enumerate(self.blob(adapter.checkpoint(merged, v))))
         if 15 in policy or rng.random() < 0.3:
-            spec[9] = self.spend(member)
+            spec[9] = spend(rng, member, self.wild)
+        if rng.random() < 0.7 and (ids := checked(rng, self.members, member, self.wild)):
+            spec[12] = ids
         clocks = [self.clock_of[v.record] for v, _ in used]
         fields.update({10: 1 + max([fields[10] - 1] + clocks), 12: hash_, 13: length, 14: policy[6],
                        15: [{0: places[v.member], 1: v.record} for v, _ in used], 16: spec})
@@ -233,17 +237,6 @@ class Forge(Council):
         member.own, member.state = Voice(member.id, record, round_, values), (merged, v)
         self.publications.setdefault(member.id, []).append(member.own)
         return record
-
-    def spend(self, member):
-        """The member's next claim; now and then one that says too little, or takes something back."""
-        rng, claim = self.rng, member.claim
-        claim[3] += rng.randrange(60)
-        claim[4] = max(claim[4] + rng.randrange(9), privacy.least(claim) + rng.choice([0, 1]))
-        said = dict(claim)
-        if rng.random() < 0.2 * self.wild:
-            key = rng.randrange(6)
-            said[key] = max(0, said[key] + rng.choice([-1, 1, -said[key], 1000, -300]))
-        return said
 
     def train(self, layout, merged, round_):
         """Something near the merge where the phase trains, and the merge elsewhere; now and then neither."""

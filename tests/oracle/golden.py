@@ -15,8 +15,9 @@ def disagreements(folder):
         network, allow = bytes.fromhex(case["network"]), case["allow_unanchored"]
         _, code, audit = verify.verify(str(folder / case["archive"]), network, anchors, allow)
         codes = sorted(finding["code"] for finding in audit.notes.findings)
-        if (code, codes) != (case["exit"], case["codes"]):
-            wrong.append(f"{case['archive']}: exit {code}, {codes}; kept: {case['exit']}, {case['codes']}")
+        attested, kept = audit.merges["attested"], case["attested"]
+        if (code, codes, attested) != (case["exit"], case["codes"], kept):
+            wrong.append(f"{case['archive']}: exit {code}, {codes}, {attested} attested; kept: {case['exit']}, {case['codes']}, {kept}")
     return wrong, len(cases)
 
 

@@ -15,7 +15,7 @@ PRIVACY = {key: UINT for key in range(6)}
 BLOB = {0: HASH, 1: UINT}
 SPECS = {
     UPDATE: {0: UINT, 1: range(3), 2: Many(UINT), 3: HASH, 4: Many({0: UINT, 1: range(6), 2: Maybe(HASH)}), 5: UINT, 6: UINT, 7: Maybe(UINT),
-             8: Maybe(UINT), 9: Maybe(PRIVACY), 10: Maybe(HASH), 11: Maybe(BLOB)},
+             8: Maybe(UINT), 9: Maybe(PRIVACY), 10: Maybe(HASH), 11: Maybe(BLOB), 12: Maybe(Many(HASH, 1))},
     RELEASE: {0: UINT, 1: STRING},
     EVIDENCE_KIND: {0: HASH, 1: UINT, 2: UINT},
     CLOSE: {0: range(2)},
@@ -40,6 +40,7 @@ class Record:
         update = self.kind == UPDATE
         self.round = self.spec[0] if update else None
         self.claim = self.spec.get(9) if update else None
+        self.checked = self.spec.get(12, []) if update else []
         self.state = (self.spec[11][0], self.spec[11][1]) if update and 11 in self.spec else None
 
 
@@ -121,6 +122,7 @@ def update(record, spec):
     if 9 in spec:
         privacy.form(spec[9])
     need(11 not in spec or 1 <= spec[11][1] <= BLOB_BYTES, "REC-027")
+    need(len(record.checked) <= 64 and ascending(record.checked), "REC-033")
 
 
 def under(record, manifest):

@@ -59,7 +59,7 @@ class Case:
         if own and self.policy.momentum:
             if not momentum or momentum[0] != own.id:
                 return ["MRG-003"], False, None
-            _, state, verified = momentum
+            _, state, verified, _ = momentum
         voices = [self.voice(p) for p in self.parents]
         if None in voices:
             return ["MRG-003"], False, None
@@ -81,6 +81,13 @@ class Case:
         if not [code for code in codes if code not in INCOMPLETE]:
             codes += ["MRG-001"] if merged.hash != self.claimed else self.published(merged.values)
         return codes, True, ((merged.values, merged.v), verified) if merged.v is not None else None
+
+    def starts_as_said(self, momentum):
+        """Whether whoever recomputes it from what its author's record before says starts from where the audit does."""
+        own = next((p for p in self.parents if p and p.member == self.one.member), None)
+        if not own or not self.policy.momentum:
+            return True
+        return bool(momentum) and momentum[0] == own.id and momentum[2] and momentum[3]
 
     def take_up(self):
         """Where the merge could not be recomputed, the state that its author vouches for, if nothing speaks against it."""

@@ -40,10 +40,10 @@ class Notes:
         usual = "warning" if code in WARNINGS else "incomplete" if code in INCOMPLETE else "failure"
         self.findings.append({"code": code, "severity": severity or usual, **place})
 
-    def run(self, code, place):
+    def run(self, code, place, **more):
         if (code, place["file"]) not in self.runs:
             self.runs.add((code, place["file"]))
-            self.findings.append({"code": code, "severity": "warning" if code in WARNINGS else "incomplete", **place})
+            self.findings.append({"code": code, "severity": "warning" if code in WARNINGS else "incomplete", **place, **more})
 
 
 class Audit:
@@ -53,7 +53,8 @@ class Audit:
         self.source, self.chain, self.kept = Source(archive, self.notes), None, {}
         self.all, self.by_id, self.forks, self.proved, self.verified = [], {}, {}, {}, 0
         self.faults, self.found = {}, {}  # broken rules by place; whether a record has a flaw, by record and flaw
-        self.merges = dict.fromkeys(("ok", "failed", "missing", "unverified"), 0)
+        self.merges = dict.fromkeys(("ok", "failed", "missing", "unverified", "attested"), 0)
+        self.attesting, self.wrong = {}, []  # linked updates that say they recomputed a merge, by its id; merges that are wrong
 
     def run(self):
         self.load()
@@ -66,6 +67,9 @@ class Audit:
         self.all.sort(key=lambda r: (r.member, r.incarnation, r.seq, r.offset))
         self.by_id = {r.id: r for r in self.all}
         self.lawful = lawful(self)
+        for one in self.all:
+            for id_ in one.checked if one.linked else []:
+                self.attesting.setdefault(id_, []).append(one)
         self.bundles()
         self.conflicts()
         self.newest = max((r.round for r in self.all if r.round is not None), default=0)
@@ -80,6 +84,7 @@ class Audit:
                     walk.record(one)
         self.withheld(walks)
         self.accused()
+        self.attested()
         self.settle()
         if not self.recompute:
             self.notes.add("MRG-007")
@@ -168,7 +173,19 @@ class Audit:
         for walk in walks:
             for rested, idle, one in walk.lacking:
                 rests = one.member in used and (one.incarnation, one.seq) <= used[one.member]
-                self.notes.run(rested if rests else idle, one.where)
+                live = {"attested_by": self.attesters(one)} if rested != "BLB-001" else {}
+                self.notes.run(rested if rests else idle, one.where, **live)
+
+    def attesters(self, one):
+        """The other members that say, in updates that count, that they recomputed this one's merge."""
+        return sorted({other.member for other in self.attesting.get(one.id, [])} - {one.member})
+
+    def attested(self):
+        """Names those who say that a wrong merge is right."""
+        for wrong in self.wrong:
+            for one in self.attesting.get(wrong.id, []):
+                if one.member != wrong.member:
+                    self.notes.add("FLT-005", one.where)
 
     def unreferenced(self):
         named = {blob[0] for r in self.all for blob in (r.body, r.state) if blob} | {key[1] for key in self.source.of(4)}
@@ -249,7 +266,8 @@ def verify(path, network, known=(), allow_unanchored=False, recompute=True, witn
 
 
 def shown(finding):
-    return {key: value.hex() if isinstance(value, bytes) else value for key, value in finding.items()}
+    digits = lambda value: value.hex() if isinstance(value, bytes) else value
+    return {key: list(map(digits, value)) if isinstance(value, list) else digits(value) for key, value in finding.items()}
 
 
 def report(verdict, code, audit, as_json):

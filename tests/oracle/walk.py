@@ -14,7 +14,8 @@ class Walk:
         self.audit, self.notes = audit, audit.notes
         self.lacking, self.used = [], {}  # (code if others rest on it, else, record); the last record of each other member built on
         self.since = None  # the first update of a feed under its manifest version
-        self.last, self.payload, self.momentum = None, None, None  # newest update, its payload, (id, state after it, verified)
+        self.last, self.payload = None, None  # newest update, its payload
+        self.momentum = None  # (id, state after it, whether somebody checked that, whether it is the one that the record says)
         self.claims = privacy.Claims()
         self.place, self.seed = None, None  # of the last linked record; what the next draw is made from, none behind a gap
 
@@ -40,19 +41,24 @@ class Walk:
                 self.used[p.member] = max(self.used.get(p.member, (0, 0)), (p.incarnation, p.seq))
         claim = self.claims.before(one, known.get(one.prev))
         self.claims.follow(one, claim)
+        ruled = True
         try:
             named(one, manifest, known)
             admit(one, known.get(one.prev), parents, manifest.policy, self.audit, self.first(one))
             if one.claim and claim:
                 privacy.follows(one.claim, claim, manifest.policy)
         except Refused as refused:
+            ruled = False
             self.notes.add(refused.code, one.where)
         if one.kind == UPDATE:
             if None not in parents:
                 self.rules(one, parents, manifest)
             drawn = self.drawn(one, manifest)
+            for found in filter(None, map(self.audit.by_id.get, one.checked)):
+                if found.kind == UPDATE and found.member == one.member:
+                    self.notes.add("FLT-005", one.where)
             if self.audit.recompute:
-                self.merge(one, parents, manifest, payload, drawn)
+                self.merge(one, parents, manifest, payload, drawn, ruled)
             if self.contradicted(one, parents, manifest):
                 self.notes.add("DRW-004", one.where)
             self.seed = one.round, others(one, manifest)
@@ -143,12 +149,15 @@ class Walk:
         found = [self.audit.by_id[id_] for id_ in ids if id_ in self.audit.by_id]
         return any(f.member in absent and f.linked and f.kind == UPDATE and adapter.weigh(ages, base, f) is not None for f in found)
 
-    def merge(self, one, parents, manifest, payload, drawn):
+    def merge(self, one, parents, manifest, payload, drawn, ruled):
         own = (self.last.id, self.payload) if self.last and self.payload else None
         case = remerge.Case(self.audit, one, parents, manifest, own, payload)
         codes, merged, after = (["MRG-003"] if drawn else []), False, None
         if drawn and None not in parents:
             codes, merged, after = case.run(self.momentum)
+        wrong = any(code not in INCOMPLETE for code in codes)
+        if wrong and case.starts_as_said(self.momentum):
+            self.audit.wrong.append(one)
         if not merged:
             more, after = case.take_up()
             codes += more
@@ -157,12 +166,14 @@ class Walk:
                 self.lacking.append((code, code if None in parents else "MRG-010", one))
             else:
                 (self.notes.run if code in INCOMPLETE else self.notes.add)(code, one.where)
-        failed = not drawn or any(code not in INCOMPLETE for code in codes)
+        wrong = any(code not in INCOMPLETE for code in codes)
         unverified = merged and after and not after[1]
-        if failed or merged and not unverified and payload is not None:
-            self.audit.found[one.id, MERGE] = failed
-        self.audit.merges["failed" if failed else "missing" if not merged else "unverified" if unverified else "ok"] += 1
-        self.momentum = (one.id, *after) if after else None
+        if wrong or merged and not unverified and payload is not None and case.starts_as_said(self.momentum):
+            self.audit.found[one.id, MERGE] = wrong
+        count = "failed" if wrong or not drawn else "missing" if not merged else "unverified" if unverified else "ok"
+        self.audit.merges[count] += 1
+        self.audit.merges["attested"] += count in ("missing", "unverified") and bool(self.audit.attesters(one))
+        self.momentum = (one.id, *after, ruled and not wrong) if after else None
 
 
 def named(one, manifest, known):

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use chorale_protocol::{
+    audit::{FeedSurvey, Options, Survey, Verdict, replay},
+    feed::Spec,
+};
 use chorale_tests::sim::{Setup, World, seed};
 
 #[test]
@@ -19,6 +23,43 @@ fn four_members_start_together_keep_in_step_and_finish_at_the_last_round() {
     for node in world.nodes() {
         assert_eq!(node.rounds().count(), 6, "{}", world.tag());
         assert!(node.rounds().skip(1).all(|(_, report)| report.contributors.len() == 4), "{}", world.tag());
+    }
+}
+
+#[test]
+fn what_members_recompute_of_each_other_they_say_and_an_audit_finds_it_true() {
+    let mut setup = Setup::new(4, seed(4));
+    setup.policy.rounds = 8;
+    setup.policy.momentum = 32_768;
+    setup.policy.checkpoint_every = 2;
+    let mut world = World::running(&setup);
+    let done = world.run_until(60_000, |world| world.nodes().iter().all(|node| node.is_finished()));
+    assert!(done, "not everybody finished: {}", world.tag());
+    let chain = world.chain();
+    for node in world.nodes() {
+        let archive = node.disk().archive(&chain).build();
+        let options = Options {
+            network: chain.network(),
+            anchors: Vec::new(),
+            allow_unanchored: true,
+            allow_pruned: false,
+            recompute: true,
+            witnesses: 0,
+            heads_only: false,
+            threads: 1,
+        };
+        let survey = Survey::open(&archive, Some(chain.network())).unwrap();
+        let said = |feed: FeedSurvey| {
+            let checked = feed.records.iter().map(|(_, checked)| match &checked.record().spec {
+                Spec::Update(update) => update.checked.len(),
+                _ => 0,
+            });
+            checked.sum::<usize>()
+        };
+        let said = survey.each_feed(|_, feed| said(feed)).unwrap();
+        assert!(said.len() == 4 && said.iter().all(|count| *count > 2), "{said:?}: {}", world.tag());
+        let report = replay(&archive, &options, &|_, _| {}).unwrap();
+        assert_eq!(report.verdict(), Verdict::Passed, "{:?}: {}", report.findings, world.tag());
     }
 }
 

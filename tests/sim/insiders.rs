@@ -172,6 +172,9 @@ fn broken(play: &Play, way: Way, acted: u64) -> Option<String> {
         if let Some(failure) = failures.clone().find(honest) {
             return Some(format!("an honest member fails its audit: {failure:?}"));
         }
+        if way == Way::Attests && !report.findings.iter().any(|finding| finding.code == "FLT-005") {
+            return Some("the audit does not name who vouches for itself".to_owned());
+        }
         let honest = report.members.iter().filter(|one| !liars.contains(&one.member));
         merges.insert(honest.map(|one| (one.member, one.merges.failed)).collect::<Vec<_>>());
     }
@@ -237,6 +240,7 @@ impl Kept {
                 "allow_unanchored": true,
                 "exit": exit,
                 "codes": codes,
+                "attested": report.counts.merges.attested,
             });
             self.archives.push((play.archive(node), case));
         }

@@ -21,6 +21,8 @@ struct Case {
     exit: u8,
     /// Ascending, each as often as it is found.
     codes: Vec<&'static str>,
+    /// Merges that could not be recomputed, or only from their authors' word, and which another member recomputed live, as it says.
+    attested: u64,
 }
 
 /// An archive, its network, and what is to be found in it.
@@ -40,10 +42,10 @@ fn main() {
         let tar = tar_of(&golden.archive);
         let file = format!("{}.tar", golden.name);
         fs::write(folder.join(&file), &tar).unwrap();
-        for Case { anchors, allow_unanchored, exit, codes } in golden.cases {
+        for Case { anchors, allow_unanchored, exit, codes, attested } in golden.cases {
             cases.push(json!({
                 "archive": file, "blake3": blob_hash(&tar).to_string(), "network": golden.network, "anchors": anchors,
-                "allow_unanchored": allow_unanchored, "exit": exit, "codes": codes,
+                "allow_unanchored": allow_unanchored, "exit": exit, "codes": codes, "attested": attested,
             }));
         }
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chorale_protocol::{
     admit::FaultProof,
     audit::{MemoryArchive, layout::Name},
-    base::{Incarnation, Lamport, RecordId, Seq},
+    base::{Incarnation, Lamport, MergeHash, RecordId, Seq},
     code::blob_hash,
     feed::{Checked, Close, Evidence, EvidenceSpec, FaultSpec, Flaw, Record, Release, Spec, sign},
     fixture,
@@ -30,6 +30,7 @@ pub(crate) fn all() -> Vec<Golden> {
         voted_twice(),
         pruned(),
         forged_momentum(),
+        attested(),
         tampered(),
         truncated(),
         empty(),
@@ -42,14 +43,14 @@ fn texts(ids: &[RecordId]) -> Vec<String> {
 
 /// With these anchors.
 fn anchored(anchors: &[RecordId], exit: u8, codes: &[&'static str]) -> Case {
-    Case { anchors: texts(anchors), allow_unanchored: false, exit, codes: codes.to_vec() }
+    Case { anchors: texts(anchors), allow_unanchored: false, exit, codes: codes.to_vec(), attested: 0 }
 }
 
 /// Without an anchor: the codes found beside the one that says so.
 fn unanchored(allowed: bool, exit: u8, codes: &[&'static str]) -> Case {
     let mut codes = [&["ANC-001"], codes].concat();
     codes.sort_unstable();
-    Case { anchors: Vec::new(), allow_unanchored: allowed, exit, codes }
+    Case { anchors: Vec::new(), allow_unanchored: allowed, exit, codes, attested: 0 }
 }
 
 fn golden(name: &'static str, world: &World, archive: MemoryArchive, cases: Vec<Case>) -> Golden {
@@ -219,6 +220,28 @@ fn forged_momentum() -> Golden {
     let heads = world.heads();
     let codes = ["BLB-001", "MRG-003", "MRG-010", "MRG-012"];
     golden("forged-momentum", &world, archive, vec![anchored(&heads, 3, &codes)])
+}
+
+/// A payload is kept back; two others say that they had recomputed what follows, one of them of the merges on the state behind it, too. It
+/// also says so of a merge that is wrong.
+fn attested() -> Golden {
+    let mut world = World::play(3, 2, Policy { checkpoint_every: 1, ..fixture::policy() }, SEED);
+    let hidden = world.step(2);
+    let (behind, next) = (world.step(2), world.step(2));
+    let wrong = world.step_with(0, |draft| draft.update().merge = MergeHash([9; 32]));
+    let say = |world: &mut World, who: usize, mut updates: Vec<RecordId>| {
+        updates.sort_unstable();
+        world.step_with(who, |draft| draft.update().checked = updates);
+    };
+    say(&mut world, 1, vec![hidden.id(), behind.id(), next.id(), wrong.id()]);
+    say(&mut world, 0, vec![behind.id(), RecordId([7; 32])]);
+    let mut archive = world.archive();
+    World::withhold(&mut archive, &hidden);
+    let heads = world.heads();
+    // The checkpoint of the wrong one does not give its merge hash.
+    let codes = ["BLB-001", "FLT-005", "MRG-001", "MRG-003", "MRG-012", "RULE-019"];
+    let case = Case { attested: 2, ..anchored(&heads, 1, &codes) };
+    golden("attested", &world, archive, vec![case])
 }
 
 /// One bit of the signature on a member's newest record: its payload is then nobody's, and who merged it lacks a parent.

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, fmt};
 
-use super::{codes, layout::Name};
+use super::{attested::Attesters, codes, layout::Name};
 use crate::base::{Incarnation, MemberId, RecordId, Seq};
 
 /// What a finding does to the verdict.
@@ -35,6 +35,9 @@ pub struct Finding {
     pub record: Option<RecordId>,
     /// What came and what was wanted. May hold foreign text: escape it before showing it.
     pub text: String,
+    /// Of a merge that could not be recomputed, or only from its author's word: the other members that say, in updates that count, that
+    /// they had recomputed it while the network ran. Those of the record that the finding names.
+    pub attested_by: Option<Vec<MemberId>>,
 }
 
 /// The file that something was found in. Its name is written out only for a finding that stands.
@@ -94,6 +97,7 @@ struct Run {
     count: u64,
     text: String,
     severity: Severity,
+    attested_by: Option<Vec<MemberId>>,
 }
 
 impl Notes {
@@ -109,7 +113,7 @@ impl Notes {
         let count = self.counted.entry((code, place.file.clone())).or_default();
         *count += 1;
         if *count <= Self::EACH {
-            self.findings.push(finding(severity, code, place, text.into()));
+            self.findings.push(finding(severity, code, place, (text.into(), None)));
         }
     }
 
@@ -121,14 +125,34 @@ impl Notes {
 
     /// As [`run`](Self::run), with a severity that depends on the circumstances, the same for all of the run.
     pub(super) fn run_as(&mut self, severity: Severity, code: &'static str, place: &Place, text: impl fmt::Display) {
+        self.run_with(severity, code, place, || (text.to_string(), None));
+    }
+
+    /// As [`run`](Self::run), of merges that could not be recomputed, or only from their authors' word: `attesters` are those of this one.
+    pub(super) fn run_merge(
+        &mut self,
+        code: &'static str,
+        place: &Place,
+        text: impl fmt::Display,
+        attesters: impl FnOnce() -> Attesters,
+    ) {
+        self.run_with(codes::severity(code), code, place, || {
+            let attesters = attesters();
+            (format!("{text}; {attesters}"), Some(attesters.members))
+        });
+    }
+
+    fn run_with(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        place: &Place,
+        words: impl FnOnce() -> (String, Option<Vec<MemberId>>),
+    ) {
         let key = (code, place.file.clone());
-        let run = self.runs.entry(key).or_insert_with(|| Run {
-            first: place.clone(),
-            counted: None,
-            last: None,
-            count: 0,
-            text: text.to_string(),
-            severity,
+        let run = self.runs.entry(key).or_insert_with(|| {
+            let (text, attested_by) = words();
+            Run { first: place.clone(), counted: None, last: None, count: 0, text, severity, attested_by }
         });
         if place.record.is_none() || place.record != run.counted {
             run.count += 1;
@@ -152,7 +176,12 @@ impl Notes {
         for ((code, file), count) in self.counted {
             if count > Self::EACH {
                 let text = format!("{} more findings of this code in this file", count - Self::EACH);
-                self.findings.push(finding(codes::severity(code), code, &Place { file, ..Place::default() }, text));
+                self.findings.push(finding(
+                    codes::severity(code),
+                    code,
+                    &Place { file, ..Place::default() },
+                    (text, None),
+                ));
             }
         }
         for ((code, _), run) in self.runs {
@@ -162,7 +191,7 @@ impl Notes {
                 }
                 _ => run.text,
             };
-            self.findings.push(finding(run.severity, code, &run.first, text));
+            self.findings.push(finding(run.severity, code, &run.first, (text, run.attested_by)));
         }
         let mut findings = self.findings;
         findings.sort_by(|one, other| order(one).cmp(&order(other)).then_with(|| one.cmp(other)));
@@ -174,7 +203,12 @@ fn order(finding: &Finding) -> (Reverse<Severity>, &str, Option<u64>, &str) {
     (Reverse(finding.severity), &finding.file, finding.offset, finding.code)
 }
 
-fn finding(severity: Severity, code: &'static str, place: &Place, text: String) -> Finding {
+fn finding(
+    severity: Severity,
+    code: &'static str,
+    place: &Place,
+    (text, attested_by): (String, Option<Vec<MemberId>>),
+) -> Finding {
     let Place { file, offset, feed, seq, record } = place.clone();
-    Finding { severity, code, file: file.to_string(), offset, feed, seq, record, text }
+    Finding { severity, code, file: file.to_string(), offset, feed, seq, record, text, attested_by }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use super::{
+    attested::Attested,
     finding::{Place, Where},
     layout::Name,
 };
@@ -180,6 +181,8 @@ pub(super) struct Lights {
     pub(super) records: Vec<Packed>,
     /// By offset.
     pub(super) extras: BTreeMap<u32, Extra>,
+    /// By offset: the merges that a record says were recomputed.
+    pub(super) checked: Vec<(u32, RecordId)>,
 }
 
 impl Lights {
@@ -219,6 +222,7 @@ pub(super) struct Index {
     /// By member and incarnation.
     feeds: Vec<Lights>,
     by_id: ById,
+    attested: Attested,
 }
 
 /// Where the records are, by id: 18 to 20 bytes a record.
@@ -270,7 +274,18 @@ impl Index {
             lights.records.sort_by_key(|packed| (packed.seq, packed.offset));
             by_id.extend((0..).zip(&lights.records).map(|(at, packed)| (begin(&packed.id), feed, at)));
         }
-        Self { feeds, by_id: ById::new(by_id) }
+        let attested = Attested::new(&mut feeds);
+        Self { feeds, by_id: ById::new(by_id), attested }
+    }
+
+    /// The linked updates that say that their authors recomputed this one's merge and found it right, by member, incarnation and place.
+    pub(super) fn attesting(&self, update: &RecordId) -> impl Iterator<Item = Light> {
+        self.attested.of(update).filter_map(|(feed, at)| self.at(feed, at))
+    }
+
+    fn at(&self, feed: u32, at: u32) -> Option<Light> {
+        let lights = self.feeds.get(usize::try_from(feed).ok()?)?;
+        Some(lights.light(lights.records.get(usize::try_from(at).ok()?)?))
     }
 
     /// By member, incarnation and place.

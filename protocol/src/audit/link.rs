@@ -56,7 +56,7 @@ pub(super) fn link(reading: &Reading<'_>, mut gathered: Gathered) -> io::Result<
     }
     let order = ranked(&gathered.found, reading, gathered.feed);
     let place = gathered.place();
-    let Gathered { feed, found, extras, kept, notes, counts } = gathered;
+    let Gathered { feed, found, extras, checked, kept, notes, counts } = gathered;
     let mut linker = Linker {
         reading,
         window: Window::new(Name::Feed(feed.0, feed.1)),
@@ -67,7 +67,7 @@ pub(super) fn link(reading: &Reading<'_>, mut gathered: Gathered) -> io::Result<
         behind_gap: None,
         found: &found,
         scan: Scan {
-            lights: Lights { feed, records: Vec::new(), extras },
+            lights: Lights { feed, records: Vec::new(), extras, checked },
             head: None,
             notes,
             counts,

@@ -7,6 +7,7 @@
 
 mod anchor;
 mod archive;
+mod attested;
 mod blob;
 mod bundles;
 mod claims;
@@ -43,6 +44,7 @@ mod source;
 mod survey;
 mod unlawful;
 mod walk;
+mod walk_merge;
 mod window;
 mod withheld;
 mod witnessed;

@@ -110,6 +110,9 @@ pub(super) struct Known {
     pub(super) state: State,
     /// See [`Outcome::since`].
     pub(super) since: Option<Since>,
+    /// It is what the record's merge hash covers, and the checkpoint that it names, if it names one. So whoever went on from what the
+    /// record says went on from this.
+    pub(super) as_said: bool,
 }
 
 /// A checkpoint that nobody but its author vouches for.

@@ -59,7 +59,7 @@ pub struct Options {
 /// Replays an archive. Never stops at the first finding. `progress` is told of work done and work in all, in a unit of its own:
 /// what is left of it takes about the share of the time that it is of the whole. All of it changes once, when the records are known.
 ///
-/// Memory: a short form of every record (some 200 bytes), payloads used lately (256 MiB at most), and for each thread a part of a
+/// Memory: a short form of every record (some 200 bytes, and 40 for each merge that it says was recomputed), payloads used lately (256 MiB at most), and for each thread a part of a
 /// feed file, the payloads of one merge and its result.
 ///
 /// # Errors
@@ -123,7 +123,7 @@ pub fn replay(archive: &dyn Archive, options: &Options, progress: &(dyn Fn(u64, 
     counts.feeds.missing += ends.values().filter(|ends| ends.lacks_feed()).count() as u64;
     let walked: BTreeMap<MemberId, &Walk> = members.iter().copied().zip(&walks).collect();
     let mut reports = ends.iter().map(|one| member_report(&rules, &index, &heads, &walked, one)).collect::<Vec<_>>();
-    let (parts, found) = join(members, walks, &mut counts, &mut notes);
+    let (parts, found) = join(&audit, members, walks, &mut counts, &mut notes);
     let contributions = contribution::gather(rules.publishers(), parts.into_iter());
     faults::judge(&index, &found, &mut notes);
     faults.tell(&mut notes);
@@ -159,26 +159,29 @@ fn report(
 
 /// Takes the walks together: counts, findings, and what each member did.
 fn join(
+    audit: &Audit<'_>,
     members: Vec<MemberId>,
     walks: Vec<Walk>,
     counts: &mut Counts,
     notes: &mut Notes,
 ) -> (Vec<(MemberId, Contribution, Choices)>, faults::Checked) {
     let (mut parts, mut found) = (Vec::new(), faults::Checked::new());
-    let (mut used, mut withheld) = (Used::default(), Vec::new());
+    let (mut used, mut withheld, mut wrong) = (Used::default(), Vec::new(), Vec::new());
     for (member, walk) in members.into_iter().zip(walks) {
         counts.add(&walk.counts);
         used.absorb(walk.used);
         withheld.push(walk.withheld);
         notes.absorb(walk.notes);
         found.extend(walk.found);
+        wrong.extend(walk.wrong);
         parts.push((member, walk.own, walk.choices));
     }
     for one in withheld {
         let mut about = Notes::default();
-        one.tell(&used, &mut about);
+        one.tell(audit, &used, &mut about);
         notes.absorb(about);
     }
+    audit.judge_attested(&wrong, notes);
     (parts, found)
 }
 

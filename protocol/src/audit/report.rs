@@ -40,6 +40,8 @@ pub struct Tally {
     pub missing: u64,
     /// Of merges: recomputed and equal, but from a momentum state that only its author vouches for.
     pub unverified: u64,
+    /// Of merges missing or unverified: another member says that it had recomputed this one while the network ran.
+    pub attested: u64,
 }
 
 impl Tally {
@@ -48,6 +50,7 @@ impl Tally {
         self.failed += other.failed;
         self.missing += other.missing;
         self.unverified += other.unverified;
+        self.attested += other.attested;
     }
 }
 

@@ -57,6 +57,7 @@ pub(super) struct Gathered {
     pub(super) feed: (MemberId, Incarnation),
     pub(super) found: Vec<Found>,
     pub(super) extras: BTreeMap<u32, Extra>,
+    pub(super) checked: Vec<(u32, RecordId)>,
     /// The records of `found`, one for one, if they were to be kept.
     pub(super) kept: Vec<Checked>,
     pub(super) notes: Notes,
@@ -132,6 +133,7 @@ struct Batch {
     number: usize,
     found: Vec<Found>,
     extras: Vec<(u32, Extra)>,
+    checked: Vec<(u32, RecordId)>,
     kept: Vec<Checked>,
     problems: Vec<(&'static str, Place, String)>,
     records: Tally,
@@ -146,6 +148,7 @@ impl File {
             feed,
             found: Vec::new(),
             extras: BTreeMap::new(),
+            checked: Vec::new(),
             kept: Vec::new(),
             notes,
             counts: Counts::default(),
@@ -183,6 +186,7 @@ impl File {
             self.taken += 1;
             gathered.found.extend(batch.found);
             gathered.extras.extend(batch.extras);
+            gathered.checked.extend(batch.checked);
             gathered.kept.extend(batch.kept);
             gathered.counts.records.add(batch.records);
             for (code, place, text) in batch.problems {
@@ -256,6 +260,9 @@ impl Batch {
         let offset = u32::try_from(offset).unwrap_or(u32::MAX);
         let (packed, extra) = Packed::new(&checked, offset);
         self.extras.extend(extra.map(|extra| (offset, extra)));
+        if let Spec::Update(update) = &record.spec {
+            self.checked.extend(update.checked.iter().map(|update| (offset, *update)));
+        }
         self.found.push(Found { packed, prev: record.prev, void: stands(chain, record.standpoint(), || id).is_err() });
         if reading.keep == Keep::Whole {
             self.kept.push(checked);

@@ -12,7 +12,7 @@ use super::{
     finding::{Notes, Severity},
     layout::Name,
     light::{Light, Stand},
-    remerge::{Case, Inputs, Known, Outcome, Unchecked, remerge},
+    remerge::{Inputs, Known},
     report::Counts,
     shared::Audit,
     window::Window,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     adapter::Payload,
-    admit::{self, Parent},
+    admit,
     base::{MemberId, RecordId, Round},
     feed::{Accusation, Body, Flaw, Kind, Record, Spec, Update, read_again},
     manifest::{Codec, Manifest},
@@ -42,6 +42,8 @@ pub(super) struct Walk {
     pub(super) own: Contribution,
     /// What was found of records that others accuse.
     pub(super) found: Checked,
+    /// Updates whose merges are wrong, whoever recomputes them from what their authors' records before say.
+    pub(super) wrong: Vec<RecordId>,
 }
 
 /// Walks through a member's records.
@@ -65,25 +67,25 @@ pub(super) fn walk(audit: &Audit<'_>, member: &MemberId, effort: &Effort<'_>) ->
     Ok(walker.walk)
 }
 
-struct Walker<'a> {
-    audit: &'a Audit<'a>,
+pub(super) struct Walker<'a> {
+    pub(super) audit: &'a Audit<'a>,
     window: Option<Window>,
     /// The newest update so far.
-    last: Option<Light>,
+    pub(super) last: Option<Light>,
     /// The first update of its feed under its manifest version.
     since: Option<Light>,
     /// Its payload, if that is there.
-    payload: Option<Payload>,
+    pub(super) payload: Option<Payload>,
     draws: Draws,
     claims: Claims,
     /// The newest momentum state.
-    state: Option<Known>,
+    pub(super) state: Option<Known>,
     /// That state is not known because of payloads that the policy no longer keeps.
-    lost_by_pruning: bool,
-    walk: Walk,
+    pub(super) lost_by_pruning: bool,
+    pub(super) walk: Walk,
 }
 
-impl<'a> Walker<'a> {
+impl Walker<'_> {
     fn record(&mut self, light: &Light) -> io::Result<()> {
         if light.incarnation.0 > 0 && light.seq.0 == 0 {
             self.incarnation(light);
@@ -113,7 +115,8 @@ impl<'a> Walker<'a> {
         let policy = (&manifest.policy, self.audit.rules.payload_bytes());
         let named = admit::check_named(&record, manifest, |id| self.named(id).map(|found| found.parent()));
         let since = self.since(light);
-        if let Err(error) = named.and_then(|()| admit::check(&record, prev, &facts, policy, since)) {
+        let ruled = named.and_then(|()| admit::check(&record, prev, &facts, policy, since));
+        if let Err(error) = &ruled {
             self.fail(light, error.code(), error.to_string());
         }
         let mut moved2 = None;
@@ -130,7 +133,9 @@ impl<'a> Walker<'a> {
             if let Err(error) = &drawn {
                 self.fail(light, error.code(), error.to_string());
             }
-            moved2 = self.merge((light, &record, update), (inputs, &facts), manifest, payload.as_ref())?;
+            self.own_attested(light, update);
+            let known = (inputs, &*facts, ruled.is_ok());
+            moved2 = self.merge((light, &record, update), known, manifest, payload.as_ref())?;
             self.absent(light, &record, manifest, &parents)?;
             self.draws.advance(&record, manifest);
             self.choices(light, update, &parents, manifest);
@@ -168,14 +173,14 @@ impl<'a> Walker<'a> {
     }
 
     /// What was found of a record, if somebody accuses it of that.
-    fn find(&mut self, light: &Light, flaw: Flaw, is_there: bool) {
+    pub(super) fn find(&mut self, light: &Light, flaw: Flaw, is_there: bool) {
         if self.audit.accused.contains(&light.id) {
             self.walk.found.insert((light.id, flaw), is_there);
         }
     }
 
     /// A failure of a record that was linked.
-    fn fail(&mut self, light: &Light, code: &'static str, text: String) {
+    pub(super) fn fail(&mut self, light: &Light, code: &'static str, text: String) {
         self.walk.notes.add(code, &light.place(), text);
     }
 
@@ -324,6 +329,16 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// Nobody's own word is one more for its merges.
+    fn own_attested(&mut self, light: &Light, update: &Update) {
+        for id in &update.checked {
+            let named = self.audit.index.by_id(id).filter(|named| named.kind == Kind::Update);
+            if named.is_some_and(|named| named.member == light.member) {
+                self.fail(light, "FLT-005", format!("it says that its author recomputed the author's own update {id}"));
+            }
+        }
+    }
+
     /// Nobody is absent whose update the author builds on.
     fn absent(&mut self, light: &Light, record: &Record, manifest: &Manifest, parents: &[Light]) -> io::Result<()> {
         if let Some(other) = contradicted(self.audit, record, manifest, parents, &self.draws)? {
@@ -335,65 +350,5 @@ impl<'a> Walker<'a> {
             self.fail(light, "DRW-004", text);
         }
         Ok(())
-    }
-
-    /// Recomputes the merge, and what follows from it; gives how far training moved it.
-    fn merge(
-        &mut self,
-        (light, record, update): (&Light, &Record, &Update),
-        (inputs, facts): (Inputs<'_>, &[Option<Parent>]),
-        manifest: &Manifest,
-        payload: Option<&Payload>,
-    ) -> io::Result<Option<u128>> {
-        if !self.audit.recompute {
-            return Ok(None);
-        }
-        let own = self.last.map(|last| last.id).zip(self.payload.as_ref());
-        let parents = if let Inputs::Known(parents) = inputs { parents } else { &[] };
-        let case = Case { audit: self.audit, light, update, parents, manifest, own, payload };
-        let known = self.state.take();
-        let undrawn = matches!(inputs, Inputs::Undrawn);
-        let mut outcome = match inputs {
-            Inputs::Known(_) => remerge(&case, known)?,
-            Inputs::Incomplete => Outcome::lacking("MRG-003", Unchecked::Parent),
-            Inputs::Undrawn => Outcome::default(),
-        };
-        let by_pruning = |why| self.audit.is_by_pruning(why, self.lost_by_pruning);
-        let pruned =
-            outcome.incomplete.iter().any(|(code, why)| matches!(*code, "MRG-003" | "MRG-008") && by_pruning(*why));
-        if !outcome.merged {
-            case.take_up(record, facts, pruned, &mut outcome)?;
-        }
-        let warn = outcome.since.is_some_and(|since| since.pruned);
-        let tally = &mut self.walk.counts.merges;
-        match (outcome.merged, outcome.since) {
-            _ if outcome.failed() || undrawn => tally.failed += 1,
-            (true, None) => tally.ok += 1,
-            (true, Some(_)) => tally.unverified += 1,
-            (false, _) => tally.missing += 1,
-        }
-        if outcome.failed() {
-            self.find(light, Flaw::Merge, true);
-        } else if outcome.merged && outcome.since.is_none() && payload.is_some() {
-            self.find(light, Flaw::Merge, false);
-        }
-        for (code, why) in outcome.incomplete {
-            match code {
-                "MRG-003" if pruned => self.walk.notes.run("MRG-011", &light.place(), why),
-                "MRG-008" if self.audit.is_by_pruning(why, false) => {
-                    self.walk.notes.run("MRG-011", &light.place(), why);
-                }
-                "MRG-012" if warn => self.walk.notes.run("MRG-011", &light.place(), why),
-                "MRG-003" | "MRG-012" => self.walk.withheld.add(light.place(), Lacking::Merge(why)),
-                _ => self.walk.notes.run(code, &light.place(), why),
-            }
-        }
-        for (code, text) in outcome.failures {
-            self.fail(light, code, text);
-        }
-        let since = outcome.since;
-        self.state = outcome.state.map(|state| Known { id: light.id, state, since });
-        self.lost_by_pruning = pruned && self.state.is_none();
-        Ok(outcome.moved2)
     }
 }

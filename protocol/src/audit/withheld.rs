@@ -61,6 +61,9 @@ impl Audit<'_> {
     }
 }
 
+/// Of an update on which nobody rests.
+const NOBODY: &str = "; no other member's record builds on it or on what its author published later";
+
 /// What a record lacks.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Lacking {
@@ -102,18 +105,18 @@ impl Withheld {
     }
 
     /// Says all of it, now that it is known who rests on what.
-    pub(super) fn tell(self, used: &Used, notes: &mut Notes) {
+    pub(super) fn tell(self, audit: &Audit<'_>, used: &Used, notes: &mut Notes) {
         for (place, lacking) in self.0 {
             let (rested, idle) = lacking.codes();
             let at = place.feed.zip(place.seq).map(|((member, incarnation), seq)| (member, (incarnation, seq)));
-            match at {
-                Some((member, at)) if !used.rests_on(&member, at) => {
-                    let text = format_args!(
-                        "{lacking}; no other member's record builds on it or on what its author published later"
-                    );
-                    notes.run(idle, &place, text);
+            let is_idle = at.is_some_and(|(member, at)| !used.rests_on(&member, at));
+            let (code, nobody) = if is_idle { (idle, NOBODY) } else { (rested, "") };
+            match (lacking, place.record.zip(place.feed)) {
+                (Lacking::Merge(why), Some((update, (author, _)))) => {
+                    let attesters = || audit.attesters(&update, &author);
+                    notes.run_merge(code, &place, format_args!("{why}{nobody}"), attesters);
                 }
-                _ => notes.run(rested, &place, lacking),
+                _ => notes.run(code, &place, format_args!("{lacking}{nobody}")),
             }
         }
     }

@@ -31,6 +31,8 @@ pub const TEXT_CHARS: usize = 128;
 pub const PARENTS: usize = 64;
 /// Parents of an update, its own one included, and members that it names as skipped, together.
 pub const NAMED: usize = 64;
+/// Updates that one update names whose merges its author recomputed.
+pub const CHECKED: usize = 64;
 /// Ages that a policy gives weights to.
 pub const AGES: usize = 16;
 /// Releases, and records of evidence, that a feed has between two updates: so many of either kind.

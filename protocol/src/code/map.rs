@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A struct as a map: `map! { Type { [0 field] [1 optional ?] [2 array raw] } }`, keys ascending. `?` omits an absent
-/// option; `raw` writes `[u8; 32]` as a byte string. An unknown, missing or doubled key is an error.
+/// option, `list` an empty list; `raw` writes `[u8; 32]` as a byte string. An unknown, missing or doubled key is an error.
 macro_rules! map {
     ($type:ident $(<$of:ident>)? { $([$key:literal $field:ident $($mode:tt)*])+ }) => {
         impl$(<$of: serde::Serialize>)? serde::Serialize for $type$(<$of>)? {
@@ -54,6 +54,7 @@ macro_rules! map {
         }
     };
     (@count $value:expr, ? $($raw:ident)?) => { usize::from($value.is_some()) };
+    (@count $value:expr, list) => { usize::from(!$value.is_empty()) };
     (@count $value:expr, $($raw:ident)?) => { 1 };
     (@put $map:ident, $key:literal, $value:expr, ? raw) => {
         if let Some(value) = $value { $map.serialize_entry(&$key, &$crate::code::map::Raw(value))?; }
@@ -61,13 +62,18 @@ macro_rules! map {
     (@put $map:ident, $key:literal, $value:expr, ?) => {
         if let Some(value) = &$value { $map.serialize_entry(&$key, value)?; }
     };
+    (@put $map:ident, $key:literal, $value:expr, list) => {
+        if !$value.is_empty() { $map.serialize_entry(&$key, &$value)?; }
+    };
     (@put $map:ident, $key:literal, $value:expr, raw) => {
         $map.serialize_entry(&$key, &$crate::code::map::Raw($value))?
     };
     (@put $map:ident, $key:literal, $value:expr,) => { $map.serialize_entry(&$key, &$value)? };
     (@next $map:ident, $(?)? raw) => { $map.next_value::<$crate::code::map::Raw<32>>()?.0 };
+    (@next $map:ident, list) => { $map.next_value::<$crate::code::map::Filled<_>>()?.0 };
     (@next $map:ident, $(?)?) => { $map.next_value()? };
     (@take $access:ident, $field:ident, ? $($raw:ident)?) => { $field };
+    (@take $access:ident, $field:ident, list) => { $field.unwrap_or_default() };
     (@take $access:ident, $field:ident, $($raw:ident)?) => {
         $field.ok_or_else(|| $access::Error::missing_field(stringify!($field)))?
     };
@@ -126,6 +132,16 @@ impl<'de, const N: usize> Deserialize<'de> for Raw<N> {
     }
 }
 
+/// A list that is not empty: an empty one is written by leaving it out.
+pub(crate) struct Filled<T>(pub(crate) Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Filled<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let list = Vec::deserialize(deserializer)?;
+        if list.is_empty() { Err(de::Error::custom("an empty list that is there")) } else { Ok(Self(list)) }
+    }
+}
+
 /// Any number of bytes as a byte string; what holds it bounds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Blob(pub(crate) Vec<u8>);
@@ -165,6 +181,7 @@ mod tests {
         name: Option<String>,
         digest: Option<[u8; 32]>,
         kind: Kind,
+        list: Vec<u64>,
     }
 
     #[derive(Debug, PartialEq)]
@@ -173,7 +190,7 @@ mod tests {
         Two,
     }
 
-    map! { Things { [0 count] [1 name ?] [2 digest ? raw] [5 kind] } }
+    map! { Things { [0 count] [1 name ?] [2 digest ? raw] [5 kind] [6 list list] } }
     numbers! { Kind { One = 1, Two = 2 } }
 
     fn decode(hex: &str) -> Result<Things, String> {
@@ -182,13 +199,16 @@ mod tests {
 
     #[test]
     fn a_struct_is_a_map_with_integer_keys_and_absent_options_are_omitted() {
-        let full = Things { count: 7, name: Some("ab".into()), digest: Some([1; 32]), kind: Kind::Two };
+        let full = Things { count: 7, name: Some("ab".into()), digest: Some([1; 32]), kind: Kind::Two, list: vec![] };
         let bytes = cbor::encode(&full);
         assert_eq!(hex::encode(&bytes), format!("a40007016261620258 20{}0502", "01".repeat(32)).replace(' ', ""));
         assert_eq!(decode(&hex::encode(bytes)).unwrap(), full);
-        let least = Things { count: 7, name: None, digest: None, kind: Kind::One };
+        let least = Things { count: 7, name: None, digest: None, kind: Kind::One, list: vec![] };
         assert_eq!(hex::encode(cbor::encode(&least)), "a200070501");
         assert_eq!(decode("a200070501").unwrap(), least);
+        let listed = Things { list: vec![9], ..least };
+        assert_eq!(hex::encode(cbor::encode(&listed)), "a300070501068109");
+        assert_eq!(decode("a300070501068109").unwrap(), listed);
     }
 
     #[test]
@@ -197,6 +217,7 @@ mod tests {
             ("a10007", "kind"),
             ("a10501", "count"),
             ("a30007030005 01", "key 3"),
+            ("a300070501 0680", "an empty list"),
             ("a200070503", "3 is not a number of Kind"),
             ("a3000702410105 01", "32 bytes"),
             ("a200610005 01", "CBOR"),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{Engine, MergeCheck, MergeStep, Output, PlannedVoice, Reason, Recheck, index::Known};
 use crate::{
     admit,
-    base::{BlobHash, MemberId, RecordId},
+    base::{BlobHash, MemberId, RecordId, limit},
     draw,
     feed::{Body, FaultSpec, Flaw, Record, SkipReason, Spec},
 };
@@ -25,6 +25,10 @@ const PATIENCE: u64 = 16;
 
 /// Merges recomputed at once, back to the last checkpoint of the momentum.
 const STEPS: usize = 16;
+
+/// Bytes of a list of ids in a record: its key and head at most, and each id.
+const LIST_BYTES: usize = 3;
+const ID_BYTES: usize = 34;
 
 /// What is looked into.
 #[derive(Debug)]
@@ -59,6 +63,8 @@ pub(super) struct Checks {
     open: VecDeque<Open>,
     running: Option<RecordId>,
     sound: BTreeSet<RecordId>,
+    /// Those of them that our next update names, the newest last.
+    attested: VecDeque<RecordId>,
     /// Whose merges were chosen last.
     lately: VecDeque<MemberId>,
     /// Accusations of updates that have not come yet, with who accuses.
@@ -72,6 +78,28 @@ impl Checks {
         let Some(open) = waiting else { return false };
         (open.lacks, open.check.state) = (None, Some(bytes.clone()));
         true
+    }
+
+    /// The merges of these updates were recomputed and are right.
+    pub(super) fn note_sound(&mut self, updates: impl Iterator<Item = RecordId>) {
+        for update in updates {
+            if self.sound.len() >= SOUND {
+                self.sound.clear();
+            }
+            if self.sound.insert(update) {
+                self.attested.push_back(update);
+            }
+        }
+        let more = self.attested.len().saturating_sub(limit::CHECKED);
+        self.attested.drain(..more);
+    }
+
+    /// The newest of those found to be right since this was asked last, so many at most, ascending.
+    fn take_attested(&mut self, most: usize) -> Vec<RecordId> {
+        let more = self.attested.len().saturating_sub(most);
+        let mut newest: Vec<RecordId> = self.attested.drain(..).skip(more).collect();
+        newest.sort_unstable();
+        newest
     }
 }
 
@@ -151,6 +179,18 @@ impl Engine {
     pub(super) fn check_if_accused(&mut self, id: &RecordId) {
         if let Some((spec, accuser)) = self.checks.ahead.remove(id) {
             self.check_accused(spec, accuser);
+        }
+    }
+
+    /// Puts into an update of ours whose merges were found to be right since the one before, as many as it has room for.
+    pub(super) fn attest(&mut self, record: &mut Record) {
+        if !matches!(record.spec, Spec::Update(_)) {
+            return;
+        }
+        let used = record.payload().len().saturating_add(LIST_BYTES);
+        let room = limit::RECORD_PAYLOAD_BYTES.saturating_sub(used) / ID_BYTES;
+        if let Spec::Update(update) = &mut record.spec {
+            update.checked = self.checks.take_attested(room);
         }
     }
 
@@ -265,17 +305,17 @@ impl Engine {
         let Some(running) = self.checks.running.take() else { return };
         let Some(at) = self.checks.open.iter().position(|open| open.known.record == running) else { return };
         let Some(Open { check, accuser, .. }) = self.checks.open.remove(at) else { return };
+        let steps = check.steps.iter().map(|step| step.record);
         match verdict {
             Recheck::Sound => {
-                if self.checks.sound.len() >= SOUND {
-                    self.checks.sound.clear();
-                }
-                self.checks.sound.extend(check.steps.iter().map(|step| step.record));
+                self.checks.note_sound(steps);
                 if let Some(accuser) = accuser {
                     self.refuse_accuser(&accuser, &running, Flaw::Merge);
                 }
             }
             Recheck::Wrong { record, code } => {
+                // Those before it are right.
+                self.checks.note_sound(steps.take_while(|step| *step != record));
                 if let Some(known) = self.update_of_record(&record) {
                     self.bar_for_flaw(&known, code, Flaw::Merge);
                 }

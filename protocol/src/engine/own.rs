@@ -248,7 +248,7 @@ impl Engine {
         let clocks = parents.iter().filter_map(|one| self.index.parent(&one.record)).map(|parent| parent.clock);
         let clock = clocks.chain(before).max().unwrap_or_default().next();
         let is_update = matches!(spec, Spec::Update(_));
-        let record = Record {
+        let mut record = Record {
             network: self.chain.network(),
             member: me,
             key: self.config.key.public(),
@@ -265,6 +265,7 @@ impl Engine {
             spec,
             seen: self.seen,
         };
+        self.attest(&mut record);
         let checked = sign(record, &self.config.key).map_err(|refusal| refusal.to_string())?;
         self.emit(Output::Persist { id: checked.id(), bytes: checked.bytes().clone() });
         self.own.writing = Some(Writing { checked, report });

@@ -171,6 +171,7 @@ impl Engine {
             dataset: trained.dataset,
             // Planned for another round, if the newest publication turned out to be out of reach.
             state: trained.state.filter(|_| manifest.is_some_and(|it| it.policy.wants_checkpoint(trained.round))),
+            checked: Vec::new(),
         };
         let report = RoundReport {
             round: trained.round,

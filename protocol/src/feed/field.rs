@@ -43,6 +43,8 @@ pub enum Field {
     PolicyPrivacy,
     /// Momentum checkpoint.
     State,
+    /// Merges recomputed.
+    Checked,
     /// Incarnation.
     Incarnation,
 }
@@ -73,6 +75,7 @@ impl Field {
             Self::PolicyPrivacy => "REC-032",
             Self::State => "REC-027",
             Self::Incarnation => "REC-028",
+            Self::Checked => "REC-033",
         }
     }
 }
@@ -100,6 +103,7 @@ impl std::fmt::Display for Field {
             Self::Epsilon => "epsilon of the privacy claim",
             Self::PolicyPrivacy => "privacy claim under the policy",
             Self::State => "state",
+            Self::Checked => "merges recomputed",
             Self::Incarnation => "incarnation",
         })
     }

@@ -48,7 +48,7 @@ map! { Payload<T> {
 } }
 map! { Update {
     [0 round] [1 phase] [2 weights] [3 merge] [4 skipped] [5 steps] [6 examples] [7 loss_before_micro ?]
-    [8 loss_after_micro ?] [9 privacy ?] [10 dataset ? raw] [11 state ?]
+    [8 loss_after_micro ?] [9 privacy ?] [10 dataset ? raw] [11 state ?] [12 checked list]
 } }
 map! { Release { [0 round] [1 label] } }
 map! { EvidenceSpec { [0 accused] [1 incarnation] [2 seq] } }

@@ -113,10 +113,17 @@ fn update(record: &Record, spec: &Update) -> Result<(), Refusal> {
     spec.privacy.map_or(Ok(()), |claim| privacy(&claim))?;
     match spec.state {
         Some(Body { length, .. }) if !(1..=limit::BLOB_BYTES).contains(&length) => {
-            refuse(Field::State, length, "1 to 2^31 bytes")
+            return refuse(Field::State, length, "1 to 2^31 bytes");
         }
-        _ => Ok(()),
+        _ => {}
     }
+    if spec.checked.len() > limit::CHECKED {
+        return refuse(Field::Checked, spec.checked.len(), "at most 64");
+    }
+    if !spec.checked.is_sorted_by(|a, b| a < b) {
+        return refuse(Field::Checked, "ids out of order or one twice", "ids that strictly ascend");
+    }
+    Ok(())
 }
 
 /// A claim says something, and no less than what its steps cost for certain.

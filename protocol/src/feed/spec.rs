@@ -139,6 +139,8 @@ pub struct Update {
     pub dataset: Option<[u8; 32]>,
     /// Checkpoint blob of the momentum state after this record's merge.
     pub state: Option<Body>,
+    /// Updates of other members whose merges the author recomputed since its update before and found as they say, strictly ascending.
+    pub checked: Vec<RecordId>,
 }
 
 /// A member that the draw named and that was not merged.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod anchors;
+mod attested;
 mod contents;
 mod deviations;
 mod distance;

@@ -24,7 +24,7 @@ fn withheld() -> (World, Checked) {
 }
 
 fn merges(ok: u64, failed: u64, missing: u64, unverified: u64) -> Tally {
-    Tally { ok, failed, missing, unverified }
+    Tally { ok, failed, missing, unverified, attested: 0 }
 }
 
 #[test]

@@ -32,6 +32,8 @@ fn every_golden_archive_gives_the_codes_and_the_exit_code_that_it_always_gave() 
         args.extend(case["anchors"].as_array().unwrap().iter().flat_map(|anchor| ["--anchor", word(anchor)]));
         args.extend(case["allow_unanchored"].as_bool().unwrap().then_some("--allow-unanchored"));
         let (code, output) = run(&args);
+        let attested = lines(&output).last().unwrap()["counts"]["merges"]["attested"].clone();
+        assert_eq!(attested, case["attested"], "{args:?}");
         let found = lines(&output).into_iter().filter(|line| line["type"] == "finding");
         let mut codes: Vec<String> = found.map(|line| word(&line["code"]).to_owned()).collect();
         codes.sort();

@@ -43,11 +43,12 @@ pub(crate) enum Way {
     AccusesMerge,
     MadeUpParent,
     Withholds,
+    Attests,
     Silent,
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 32] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::Clock,
         Self::RoundTooHigh,
         Self::RoundFell,
@@ -79,6 +80,7 @@ impl Way {
         Self::AccusesMerge,
         Self::MadeUpParent,
         Self::Withholds,
+        Self::Attests,
         Self::Silent,
     ];
 
@@ -113,7 +115,7 @@ impl Way {
             Self::EmptyEvidence => "FEED-006",
             Self::EmptyFault => "FEED-011",
             Self::AccusesPayload | Self::AccusesMerge => "FLT-003",
-            Self::MadeUpParent | Self::Withholds | Self::Silent => return None,
+            Self::MadeUpParent | Self::Withholds | Self::Attests | Self::Silent => return None,
         })
     }
 
@@ -191,6 +193,8 @@ impl Way {
                 bytes[end - 2..].copy_from_slice(&i16::MIN.to_le_bytes());
                 draft.publish(bytes.into());
             }
+            // It says that it recomputed its own last merge.
+            Self::Attests => draft.update().checked = draft.record.prev.into_iter().collect(),
             Self::MadeUpParent => {
                 let parents = &mut draft.record.parents;
                 let end = parents.len() - 1;

@@ -189,6 +189,12 @@ const FEEDS: &[Code] = &[
         "A member accuses another of a flaw that could not be checked: what it takes is not in the archive.",
         "Ask the member that accuses for an archive that has it.",
     ),
+    code(
+        "FLT-005",
+        Failure,
+        "A member says in an update that it recomputed a merge and found it right, and the merge is wrong; or it names an update of its own.",
+        "Ask the member named whether its program is at fault. What else it says it recomputed is worth no more.",
+    ),
     code("DAG-001", Incomplete, "A record builds on a record that is not in the archive.", FULLER),
 ];
 
@@ -342,6 +348,7 @@ mod tests {
             include_str!("../faults.rs"),
             include_str!("../../admit/draws.rs"),
             include_str!("../../merge/claim.rs"),
+            include_str!("../attested.rs"),
             include_str!("../bundles.rs"),
             include_str!("../../draw/account.rs"),
             include_str!("../log_book.rs"),
@@ -352,6 +359,7 @@ mod tests {
             include_str!("../scan.rs"),
             include_str!("../source.rs"),
             include_str!("../walk.rs"),
+            include_str!("../walk_merge.rs"),
         ];
         // Of presence messages and of encoding values: no archive holds either.
         let others = ["PRES-", "PAY-005", "PAY-006", "PAY-007"];

@@ -91,6 +91,12 @@ pub(super) const RECORDS: &[Code] = &[
     ),
     code("REC-031", Failure, "A privacy claim of less epsilon than its steps cost for certain.", ASK_AUTHOR),
     code("REC-032", Failure, "An update without the privacy claim that the policy wants.", ASK_AUTHOR),
+    code(
+        "REC-033",
+        Failure,
+        "An update names more than 64 recomputed merges, or not each once and in order.",
+        ASK_AUTHOR,
+    ),
     code("FEED-001", Failure, "A record of another feed.", ASK_AGAIN),
     code("FEED-002", Failure, "A clock that stands still or goes back.", ASK_AUTHOR),
     code("FEED-003", Failure, "A feed that goes back to an older manifest version.", ASK_AUTHOR),

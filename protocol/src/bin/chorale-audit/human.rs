@@ -93,7 +93,7 @@ fn counts(out: &mut String, report: &Report) {
         let _ = writeln!(out, "Manifest version {version}");
     }
     let _ = writeln!(out, "\n{:<10} {:>10} {:>10} {:>10} {:>10}", "", "ok", "failed", "missing", "unverified");
-    for (name, Tally { ok, failed, missing, unverified }) in [
+    for (name, Tally { ok, failed, missing, unverified, .. }) in [
         ("manifests", counts.manifests),
         ("feeds", counts.feeds),
         ("records", counts.records),
@@ -116,7 +116,7 @@ fn counts(out: &mut String, report: &Report) {
             "those before it are vouched for by the hashes in it. Their own signatures were not looked at."
         );
     }
-    let Tally { ok, failed, missing, unverified } = counts.merges;
+    let Tally { ok, failed, missing, unverified, attested } = counts.merges;
     let _ = match (report.recomputed, failed, missing, unverified) {
         (false, ..) => writeln!(out, "\nMerges were not recomputed.\n"),
         (true, 0, 0, 0) if ok == 0 => writeln!(out, "\nThere was no merge to recompute.\n"),
@@ -124,10 +124,18 @@ fn counts(out: &mut String, report: &Report) {
         _ => writeln!(
             out,
             "\n{} merges recomputed, {ok} equal, {failed} not, {unverified} equal if their authors' checkpoints are right; {missing} not to \
-             be recomputed.\n",
-            ok + failed + unverified
+             be recomputed. {}\n",
+            ok + failed + unverified,
+            live(unverified + missing, attested)
         ),
     };
+}
+
+/// Of the merges that are left to somebody's word, how many other members recomputed while the network ran, as they say.
+pub(crate) fn live(unchecked: u64, attested: u64) -> String {
+    format!(
+        "Of the {unchecked} that are unverified or missing, {attested} were recomputed live by other members, as these say."
+    )
 }
 
 /// How many findings there are of each severity, and of which codes: a row of the counts need not show each.
@@ -171,7 +179,7 @@ fn members(out: &mut String, report: &Report) {
     );
     for member in &report.members {
         let label: String = member.label.chars().take(20).collect();
-        let Tally { ok, failed, missing, unverified } = member.merges;
+        let Tally { ok, failed, missing, unverified, .. } = member.merges;
         let equal = format!("{ok} of {}", ok + failed + missing + unverified);
         let ends = format!("{} of {}", member.reached, member.feeds);
         let note = if member.equivocated { "  SIGNED TWO HISTORIES" } else { "" };

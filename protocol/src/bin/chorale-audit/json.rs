@@ -57,6 +57,7 @@ pub(crate) fn finding(finding: &Finding) -> Value {
         "seq": finding.seq.map(|seq| seq.0),
         "record": finding.record.map(|record| record.to_string()),
         "text": finding.text,
+        "attested_by": finding.attested_by.as_ref().map(|members| members.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "meaning": entry.map(|entry| entry.meaning),
         "action": entry.map(|entry| entry.action),
     })
@@ -108,8 +109,8 @@ pub(crate) fn reach(anchors: &Reach) -> Value {
 }
 
 fn tally(tally: Tally) -> Value {
-    let Tally { ok, failed, missing, unverified } = tally;
-    json!({ "ok": ok, "failed": failed, "missing": missing, "unverified": unverified })
+    let Tally { ok, failed, missing, unverified, attested } = tally;
+    json!({ "ok": ok, "failed": failed, "missing": missing, "unverified": unverified, "attested": attested })
 }
 
 fn member(member: &MemberReport) -> Value {

@@ -178,6 +178,10 @@ impl Seen<'_> {
         if let Some(state) = update.state {
             row(out, "Momentum state", format!("{} ({})", state.hash, bytes(state.length)));
         }
+        for (place, id) in update.checked.iter().enumerate() {
+            let name = if place == 0 { "Recomputed" } else { "" };
+            row(out, name, format!("the merge of {id} (claimed)"));
+        }
     }
 
     /// Who has this place in the member list of the version that the record names.
@@ -251,6 +255,7 @@ impl Seen<'_> {
                 "privacy": update.privacy.as_ref().map(json::privacy),
                 "dataset": update.dataset.map(hex::encode),
                 "state": update.state.map(|state| json!({ "blake3": state.hash.to_string(), "bytes": state.length })),
+                "checked": update.checked.iter().map(ToString::to_string).collect::<Vec<_>>(),
             }),
             Spec::Release(release) => json!({ "round": release.round.0, "label": release.label }),
             Spec::Evidence(spec) => json!({

@@ -81,6 +81,7 @@ impl Summed<'_> {
                 "records": report.counts.records.ok,
                 "merges": report.counts.merges.ok,
                 "mergesUnverified": report.counts.merges.unverified,
+                "mergesAttested": report.counts.merges.attested,
                 "findings": report.findings.len(),
             },
         });

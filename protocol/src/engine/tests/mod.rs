@@ -1,5 +1,6 @@
 //! Promises of the engine, as inputs and outputs.
 
+mod attests;
 mod claims;
 mod faults;
 mod floods;

@@ -114,7 +114,7 @@ impl Page<'_> {
             out,
             "<tr><th></th><th class=\"n\">in order</th><th class=\"n\">failed</th><th class=\"n\">not to be checked</th><th class=\"n\">on an author's word</th><th></th></tr>"
         );
-        for (name, Tally { ok, failed, missing, unverified }, what) in [
+        for (name, Tally { ok, failed, missing, unverified, .. }, what) in [
             ("Manifests", counts.manifests, "each voted for by as many governors as it takes"),
             ("Feeds", counts.feeds, "each record follows the one before it; none is missing"),
             ("Records", counts.records, "each signed by a member's key, under this network's rules"),
@@ -129,8 +129,13 @@ impl Page<'_> {
                 "<tr><th>{name}</th><td class=\"n\">{ok}</td><td class=\"n\">{failed}</td><td class=\"n\">{missing}</td><td class=\"n\">{unverified}</td><td>{what}</td></tr>"
             );
         }
-        let _ =
-            writeln!(out, "</table>\n<p>{}</p>\n<h2>What this does not prove</h2>\n<ul>", human::summed(self.report));
+        let Tally { missing, unverified, attested, .. } = counts.merges;
+        let live = if missing + unverified > 0 { human::live(missing + unverified, attested) } else { String::new() };
+        let _ = writeln!(
+            out,
+            "</table>\n<p>{} {live}</p>\n<h2>What this does not prove</h2>\n<ul>",
+            human::summed(self.report)
+        );
         for line in NOT_PROVED {
             let _ = writeln!(out, "<li>{line}</li>");
         }
@@ -163,7 +168,7 @@ impl Page<'_> {
         );
         for member in &self.report.members {
             let head = human::newest(member);
-            let Tally { ok, failed, missing, unverified } = member.merges;
+            let Tally { ok, failed, missing, unverified, .. } = member.merges;
             let label = markup(&member.label);
             let _ = writeln!(
                 out,
