@@ -270,6 +270,22 @@ fn a_member_whose_log_was_stopped_with_its_stolen_key_goes_on_with_it_under_the_
 }
 
 #[test]
+fn a_rotation_ends_the_old_key_at_the_head_that_its_member_gives() {
+    let dir = new_net("3");
+    let dir = dir.path();
+    for odd in ["", "4", "0:4", "0:x:77", "0:4:77", "-1:4:77", &format!("0:4:{}:1", "7".repeat(64))] {
+        let said = fails(&["key", "rotate", "--home", "net/node-2", &format!("--head={odd}")], dir);
+        assert!(said.contains("wanted INCARNATION:SEQ:RECORD"), "{odd:?}: {said}");
+    }
+    let head = format!("0:4:{}", "7".repeat(64));
+    print(&["key", "rotate", "--home", "net/node-2", "--head", &head], "rotation.json", dir);
+    json(&["network", "propose", "--home", "net/node-1", "--rotate", "rotation.json", "--out", "v1"], dir);
+    let handover = json(&["network", "show", "v1"], dir)["handovers"][0].clone();
+    assert_eq!(handover["seq"], 4, "{handover}");
+    assert_eq!(handover["record"], "7".repeat(64), "{handover}");
+}
+
+#[test]
 fn a_proposal_wants_the_key_committed_to_or_says_that_it_is_a_re_binding() {
     let dir = new_net("3");
     let dir = dir.path();
