@@ -254,10 +254,13 @@ fn member_report(
     let records = || index.of(member).filter(|light| light.stand != Stand::Loose);
     let updates = || records().filter(|light| light.kind == Kind::Update);
     let own = walks.get(member);
+    let heads: Vec<Head> = heads.iter().filter(|head| head.member == *member).copied().collect();
+    let newest = heads.last().and_then(|head| index.of(member).find(|light| light.id == head.id));
     MemberReport {
         member: *member,
         label: rules.label(member),
-        heads: heads.iter().filter(|head| head.member == *member).copied().collect(),
+        heads,
+        newest_time: newest.map(|light| light.claimed_time),
         feeds: ends.feeds,
         reached: ends.reached,
         lacks_feed: ends.lacks_feed(),

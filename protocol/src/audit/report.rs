@@ -2,7 +2,7 @@
 
 use super::{Contribution, Finding, Reach, Severity};
 use crate::{
-    base::{MemberId, NetworkId, Round},
+    base::{MemberId, NetworkId, Round, UnixSeconds},
     feed::Head,
 };
 
@@ -112,6 +112,8 @@ pub struct MemberReport {
     pub label: String,
     /// Its feeds' heads, by incarnation.
     pub heads: Vec<Head>,
+    /// The time that its newest record claims.
+    pub newest_time: Option<UnixSeconds>,
     /// Its feeds; one if it has none here, and nothing says that it published nothing.
     pub feeds: u64,
     /// Of these, those whose end is known by an anchor, a cut or a handover.

@@ -7,7 +7,7 @@ use std::{
 
 use chorale_protocol::audit::{ArchiveDigest, Finding, Intervals, MemberReport, Report, Severity, Tally, codes};
 
-use crate::{args::Checks, escape::escape, json::severity};
+use crate::{args::Checks, escape::escape, json::severity, when::date};
 
 /// Findings of one severity and code that are shown in full; the others are in the JSON report.
 const SHOWN: usize = 10;
@@ -174,8 +174,8 @@ fn members(out: &mut String, report: &Report) {
     }
     let _ = writeln!(
         out,
-        "{:<20} {:>9} {:>8} {:>10} {:>13} {:>10} {:>12} {:>11}  newest record",
-        "member", "id", "updates", "last round", "merged others", "was merged", "merges equal", "ends known"
+        "{:<20} {:>9} {:>8} {:>10} {:>13} {:>10} {:>12} {:>11}  {:<20}  newest record",
+        "member", "id", "updates", "last round", "merged others", "was merged", "merges equal", "ends known", "its claimed time"
     );
     for member in &report.members {
         let label: String = member.label.chars().take(20).collect();
@@ -185,13 +185,14 @@ fn members(out: &mut String, report: &Report) {
         let note = if member.equivocated { "  SIGNED TWO HISTORIES" } else { "" };
         let _ = writeln!(
             out,
-            "{:<20} {:>9} {:>8} {:>10} {:>13} {:>10} {equal:>12} {ends:>11}  {}{note}",
+            "{:<20} {:>9} {:>8} {:>10} {:>13} {:>10} {equal:>12} {ends:>11}  {:<20}  {}{note}",
             escape(&label),
             member.member.short(),
             member.updates,
             member.last_round,
             member.merged_others,
             member.merged_by_others,
+            claimed(member),
             newest(member),
         );
     }
@@ -199,6 +200,11 @@ fn members(out: &mut String, report: &Report) {
         out,
         "\nEnds known: of so many of the member's feeds an anchor, a cut or a handover says where they end.\n"
     );
+}
+
+/// The time that a member's newest record claims.
+pub(crate) fn claimed(member: &MemberReport) -> String {
+    member.newest_time.map_or_else(|| "-".to_owned(), |time| date(time.0))
 }
 
 /// A member's newest record, or that it has none here.

@@ -128,6 +128,7 @@ fn member(member: &MemberReport) -> Value {
         "records": member.records,
         "updates": member.updates,
         "last_round": member.last_round.0,
+        "newest_claimed_time_s": member.newest_time.map(|time| time.0),
         "merged_by_others": member.merged_by_others,
         "merged_others": member.merged_others,
         "merges": tally(member.merges),

@@ -164,7 +164,7 @@ impl Page<'_> {
         }
         let _ = writeln!(
             out,
-            "<table>\n<tr><th>member</th><th class=\"n\">merges in order</th><th class=\"n\">ends known</th><th>newest record</th></tr>"
+            "<table>\n<tr><th>member</th><th class=\"n\">merges in order</th><th class=\"n\">ends known</th><th>newest record</th><th>its claimed time</th></tr>"
         );
         for member in &self.report.members {
             let head = human::newest(member);
@@ -172,10 +172,11 @@ impl Page<'_> {
             let label = markup(&member.label);
             let _ = writeln!(
                 out,
-                "<tr><td>{label}</td><td class=\"n\">{ok} of {}</td><td class=\"n\">{} of {}</td><td><code>{head}</code></td></tr>",
+                "<tr><td>{label}</td><td class=\"n\">{ok} of {}</td><td class=\"n\">{} of {}</td><td><code>{head}</code></td><td>{}</td></tr>",
                 ok + failed + missing + unverified,
                 member.reached,
-                member.feeds
+                member.feeds,
+                human::claimed(member)
             );
         }
         let _ = writeln!(out, "</table>");
