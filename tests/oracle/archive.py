@@ -155,8 +155,6 @@ class Tar:
             raise Unreadable(f"the tar ends inside {name}")
         name += "" if plain else " (a link)" if kind in (b"1", b"2") else " (no plain file)"
         if name in self.places:
-            name += f" (again, entry {number})"
-        if name in self.places:
             raise Unreadable(f"two entries are called {name}")
         self.places[name] = (at + BLOCK, size)
         return 1

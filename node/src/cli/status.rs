@@ -24,7 +24,12 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(self, out: &Out) -> Result<()> {
         let home = Home::open(&self.home)?;
-        let status = read_status(&home).context("no node has run in this home yet: chorale run")?;
+        let why = if home.status().exists() {
+            "status.json of this home was not written by this version of the program"
+        } else {
+            "no node has run in this home yet: chorale run"
+        };
+        let status = read_status(&home).context(why)?;
         out.result(&serde_json::to_value(&status)?, table(&status));
         Ok(())
     }

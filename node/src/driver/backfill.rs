@@ -123,7 +123,7 @@ fn missing(store: &crate::store::Store, chain: &Chain) -> Result<Vec<Wanted>, Dr
         named.extend(update.state.map(|body| wanted(body, false)));
     }
     let newest = named.iter().map(|(round, _)| round.0).max().unwrap_or(0);
-    let oldest = if policy.keep_rounds == 0 { 0 } else { newest.saturating_sub(policy.keep_rounds) + 1 };
+    let oldest = if policy.keep_rounds == 0 { 0 } else { newest.saturating_sub(policy.keep_rounds) };
     let gone = named.into_iter().filter(|(round, one)| round.0 >= oldest && store.blob_file(&one.body.hash).is_none());
     Ok(gone.map(|(_, wanted)| wanted).collect())
 }

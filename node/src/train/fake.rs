@@ -68,6 +68,8 @@ impl FakeTrainer {
 
     fn target(&self, index: u64) -> f32 {
         if !self.options.losses {
+            // Other ones for each seed: equal payloads are one blob, and nobody would fetch anything.
+            let index = index.wrapping_add(self.options.seed.wrapping_mul(37));
             return SCALE * ((index & 0xff) as f32 / 128.0 - 1.0);
         }
         SCALE * (COMMON * uniform(0, index) + (1.0 - COMMON) * uniform(self.options.seed.wrapping_add(1), index))
@@ -202,6 +204,18 @@ mod tests {
         assert_eq!(first.factor, Factor::A);
         let frozen = usize::try_from(first.rows * first.columns).unwrap();
         assert!(outcome.values[..frozen].iter().all(|&value| value == 0.0));
+    }
+
+    #[test]
+    fn no_two_seeds_train_to_the_same_values() {
+        for losses in [true, false] {
+            let trained = |seed| {
+                let mut trainer = FakeTrainer::new(FakeOptions { seed, losses, ..FakeOptions::default() });
+                let plan = Plan { round: Round(1), phase: Phase::Both, steps: 1 };
+                trainer.round(&vec![0.0; 4096], &plan).unwrap().values
+            };
+            assert_ne!(trained(0), trained(1), "losses {losses}");
+        }
     }
 
     #[test]

@@ -63,7 +63,10 @@ pub(crate) fn votes(signed: &SignedManifest) -> Vec<Vote> {
 /// A chain from files: the genesis, then each version.
 pub(crate) fn chain_of(files: &[Bytes]) -> Result<Chain> {
     let (genesis, rest) = files.split_first().context("no manifest at all, wanted a genesis")?;
-    let mut chain = Chain::genesis(genesis.clone()).context("genesis")?;
+    let mut chain = Chain::genesis(genesis.clone()).context(
+        "the genesis is no manifest of this version of the program: networks and homes of an older version cannot be used; found a new \
+         one (chorale init, network create)",
+    )?;
     for (bytes, version) in rest.iter().zip(1..) {
         chain.extend(bytes.clone()).with_context(|| format!("version {version}"))?;
     }

@@ -167,11 +167,26 @@ fn table(signed: &SignedManifest) -> String {
         real(policy.norm_bound),
         real(policy.reach)
     );
+    let _ = writeln!(
+        out,
+        "kept       payloads of {}, momentum state every {} rounds (0: never)",
+        if policy.keep_rounds == 0 { "all rounds".to_owned() } else { format!("{} rounds", policy.keep_rounds) },
+        policy.checkpoint_every
+    );
+    let _ = writeln!(
+        out,
+        "checked    {} merges of others a round; {} witnesses of each log",
+        policy.checks.unwrap_or(1),
+        policy.witnesses.unwrap_or_default()
+    );
     let _ = writeln!(out, "\n{:<20} {:<9} {:<8} member", "label", "role", "signed");
     for member in members {
         let vote =
             votes.iter().find(|v| v.governor == member.author_key).map_or("-", |v| if v.voted { "yes" } else { "no" });
         let _ = writeln!(out, "{:<20} {:<9} {:<8} {}", member.label, role(member.role), vote, member.id);
+        if let Some(next) = &member.next {
+            let _ = writeln!(out, "{:<39} next key of hash {next}", "");
+        }
     }
     let upto = |last: Option<(Seq, RecordId)>| {
         last.map_or_else(|| "nothing".to_owned(), |(seq, id)| format!("up to {seq} ({})", id.short()))
@@ -183,6 +198,14 @@ fn table(signed: &SignedManifest) -> String {
             "new key: {who}; of its earlier keys' records in incarnation {}: {upto} stands",
             one.incarnation
         );
+        if let Some(end) = &one.log {
+            let _ = writeln!(
+                out,
+                "         its log ends for the earlier keys at size {}, root {}",
+                end.size,
+                hex::encode(end.root)
+            );
+        }
     }
     for cut in cuts {
         let upto = upto(cut.last);

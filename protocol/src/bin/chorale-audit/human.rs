@@ -175,7 +175,15 @@ fn members(out: &mut String, report: &Report) {
     let _ = writeln!(
         out,
         "{:<20} {:>9} {:>8} {:>10} {:>13} {:>10} {:>12} {:>11}  {:<20}  newest record",
-        "member", "id", "updates", "last round", "merged others", "was merged", "merges equal", "ends known", "its claimed time"
+        "member",
+        "id",
+        "updates",
+        "last round",
+        "merged others",
+        "was merged",
+        "merges equal",
+        "ends known",
+        "its claimed time"
     );
     for member in &report.members {
         let label: String = member.label.chars().take(20).collect();
