@@ -1,6 +1,8 @@
 //! A member's key changes hands: as its operator and the governors do it, while the network runs.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "what fails here fails a test")]
 
+#[path = "testnet/archived.rs"]
+mod archived;
 mod testnet;
 
 use std::{
@@ -9,9 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use archived::{audit, read};
 use chorale::config::{Home, keys};
 use chorale_protocol::{
-    audit::{MemoryArchive, Options, Report, Survey, Verdict, layout, replay},
+    audit::{MemoryArchive, Survey, Verdict, layout},
     base::{Incarnation, MemberId},
     code::blob_hash,
     feed::{Checked, Close, Spec, check, check_despite_cut, sign},
@@ -94,43 +97,6 @@ fn until(events: &mut impl Iterator<Item = Value>, mut wanted: Vec<(&str, &str)>
     }
 }
 
-/// A folder's archive, and the chain in it.
-fn read(root: &Path) -> (MemoryArchive, Chain) {
-    let mut archive = MemoryArchive::default();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-                archive.insert(name, std::fs::read(&path).unwrap().into());
-            }
-        }
-    }
-    let file = |name: String| archive.iter().find(|(other, _)| *other == name).map(|(_, bytes)| bytes.clone());
-    let mut chain = Chain::genesis(file(layout::genesis_name()).unwrap()).unwrap();
-    while let Some(bytes) = file(layout::manifest_name(chain.current().version + 1)) {
-        chain.extend(bytes).unwrap();
-    }
-    (archive, chain)
-}
-
-fn audit(archive: &MemoryArchive, chain: &Chain) -> Report {
-    let options = Options {
-        network: chain.network(),
-        anchors: Vec::new(),
-        allow_unanchored: true,
-        allow_pruned: false,
-        recompute: true,
-        witnesses: 0,
-        heads_only: false,
-        threads: 2,
-    };
-    replay(archive, &options, &|_, _| {}).unwrap()
-}
-
 /// The records of one feed file.
 fn feed(archive: &MemoryArchive, chain: &Chain, member: MemberId, incarnation: u64) -> Vec<Checked> {
     let name = layout::feed_name(member, Incarnation(incarnation));
@@ -178,7 +144,7 @@ fn a_member_rotates_its_key_while_the_network_runs_and_the_old_key_signs_nothing
             blobs.for_each(|(name, bytes)| archive.insert(name.to_owned(), bytes.clone()));
         }
         let member = chain.current().members.iter().find(|member| member.label == "node-0").unwrap().id;
-        let report = audit(&archive, &chain);
+        let report = audit(&archive, &chain, false);
         assert_eq!(report.verdict(), Verdict::Passed, "{:#?}", report.findings);
         assert!(report.findings.iter().all(|finding| !finding.code.starts_with("KEY-")), "{:#?}", report.findings);
         let new = feed(&archive, &chain, member, 1);
@@ -198,7 +164,7 @@ fn a_member_rotates_its_key_while_the_network_runs_and_the_old_key_signs_nothing
         let mut file = archive.remove(&name).unwrap().to_vec();
         file.extend(layout::frame(stolen.bytes()));
         archive.insert(name, file.into());
-        let report = audit(&archive, &chain);
+        let report = audit(&archive, &chain, false);
         assert_eq!(report.verdict(), Verdict::Passed, "{:#?}", report.findings);
         assert!(report.findings.iter().any(|finding| finding.code == "CUT-001"), "{:#?}", report.findings);
     }
@@ -356,7 +322,7 @@ fn a_manifest_that_convicts_a_governor_is_kept_and_archived() {
     let (archive, chain) = read(&dir.join("archive"));
     let proof = std::fs::read(dir.join("w1-signed")).unwrap();
     assert!(archive.iter().any(|(name, _)| name == layout::conflict_name(blob_hash(&proof))));
-    let found = audit(&archive, &chain).findings;
+    let found = audit(&archive, &chain, false).findings;
     assert_eq!(found.iter().filter(|finding| finding.code == "GOV-001").count(), 2, "{found:#?}");
 }
 
