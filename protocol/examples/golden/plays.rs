@@ -27,6 +27,7 @@ pub(crate) fn all() -> Vec<Golden> {
         accused(),
         revoked(),
         everything(),
+        stolen_log(),
         voted_twice(),
         pruned(),
         forged_momentum(),
@@ -157,7 +158,8 @@ fn everything() -> Golden {
     let mut handed_over = Ledger::of(1, &world);
     handed_over.publish(&world, &[(2, BEFORE)]);
     let (size, root) = (handed_over.tree.len(), handed_over.tree.root(handed_over.tree.len()).unwrap().0);
-    handed_over.notes.insert(0, (50, handed_over.note_of(&world, 50, TreeHash([7; 32]), &[(2, BEFORE)])));
+    // Cosigned by nobody: a cosignature on a note that counts for nothing may change unseen.
+    handed_over.notes.insert(0, (50, handed_over.note_of(&world, 50, TreeHash([7; 32]), &[])));
     world.rotate_at(1, 70, Some(LogEnd { size, root }));
     handed_over.key = 70;
     handed_over.accept(&world.step(1));
@@ -183,6 +185,27 @@ fn everything() -> Golden {
     let heads = &world.heads()[..2];
     let codes = ["ARC-002", "CUT-001", "CUT-001", "FORK-002", "GOV-003", "INC-001", "KEY-002", "LOG-007"];
     golden("everything", &world, world.archive(), vec![anchored(heads, 0, &codes), unanchored(true, 0, &codes)])
+}
+
+/// A key that was handed over, and a thief who has the old one and brings a witness to cosign a head of the log behind the handover. The
+/// note counts for nothing, whoever signed it; the log goes on under the new key.
+fn stolen_log() -> Golden {
+    let mut world = World::play(3, 1, Policy { witnesses: Some(1), ..fixture::policy() }, SEED);
+    world.commit(1, Some(70));
+    let mut log = Ledger::of(1, &world);
+    log.publish(&world, &[(2, BEFORE)]);
+    let (size, root) = (log.tree.len(), log.tree.root(log.tree.len()).unwrap().0);
+    log.notes.insert(0, (50, log.note_of(&world, 50, TreeHash([7; 32]), &[(0, BEFORE), (2, AFTER)])));
+    world.rotate_at(1, 70, Some(LogEnd { size, root }));
+    log.key = 70;
+    for who in [0, 1, 2] {
+        log.accept(&world.step(who));
+    }
+    log.publish(&world, &[(0, AFTER)]);
+    log.put(&mut world);
+    let heads = world.heads();
+    let codes = ["INC-001", "KEY-002", "LOG-007"];
+    golden("stolen-log", &world, world.archive(), vec![anchored(&heads, 0, &codes), unanchored(true, 0, &codes)])
 }
 
 fn voted_twice() -> Golden {
