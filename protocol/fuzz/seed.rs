@@ -12,6 +12,7 @@ use chorale_protocol::{
     code::{cbor, cbor::Bounds},
     feed::{Spec, check_despite_cut},
     fixture,
+    manifest::SignedManifest,
     wire::SyncRequest,
 };
 use serde_json::Value;
@@ -30,6 +31,7 @@ fn main() {
     payloads(&mut corpus);
     archives(&mut corpus);
     logs(&mut corpus);
+    faults(&mut corpus);
     for (target, inputs) in corpus {
         let folder = Path::new(&folder).join(target);
         fs::create_dir_all(&folder).unwrap();
@@ -71,12 +73,20 @@ fn bytes(corpus: &mut Corpus) {
             Spec::Other(other) => Some(other.item.clone()),
         }
     });
+    let versions = vectors("manifests").into_iter().filter_map(|(bytes, ok)| {
+        let manifest = SignedManifest::parse(&bytes).ok().filter(|_| ok)?.manifest;
+        let (handovers, policy) = (manifest.handovers, manifest.policy);
+        let ends =
+            handovers.iter().filter_map(|handover| handover.log).map(|end| cbor::encode(&end)).collect::<Vec<_>>();
+        let terms = policy.privacy.iter().map(cbor::encode).chain([cbor::encode(&policy)]).collect::<Vec<_>>();
+        Some([vec![cbor::encode(&handovers)], ends, terms].concat())
+    });
     let question = vectors("sync").into_iter().filter_map(|(bytes, _)| SyncRequest::parse(&bytes).ok());
     let haves = question.map(|question| cbor::encode(&question.have));
     let more = [cbor::encode(&policy), cbor::encode(&policy.adapter), cbor::encode(&policy.adapter.tensors)];
     let small = ["00", "01", "a10002", "a2000101182a", "6361626300", "5820", "80", "a0", "6474657374"];
     let small = small.iter().map(|text| hex::decode(text).unwrap());
-    let values: Vec<Vec<u8>> = update.chain(haves).chain(more).chain(small).collect();
+    let values: Vec<Vec<u8>> = update.chain(haves).chain(versions.flatten()).chain(more).chain(small).collect();
     for (kind, _) in READERS.iter().enumerate() {
         for value in values.iter().filter(|value| cbor::strict(value, Bounds::RECORD).is_ok()) {
             corpus.entry("roundtrip").or_default().push(with(u8::try_from(kind).unwrap(), value));
@@ -149,17 +159,33 @@ fn logs(corpus: &mut Corpus) {
             b"tile" => 5,
             _ => continue,
         };
-        corpus.entry("note").or_default().push(with(kind, last));
+        let chain = 6 * case["chain"].as_array().map_or(0, |chain| u8::try_from(chain.len() - 1).unwrap());
+        corpus.entry("note").or_default().push(with(kind + chain, last));
         if kind == 0
             && let Some(end) = last.windows(2).position(|two| two == b"\n\n")
         {
-            corpus.entry("note").or_default().push([&[1, 0], &last[..=end]].concat());
+            for signer in [0, 5, 6] {
+                corpus.entry("note").or_default().push([&[1 + chain, signer], &last[..=end]].concat());
+            }
         }
     }
     for (size, place) in [(1, 0), (2, 1), (7, 3), (8, 8), (33, 32), (64, 5), (65, 64), (9, 12)] {
         for what in 0..2 {
             corpus.entry("proof").or_default().push(vec![what, size, place]);
             corpus.entry("proof").or_default().push(vec![what, size, place, 0, 0, 0, 1, 9]);
+        }
+    }
+}
+
+/// Each change, at a few places of a few records, shown with all others, with some, with none.
+fn faults(corpus: &mut Corpus) {
+    let inputs = corpus.entry("fault").or_default();
+    for what in [4, 5, 6] {
+        for shown in [0x5a, 0xff] {
+            for (record, change) in (0..40).step_by(3).flat_map(|record| (0..10).map(move |change| (record, change))) {
+                let head = [&[what][..], &[shown; 8], &[record, change]].concat();
+                inputs.extend((0..3).map(|place| [&head[..], &[place, 1 + place / 2, place, 3]].concat()));
+            }
         }
     }
 }

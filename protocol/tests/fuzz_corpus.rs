@@ -142,6 +142,11 @@ fn any_evidence_convicts_whom_it_says_or_is_refused() {
 }
 
 #[test]
+fn a_proof_holds_whatever_else_is_shown_and_none_is_found_against_an_honest_record() {
+    holds("fault", 400);
+}
+
+#[test]
 fn any_archive_is_audited_twice_alike_and_passes_only_with_what_its_anchors_promise() {
     holds("archive", 400);
 }

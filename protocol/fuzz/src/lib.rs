@@ -8,6 +8,7 @@
 pub mod archive;
 pub mod choices;
 pub mod evidence;
+pub mod fault;
 pub mod frames;
 pub mod manifest;
 pub mod network;
@@ -32,13 +33,14 @@ use chorale_protocol::audit::codes;
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("strict", strict::run),
     ("roundtrip", roundtrip::run),
     ("record", record::run),
     ("manifest", manifest::run),
     ("payload", payload::run),
     ("evidence", evidence::run),
+    ("fault", fault::run),
     ("archive", archive::run),
     ("tar", tar::run),
     ("frames", frames::run),

@@ -10,6 +10,8 @@ use chorale_protocol::{
 };
 use serde_json::Value;
 
+/// The vectors of logs.
+const LOGS: &str = include_str!("../../vectors/log.json");
 /// The vectors of records.
 pub const RECORDS: &str = include_str!("../../vectors/records.json");
 /// Who signs: members, one that was cut, one that came later, an observer, a relay, a stranger.
@@ -44,6 +46,23 @@ pub fn chain() -> &'static Chain {
         chain
     });
     &CHAIN
+}
+
+/// Chains in which anna's key, and with it her log, was handed over once, and twice.
+pub fn handed_over() -> &'static [Chain] {
+    static CHAINS: LazyLock<Vec<Chain>> = LazyLock::new(|| {
+        let value: Value = serde_json::from_str(LOGS).unwrap();
+        let chains = value["cases"].as_array().unwrap().iter().filter_map(|case| case["chain"].as_array());
+        let of = |length: usize| {
+            let parts = chains.clone().find(|chain| chain.len() == length).unwrap();
+            let mut parts = parts.iter().map(|part| bytes_of(part.as_str().unwrap()));
+            let mut chain = Chain::genesis(parts.next().unwrap()).unwrap();
+            parts.for_each(|part| chain.extend(part).unwrap());
+            chain
+        };
+        vec![of(2), of(3)]
+    });
+    &CHAINS
 }
 
 /// The chain of the genesis alone.

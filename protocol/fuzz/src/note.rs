@@ -6,17 +6,26 @@ use chorale_protocol::log::{
 
 use super::{
     choices::Choices,
-    network::{self, AUTHORS, chain},
+    network::{self, chain, handed_over},
     refused,
 };
 
-/// One choice, what the bytes are; of a text to sign a second one says who signs.
+/// Who signs: members, an observer, a stranger, and a member under the keys that follow its first one.
+const SIGNERS: [&str; 7] = ["anna", "ben", "carl", "olga", "eve", "anna2", "anna3"];
+
+/// One choice, what the bytes are, and by which keys they are judged; of a text to sign a second one says who signs.
 pub fn run(data: &[u8]) -> bool {
     let mut choices = Choices(data);
-    match choices.byte() % 6 {
-        0 => note(choices.0),
-        1 => signed(choices),
-        2 => request(choices.0),
+    let what = choices.byte();
+    let chain = match what / 6 % 3 {
+        0 => chain(),
+        one => &handed_over()[usize::from(one) - 1],
+    };
+    let keyring = &Keyring::new(chain);
+    match what % 6 {
+        0 => note(choices.0, keyring),
+        1 => signed(choices, keyring),
+        2 => request(choices.0, keyring),
         3 => match Answer::parse(choices.0) {
             Ok(answer) => {
                 assert_eq!(AsRef::<[u8]>::as_ref(&answer.to_bytes()), choices.0);
@@ -28,7 +37,7 @@ pub fn run(data: &[u8]) -> bool {
             Ok(file) => {
                 assert_eq!(file.to_bytes(), choices.0);
                 let record = file.record.clone().unwrap_or_default();
-                if let Err(error) = file.verify(&record, &Keyring::new(chain())) {
+                if let Err(error) = file.verify(&record, keyring) {
                     refused(error.code(), &error.to_string());
                 }
                 true
@@ -45,12 +54,12 @@ pub fn run(data: &[u8]) -> bool {
     }
 }
 
-fn note(bytes: &[u8]) -> bool {
+fn note(bytes: &[u8], keyring: &Keyring) -> bool {
     match Note::parse(bytes) {
         Ok(note) => assert_eq!(note.to_bytes(), bytes),
         Err(error) => drop(refused(error.code(), &error.to_string())),
     }
-    match verify(bytes, &Keyring::new(chain())) {
+    match verify(bytes, keyring) {
         Ok(verified) => {
             assert!(bytes.starts_with(verified.checkpoint.text().as_bytes()));
             true
@@ -60,24 +69,24 @@ fn note(bytes: &[u8]) -> bool {
 }
 
 /// A text that is a checkpoint's, signed: it verifies if whoever signs it is whom it names.
-fn signed(mut choices: Choices<'_>) -> bool {
-    let name = AUTHORS[choices.place(AUTHORS.len())];
+fn signed(mut choices: Choices<'_>, keyring: &Keyring) -> bool {
+    let name = SIGNERS[choices.place(SIGNERS.len())];
     match Checkpoint::parse(&String::from_utf8_lossy(choices.0)) {
         Ok(checkpoint) => {
             assert_eq!(checkpoint.text(), String::from_utf8_lossy(choices.0));
-            note(&sign(&checkpoint, &network::key(name)).to_bytes())
+            note(&sign(&checkpoint, &network::key(name)).to_bytes(), keyring)
         }
         Err(error) => refused(error.code(), &error.to_string()),
     }
 }
 
-fn request(bytes: &[u8]) -> bool {
+fn request(bytes: &[u8], keyring: &Keyring) -> bool {
     match Request::parse(bytes) {
         Ok(request) => {
             assert_eq!(request.to_bytes(), bytes);
             let me = chain().current().members[0].id;
             for held in [None, Some((request.old, TreeHash([7; 32])))] {
-                if let Err(refusal) = judge(&me, held, &request, &Keyring::new(chain())) {
+                if let Err(refusal) = judge(&me, held, &request, keyring) {
                     refused(refusal.code(), &refusal.to_string());
                 }
             }

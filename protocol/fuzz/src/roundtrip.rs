@@ -5,8 +5,13 @@ use std::fmt::Debug;
 use chorale_protocol::{
     base::{BlobHash, Incarnation, MemberId, RecordId, Seq, TransportId},
     code::cbor::{self, Bounds},
-    feed::{Body, Close, EvidenceForm, EvidenceSpec, Privacy, Reference, Release, Skip, SkipReason, Update},
-    manifest::{AdapterSpec, Codec, Cut, Factor, LoraRule, MergeRule, Phase, Policy, Role, Steps, TensorSpec},
+    feed::{
+        Body, Close, EvidenceForm, EvidenceSpec, FaultSpec, Flaw, Privacy, Reference, Release, Skip, SkipReason, Update,
+    },
+    manifest::{
+        AdapterSpec, Codec, Cut, Factor, Handover, LogEnd, LoraRule, MergeRule, Phase, Policy, PrivacyTerms, Role,
+        Steps, TensorSpec,
+    },
     wire::Have,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -58,6 +63,11 @@ readers! {
     "members" Vec<MemberId>,
     "text" String,
     "reference" Reference,
+    "fault" FaultSpec,
+    "flaw" Flaw,
+    "terms" PrivacyTerms,
+    "handovers" Vec<Handover>,
+    "log end" LogEnd,
 }
 
 fn both<T: DeserializeOwned + Serialize + Debug>(bytes: &[u8]) -> bool {
