@@ -19,6 +19,10 @@ def sorted_map(fields):
     return {key: fields[key] for key in sorted(fields)}
 
 
+def present(fields):
+    return sorted_map({key: value for key, value in fields.items() if value is not None})
+
+
 class Council:
     """The part of a forge that writes manifests."""
 
@@ -33,7 +37,7 @@ class Council:
         self.former = list(self.governors)
         if self.versions and self.rng.random() < 0.1 * self.wild:
             voters = self.spoil(fields, voters)
-        payload = cbor2.dumps(sorted_map(fields))
+        payload = cbor2.dumps(present(fields))
         data = cbor2.dumps([payload, [[g.public, g.sign(b"manifest", payload)] for g in voters]])
         if not self.versions:
             self.network = derive("chorale v1 network id", payload)
@@ -53,7 +57,6 @@ class Council:
         elif what < 8:
             key = rng.choice([0, 1, 2, 3, 5])
             fields[key] = rng.choice([rng.randbytes(32), None, fields[key] + 1 if isinstance(fields[key], int) else 0])
-            fields = {k: v for k, v in fields.items() if v is not None}
         elif what < 9:
             fields[7] = fields[7][1:] if rng.random() < 0.5 else fields[7] + fields[7]
         elif what < 10:
@@ -138,11 +141,11 @@ class Council:
         """A manifest against one of the chain, with votes of those who voted for that, of others, or of none."""
         rng, (fields, _) = self.rng, self.rng.choice(self.versions)
         other = {**fields, 8: {**fields[8], 4: fields[8][4] % 5 + 1}} if rng.random() < 0.9 else dict(fields)
-        if rng.random() < 0.1:
+        if rng.random() < 0.1 and isinstance(other[2], int):
             other[2] += rng.choice([1, 40])
         known = sorted({g.public: g for g in (*self.governors, *self.former, Key(rng))}.values(), key=lambda g: g.public)
         voters = [g for g in known if rng.random() < 0.6]
-        payload = cbor2.dumps(sorted_map(other))
+        payload = cbor2.dumps(present(other))
         votes = [[g.public, g.sign(b"manifest" if rng.random() < 0.95 else b"record", payload)] for g in voters]
         data = cbor2.dumps([payload, votes])
         name = blake3(data).hexdigest() if rng.random() < 0.9 else rng.randbytes(32).hex()
