@@ -144,8 +144,9 @@ fn longest_gap(node: &Node) -> u64 {
 fn broken(play: &Play, way: Way, acted: u64) -> Option<String> {
     for node in play.honest() {
         let (gap, rounds) = (longest_gap(node), node.rounds().count() as u64);
-        // A draw may name several insiders that came in a round ahead: who merges them lands with them, once.
-        let lost = u64::from(play.insiders.len() > 1);
+        // A draw may name several insiders that came in a round ahead: who merges them lands with them, and who was late once
+        // with the others.
+        let lost = if play.insiders.len() > 1 { 2 } else { 1 };
         if gap > WORK_MS + 2 * GATHER_MS || rounds + lost < ROUNDS {
             return Some(format!("{rounds} rounds, the longest took {gap} ms"));
         }

@@ -1,6 +1,10 @@
 //! The engine's events in the log.
 
-use chorale_protocol::{base::Millis, engine::Event, manifest::Chain};
+use chorale_protocol::{
+    base::Millis,
+    engine::{Event, RoundReport},
+    manifest::Chain,
+};
 
 use super::status::label;
 
@@ -30,36 +34,37 @@ impl Refusals {
     }
 }
 
+fn round_done(chain: &Chain, report: &RoundReport) {
+    let names = |id| label(chain, id);
+    let merged: Vec<String> =
+        report.contributors.iter().map(|(id, weight)| format!("{}×{weight}", names(id))).collect();
+    let skipped: Vec<String> = report.skipped.iter().map(|(id, why)| format!("{} {}", names(id), why.word())).collect();
+    tracing::info!(
+        round = report.round.0,
+        record = %report.record.short(),
+        merge = %report.merge.short(),
+        others = report.others,
+        wanted = report.wanted,
+        merged = merged.join(" "),
+        skipped = skipped.join(", "),
+        steps = report.steps,
+        loss_before_micro = report.loss_micro.0,
+        loss_after_micro = report.loss_micro.1,
+        gather_ms = report.gather_ms,
+        work_ms = report.work_ms,
+        "round done"
+    );
+    if report.is_alone() {
+        tracing::warn!(
+            round = report.round.0,
+            "merged nobody else: who is reached, and why not, is in `skipped` and in the status"
+        );
+    }
+}
+
 pub(super) fn event(chain: &Chain, event: &Event) {
     match event {
-        Event::RoundDone(report) => {
-            let names = |id| label(chain, id);
-            let merged: Vec<String> =
-                report.contributors.iter().map(|(id, weight)| format!("{}×{weight}", names(id))).collect();
-            let skipped: Vec<String> =
-                report.skipped.iter().map(|(id, why)| format!("{} {}", names(id), why.word())).collect();
-            tracing::info!(
-                round = report.round.0,
-                record = %report.record.short(),
-                merge = %report.merge.short(),
-                others = report.others,
-                wanted = report.wanted,
-                merged = merged.join(" "),
-                skipped = skipped.join(", "),
-                steps = report.steps,
-                loss_before_micro = report.loss_micro.0,
-                loss_after_micro = report.loss_micro.1,
-                gather_ms = report.gather_ms,
-                work_ms = report.work_ms,
-                "round done"
-            );
-            if report.is_alone() {
-                tracing::warn!(
-                    round = report.round.0,
-                    "merged nobody else: who is reached, and why not, is in `skipped` and in the status"
-                );
-            }
-        }
+        Event::RoundDone(report) => round_done(chain, report),
         Event::Admitted { member, round, record } => {
             tracing::debug!(member = label(chain, member), round = round.0, record = %record.short(), "update admitted");
         }

@@ -128,31 +128,9 @@ fn peer(bytes: &[u8]) -> String {
     libp2p::PeerId::from_bytes(bytes).map_or_else(|_| hex::encode(bytes), |peer| peer.to_string())
 }
 
-/// A manifest for people. Labels are checked to be plain when they are parsed.
-fn table(signed: &SignedManifest) -> String {
+/// How the members train, merge and check.
+fn terms(out: &mut String, policy: &Policy) {
     use std::fmt::Write as _;
-    let Manifest { version, threshold, members, cuts, policy, governors, handovers, .. } = &signed.manifest;
-    let votes = file::votes(signed);
-    let mut out = String::new();
-    let signed_by = votes.iter().filter(|v| v.voted).count();
-    let _ = writeln!(out, "network    {}", file::network_of(signed));
-    let _ = writeln!(
-        out,
-        "version    {version}, changed by {threshold} of {} governors, {signed_by} have signed",
-        governors.len()
-    );
-    let _ = writeln!(out, "base model {}", hex::encode(policy.base_model));
-    let adapter = &policy.adapter;
-    let _ = writeln!(
-        out,
-        "adapter    LoRA r={} alpha={}, {} tensors, {} values, {} trained, {}",
-        adapter.rank,
-        adapter.alpha,
-        adapter.tensors.len(),
-        values(policy),
-        rule(policy.lora_rule),
-        codec(policy.codec)
-    );
     let rounds = if policy.rounds == 0 { "until closed".to_owned() } else { policy.rounds.to_string() };
     let _ = writeln!(
         out,
@@ -179,6 +157,34 @@ fn table(signed: &SignedManifest) -> String {
         policy.checks.unwrap_or(1),
         policy.witnesses.unwrap_or_default()
     );
+}
+
+/// A manifest for people. Labels are checked to be plain when they are parsed.
+fn table(signed: &SignedManifest) -> String {
+    use std::fmt::Write as _;
+    let Manifest { version, threshold, members, cuts, policy, governors, handovers, .. } = &signed.manifest;
+    let votes = file::votes(signed);
+    let mut out = String::new();
+    let signed_by = votes.iter().filter(|v| v.voted).count();
+    let _ = writeln!(out, "network    {}", file::network_of(signed));
+    let _ = writeln!(
+        out,
+        "version    {version}, changed by {threshold} of {} governors, {signed_by} have signed",
+        governors.len()
+    );
+    let _ = writeln!(out, "base model {}", hex::encode(policy.base_model));
+    let adapter = &policy.adapter;
+    let _ = writeln!(
+        out,
+        "adapter    LoRA r={} alpha={}, {} tensors, {} values, {} trained, {}",
+        adapter.rank,
+        adapter.alpha,
+        adapter.tensors.len(),
+        values(policy),
+        rule(policy.lora_rule),
+        codec(policy.codec)
+    );
+    terms(&mut out, policy);
     let _ = writeln!(out, "\n{:<20} {:<9} {:<8} member", "label", "role", "signed");
     for member in members {
         let vote =
