@@ -16,8 +16,7 @@ impl Engine {
     pub(super) fn judge_draw(&self, record: &Record) -> Result<(), Doubt> {
         let Spec::Update(_) = &record.spec else { return Ok(()) };
         let Some((manifest, _)) = self.chain.at(record.manifest_version) else { return Err(Doubt::Early) };
-        let last = self.index.newest(&record.member).filter(|last| last.incarnation == record.incarnation);
-        let last = last.and_then(|last| self.read(&last.record));
+        let last = self.last_update_of(&record.member, record.incarnation);
         let seed = match &last {
             Some(last) => self.chain.at(last.manifest_version).and_then(|(manifest, _)| Seed::after(last, manifest)),
             None => Some(Seed::default()),
@@ -30,6 +29,21 @@ impl Engine {
         match self.present(record, last.as_ref(), &called) {
             Some(present) => Err(Doubt::Broken(Reason { code: Present::CODE, text: present.to_string() })),
             None => Ok(()),
+        }
+    }
+
+    /// The last update of a feed: of an older feed, too, for records may come after those of a later one.
+    fn last_update_of(&self, member: &MemberId, incarnation: Incarnation) -> Option<Record> {
+        if let Some(newest) = self.index.newest(member).filter(|newest| newest.incarnation == incarnation) {
+            return self.read(&newest.record);
+        }
+        let mut at = self.index.head(member, incarnation)?.id;
+        loop {
+            let record = self.read(&at)?;
+            if matches!(record.spec, Spec::Update(_)) {
+                return Some(record);
+            }
+            at = record.prev.filter(|_| record.seq > Seq(0))?;
         }
     }
 
@@ -135,8 +149,13 @@ impl Engine {
         }
     }
 
-    /// Leaves a feed out that broke a rule: no further record of it counts. Its connections stay, it may be a mistake.
+    /// Leaves a feed out that broke a rule: no further record of it counts. Its connections stay, it may be a mistake. Whoever has
+    /// begun a later one has made it good.
     pub(super) fn exclude(&mut self, member: MemberId, incarnation: Incarnation, seq: Seq, code: &'static str) {
+        if self.index.has_feed_above(&member, incarnation) {
+            self.trust.exclude_made_good(member, incarnation);
+            return;
+        }
         if self.trust.exclude(member, incarnation) {
             self.emit(Output::Event(Event::Barred { member, incarnation, seq, code }));
         }

@@ -11,7 +11,7 @@ use super::voids::Voids;
 use crate::{
     admit::Parent,
     base::{BlobHash, Incarnation, Lamport, MemberId, RecordId, Round, Seq},
-    feed::{Body, Checked, Feed, Head, Linked, Record, Refusal, Spec, check_stored},
+    feed::{Body, Checked, FaultSpec, Feed, Head, Linked, Record, Refusal, Spec, check_stored},
     manifest::Chain,
     wire::{Have, SyncRequest},
 };
@@ -87,8 +87,8 @@ pub(super) struct Index {
     rounds: BTreeMap<Round, Vec<Known>>,
     /// Bundles that records of evidence name, by the feed accused; a few of each.
     evidence: BTreeMap<(MemberId, Incarnation), BTreeSet<BlobHash>>,
-    /// By the record accused and the member that accuses: whose feed it is.
-    faults: BTreeMap<RecordId, BTreeMap<MemberId, (MemberId, Incarnation)>>,
+    /// By the record accused and the member that accuses.
+    faults: BTreeMap<RecordId, BTreeMap<MemberId, FaultSpec>>,
     /// Records that do not count but that others may build on.
     pub(super) voids: Voids,
     /// The largest clock of all that counts.
@@ -252,7 +252,7 @@ impl Index {
                 }
             }
             Spec::Fault(spec) => {
-                self.faults.entry(spec.record).or_default().insert(record.member, (spec.accused, spec.incarnation));
+                self.faults.entry(spec.record).or_default().insert(record.member, *spec);
             }
             Spec::Other(_) => {}
             Spec::Close(_) => {
@@ -300,14 +300,16 @@ impl Index {
         self.evidence.get(&(*member, incarnation)).into_iter().flatten()
     }
 
-    /// How many members' records accuse this one of a fault.
-    pub(super) fn accusations(&self, record: &RecordId) -> usize {
-        self.faults.get(record).map_or(0, BTreeMap::len)
+    /// How many members' records accuse of just this.
+    pub(super) fn accusations(&self, spec: &FaultSpec) -> usize {
+        let by = self.faults.get(&spec.record).into_iter().flatten();
+        by.filter(|(_, said)| *said == spec).count()
     }
 
     /// The feeds that records of this member accuse of a fault.
     pub(super) fn own_accusations(&self, me: &MemberId) -> Vec<(MemberId, Incarnation)> {
-        self.faults.values().filter_map(|by| by.get(me)).copied().collect()
+        let own = self.faults.values().filter_map(|by| by.get(me));
+        own.map(|spec| (spec.accused, spec.incarnation)).collect()
     }
 
     /// Whether something is known of the member in an incarnation above this one.

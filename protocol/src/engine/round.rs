@@ -1,6 +1,6 @@
 //! One round: its order to the hands, and the record that its end becomes.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use super::{
     Engine, Event, Output, PlannedVoice, RoundPlan, RoundReport, Stage, Trained,
@@ -8,9 +8,9 @@ use super::{
     index::Known,
 };
 use crate::{
-    base::{MemberId, Millis, RecordId, Round},
+    base::{MemberId, Millis, RecordId, Round, limit},
     draw::Seed,
-    feed::{Skip, SkipReason, Spec, Update},
+    feed::{Reference, Skip, SkipReason, Spec, Update},
     merge,
 };
 
@@ -151,7 +151,7 @@ impl Engine {
         let by_record = |id: &RecordId| voices.clone().find(|voice| voice.record == *id).map(|voice| voice.member);
         let contributors: Vec<(MemberId, u64)> =
             trained.used.iter().filter_map(|(id, weight)| Some((by_record(id)?, *weight))).collect();
-        let skipped = Self::skips(ordered, &trained.out_of_reach);
+        let skipped = self.skips(ordered, trained);
         let manifest = self.chain.at(ordered.plan.manifest_version).map(|(manifest, _)| manifest);
         let place = |id: &MemberId| manifest.and_then(|manifest| manifest.place_of(id));
         let named = skipped.iter().filter_map(|passed| {
@@ -191,13 +191,37 @@ impl Engine {
 
     /// Whom the draw named and who was not merged: those passed over when gathering, and those out of reach, in draw order. Nobody
     /// behind the last one fetched was looked at.
-    fn skips(ordered: &Ordered, out_of_reach: &[MemberId]) -> Vec<Passed> {
-        let far = ordered.plan.others.iter().filter(|voice| out_of_reach.contains(&voice.member));
+    fn skips(&self, ordered: &Ordered, trained: &Trained) -> Vec<Passed> {
+        let far = ordered.plan.others.iter().filter(|voice| trained.out_of_reach.contains(&voice.member));
         let far =
             far.map(|voice| Passed { member: voice.member, reason: SkipReason::Distance, record: Some(voice.record) });
         let mut skips: Vec<Passed> = ordered.skipped.iter().copied().chain(far).collect();
         skips.sort_by_key(|passed| ordered.order.iter().position(|member| *member == passed.member));
+        if skips.iter().any(|passed| passed.reason == SkipReason::Absent) {
+            // Their updates may break a rule, or be gone; but nobody is absent on whose update others built.
+            let named = self.named_before(trained);
+            let absent = |passed: &&mut Passed| passed.reason == SkipReason::Absent;
+            for passed in skips.iter_mut().filter(absent).filter(|passed| named.contains(&passed.member)) {
+                passed.reason = SkipReason::Banned;
+            }
+        }
         skips
+    }
+
+    /// Whose updates those name that were merged now, and our own updates before in this incarnation, as many as there are ages.
+    fn named_before(&self, trained: &Trained) -> BTreeSet<MemberId> {
+        let (me, incarnation) = (self.config.me, self.own.incarnation());
+        let own = self.index.updates_below(Round(u64::MAX));
+        let mut own: Vec<&Known> = own.filter(|known| (known.member, known.incarnation) == (me, incarnation)).collect();
+        own.sort_unstable_by_key(|known| Reverse(known.seq));
+        let own = own.into_iter().take(limit::AGES).map(|known| known.record);
+        let records = trained.used.iter().map(|(record, _)| *record).chain(own).filter_map(|id| self.read(&id));
+        let named = records.flat_map(|record| {
+            let manifest = self.chain.at(record.manifest_version).map(|(manifest, _)| manifest);
+            let author = |parent: &Reference| manifest?.member_at(parent.member);
+            record.parents.iter().filter_map(author).collect::<Vec<_>>()
+        });
+        named.collect()
     }
 
     /// A round failed: tell, and try again after a while.

@@ -2,6 +2,7 @@
 
 use super::{Engine, Event, Output, Reason, Stage, index::Known, own::Own};
 use crate::{
+    admit,
     base::{RecordId, UnixSeconds},
     feed::{Body, Close, EvidenceSpec, FaultSpec, Kind, Record, Release, Spec},
 };
@@ -9,7 +10,7 @@ use crate::{
 /// Operators' and evidence records that wait for their turn.
 const SIDE: usize = 64;
 
-/// Members whose records accuse one record of a fault: another one more tells nobody anything.
+/// Members whose records accuse of the same fault, if these are more than a third of all: another one more tells nobody anything.
 const ENOUGH: usize = 3;
 
 /// A record other than an update that is to be written before the next round.
@@ -39,7 +40,7 @@ impl Engine {
         while let Some(side) = self.next_side() {
             let (spec, parents, body) = match side {
                 Side::Evidence { spec, .. } if self.is_proved(&spec) => continue,
-                Side::Fault { spec, .. } if self.index.accusations(&spec.record) >= ENOUGH => continue,
+                Side::Fault { spec, .. } if self.is_said(&spec) => continue,
                 Side::Fault { spec, body } => (Spec::Fault(spec), Vec::new(), body),
                 Side::Evidence { spec, body } => (Spec::Evidence(spec), Vec::new(), Some(body)),
                 Side::Release { label, update } => {
@@ -58,6 +59,12 @@ impl Engine {
             }
         }
         false
+    }
+
+    /// Whether so many say it that one of them at least is honest: what the others name as a proof may be nowhere.
+    fn is_said(&self, spec: &FaultSpec) -> bool {
+        let third = admit::drawable(self.chain.current()).len() / 3;
+        self.index.accusations(spec) >= ENOUGH.max(third + 1)
     }
 
     /// Whether somebody's record names a bundle about this feed that is held here: then everybody can have the proof. A record alone

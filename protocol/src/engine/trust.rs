@@ -21,6 +21,8 @@ use crate::{
 pub(super) struct Trust {
     convicted: BTreeMap<MemberId, Evidence>,
     excluded: BTreeSet<(MemberId, Incarnation)>,
+    /// Feeds that broke a rule and that their members did not go on with.
+    made_good: BTreeSet<(MemberId, Incarnation)>,
     /// The bundles held about each convicted member.
     bundles: BTreeMap<MemberId, BTreeSet<BlobHash>>,
 }
@@ -34,12 +36,17 @@ impl Trust {
     }
 
     pub(super) fn is_excluded(&self, member: &MemberId, incarnation: Incarnation) -> bool {
-        self.excluded.contains(&(*member, incarnation))
+        self.excluded.contains(&(*member, incarnation)) || self.made_good.contains(&(*member, incarnation))
     }
 
     /// Leaves a feed out; `false` if it was before.
     pub(super) fn exclude(&mut self, member: MemberId, incarnation: Incarnation) -> bool {
         self.excluded.insert((member, incarnation))
+    }
+
+    /// Leaves a feed out, and not its author, which has begun a later one.
+    pub(super) fn exclude_made_good(&mut self, member: MemberId, incarnation: Incarnation) {
+        self.made_good.insert((member, incarnation));
     }
 
     /// Whether a bundle about this member is held.

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Our own records among outputs.
-fn written(outputs: &[Output], chain: &Chain) -> Vec<Record> {
+pub(super) fn written(outputs: &[Output], chain: &Chain) -> Vec<Record> {
     let bytes = outputs.iter().filter_map(|output| match output {
         Output::Persist { bytes, .. } => Some(bytes.clone()),
         _ => None,
@@ -17,11 +17,11 @@ fn written(outputs: &[Output], chain: &Chain) -> Vec<Record> {
     bytes.map(|bytes| check(bytes, chain).unwrap().record().clone()).collect()
 }
 
-fn fault(record: &Record) -> Option<FaultSpec> {
+pub(super) fn fault(record: &Record) -> Option<FaultSpec> {
     if let Spec::Fault(spec) = &record.spec { Some(*spec) } else { None }
 }
 
-fn barred(outputs: &[Output]) -> Vec<(MemberId, &'static str)> {
+pub(super) fn barred(outputs: &[Output]) -> Vec<(MemberId, &'static str)> {
     let event = |event: &&Event| match event {
         Event::Barred { member, code, .. } => Some((*member, *code)),
         _ => None,
@@ -48,15 +48,26 @@ fn unlawful(desk: &mut Desk) -> (Checked, Checked) {
 
 /// A fault record of member 2 about `record`, with this bundle.
 fn accusation(desk: &mut Desk, record: &Checked, flaw: Flaw, bundle: Option<&Bytes>) -> Checked {
+    accusation_by(desk, 2, record, flaw, bundle)
+}
+
+/// The same of member `n`.
+pub(super) fn accusation_by(
+    desk: &mut Desk,
+    n: usize,
+    record: &Checked,
+    flaw: Flaw,
+    bundle: Option<&Bytes>,
+) -> Checked {
     let Record { member, incarnation, seq, .. } = *record.record();
     let spec = FaultSpec { accused: member, incarnation, seq, record: record.id(), flaw };
-    let mut draft = desk.authors[2].draft(&desk.chain, &[], Spec::Fault(spec));
+    let mut draft = desk.authors[n].draft(&desk.chain, &[], Spec::Fault(spec));
     draft.body = bundle.map(|bundle| fixture::body(bundle));
-    desk.authors[2].write(draft)
+    desk.authors[n].write(draft)
 }
 
 /// A running engine whose own first publication is out, and the update of member 1 that it merges next.
-fn published() -> (Desk, Checked) {
+pub(super) fn published() -> (Desk, Checked) {
     let mut desk = Desk::new(policy());
     let plan = desk.start_together();
     let theirs = desk.update(1, &[]);

@@ -1,5 +1,6 @@
 //! Promises of the engine, as inputs and outputs.
 
+mod accused;
 mod attests;
 mod claims;
 mod faults;
