@@ -57,6 +57,17 @@ impl Open {
     }
 }
 
+/// A blob that a check lacks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lacking {
+    pub(super) body: Body,
+    pub(super) author: MemberId,
+    /// Else a checkpoint.
+    pub(super) payload: bool,
+    /// Somebody else wants the check, not we.
+    pub(super) accused: bool,
+}
+
 /// What is looked into, and what was.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
@@ -256,13 +267,18 @@ impl Engine {
         Some((step, own))
     }
 
-    /// Blobs that open checks lack, with their authors and whether they are payloads.
-    pub(super) fn wanted_for_checks(&self) -> Vec<(Body, MemberId, bool)> {
+    /// Blobs that open checks lack. Checkpoints are large and are kept in memory: one is fetched when all else is there, and none
+    /// while another one is about to be used.
+    pub(super) fn wanted_for_checks(&self) -> Vec<Lacking> {
+        let is_complete = |open: &Open| open.payloads().all(|(body, _)| self.fetches.is_ready(&body.hash));
+        let busy = self.checks.open.iter().any(|open| open.check.state.is_some() && is_complete(open));
         let mut wanted = Vec::new();
         for open in &self.checks.open {
+            let accused = open.accuser.is_some();
             let lacking = open.payloads().filter(|(body, _)| !self.is_settled(body));
-            wanted.extend(lacking.map(|(body, member)| (body, member, true)));
-            wanted.extend(open.lacks.map(|body| (body, open.known.member, false)));
+            wanted.extend(lacking.map(|(body, author)| Lacking { body, author, payload: true, accused }));
+            let state = open.lacks.filter(|_| !busy && is_complete(open));
+            wanted.extend(state.map(|body| Lacking { body, author: open.known.member, payload: false, accused }));
         }
         wanted
     }
@@ -290,10 +306,12 @@ impl Engine {
         if self.checks.running.is_some() {
             return;
         }
-        let ready = self.checks.open.iter().find(|open| {
+        let ready = self.checks.open.iter().filter(|open| {
             let here = |(body, _): (Body, MemberId)| self.fetches.is_ready(&body.hash);
             open.flaw == Flaw::Merge && open.lacks.is_none() && open.payloads().all(here)
         });
+        // Those that we chose come first, however many are accused.
+        let ready = ready.min_by_key(|open| open.accuser.is_some());
         if let Some((check, record)) = ready.map(|open| (open.check.clone(), open.known.record)) {
             self.checks.running = Some(record);
             self.emit(Output::Recheck(Box::new(check)));
@@ -305,6 +323,8 @@ impl Engine {
         let Some(running) = self.checks.running.take() else { return };
         let Some(at) = self.checks.open.iter().position(|open| open.known.record == running) else { return };
         let Some(Open { check, accuser, .. }) = self.checks.open.remove(at) else { return };
+        // Another one's checkpoint may be fetched now.
+        self.fetches.touch();
         let steps = check.steps.iter().map(|step| step.record);
         match verdict {
             Recheck::Sound => {

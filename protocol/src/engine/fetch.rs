@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Engine, Event, FetchError, Output, Reason, Stage, holders_in_turn, index::Known, judge::Span};
+use super::{
+    Engine, Event, FetchError, Output, Reason, Stage, checks::Lacking, holders_in_turn, index::Known, judge::Span,
+};
 use crate::{
     base::{BlobHash, MemberId, Millis, Round, TransportId},
     feed::{Accusation, Body, Flaw},
@@ -21,20 +23,48 @@ const BUNDLE_TRIES: u32 = 6;
 /// Between tries of a fetch that failed: this, doubling, at most a minute.
 const RETRY_MS: u64 = 100;
 
+/// What a blob is fetched for; what comes first here is begun first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Aim {
+    /// Our own next merge.
+    Merge,
+    /// To see what somebody's bundle shows.
+    Bundle,
+    /// A merge that we chose to recompute.
+    Check,
+    /// One that somebody accuses.
+    Accused,
+}
+
+/// A blob that is wanted.
+#[derive(Debug, Clone, Copy)]
+struct Wish {
+    body: Body,
+    author: MemberId,
+    payload: bool,
+    aim: Aim,
+}
+
 /// A blob under way, or to be tried again.
 #[derive(Debug)]
 struct Active {
     body: Body,
     author: MemberId,
     payload: bool,
-    /// For a merge that is recomputed alone: our own next one comes first.
-    check: bool,
+    aim: Aim,
     /// When the hands were told; `None`: not now.
     since: Option<Millis>,
     not_before: Millis,
     tries: u32,
     /// Peers that sent other bytes.
     liars: BTreeSet<TransportId>,
+}
+
+impl Active {
+    fn new(wish: Wish, now: Millis) -> Self {
+        let Wish { body, author, payload, aim } = wish;
+        Self { body, author, payload, aim, since: None, not_before: now, tries: 0, liars: BTreeSet::new() }
+    }
 }
 
 /// What is fetched, what is there, what is no good.
@@ -85,7 +115,9 @@ impl Fetches {
     }
 
     pub(super) fn bundle_arrived(&mut self, hash: &BlobHash) -> Option<(Accusation, MemberId)> {
-        self.active.remove(hash);
+        if self.active.get(hash).is_some_and(|active| active.aim == Aim::Bundle) {
+            self.active.remove(hash);
+        }
         self.bundles.remove(hash).map(|(accusation, author, _)| (accusation, author))
     }
 
@@ -101,26 +133,29 @@ impl Fetches {
         self.active.values().filter(|active| active.since.is_some()).count()
     }
 
-    /// Whether another bundle would be one too many.
-    fn enough_bundles(&self) -> bool {
-        let bundle = |active: &&Active| !active.payload && !active.check && active.since.is_some();
-        self.active.values().filter(bundle).count() >= BUNDLE_FETCHES
+    /// How many are under way for this.
+    fn running_for(&self, aim: Aim) -> usize {
+        self.active.values().filter(|active| active.aim == aim && active.since.is_some()).count()
     }
 
-    /// Whether there is room to start this one, of `most` at once: half of it for what is not for our own next merge.
+    /// Whether there is room to start this one, of `most` at once: half of it for merges that are recomputed, and half of that
+    /// for those that are accused. So nobody keeps us by accusations from looking at what we chose.
     fn has_room_for(&self, active: &Active, most: usize) -> bool {
-        let checks = || self.active.values().filter(|active| active.check && active.since.is_some()).count();
+        let accused = self.running_for(Aim::Accused);
+        let checks = self.running_for(Aim::Check) + accused;
         self.running() < most
-            && match (active.check, active.payload) {
-                (true, _) => checks() < (most / 2).max(1),
-                (false, true) => true,
-                (false, false) => !self.enough_bundles(),
+            && match active.aim {
+                Aim::Merge => true,
+                Aim::Bundle => self.running_for(Aim::Bundle) < BUNDLE_FETCHES,
+                Aim::Check => checks < (most / 2).max(1),
+                Aim::Accused => checks < (most / 2).max(1) && accused < (most / 4).max(1),
             }
     }
 
     /// Forgets bundles that were looked for often enough, and names one of each author.
     fn open_bundles(&mut self) -> Vec<(BlobHash, MemberId, Body)> {
-        let tries = |hash: &BlobHash| self.active.get(hash).map_or(0, |active| active.tries);
+        let begun = |hash: &BlobHash| self.active.get(hash).filter(|active| active.aim == Aim::Bundle);
+        let tries = |hash: &BlobHash| begun(hash).map_or(0, |active| active.tries);
         let lost: Vec<BlobHash> = self.bundles.keys().filter(|hash| tries(hash) >= BUNDLE_TRIES).copied().collect();
         for hash in &lost {
             self.bundles.remove(hash);
@@ -128,7 +163,7 @@ impl Fetches {
         }
         let mut open: BTreeMap<MemberId, (BlobHash, Body)> = BTreeMap::new();
         for (hash, (_, author, body)) in &self.bundles {
-            let begun = self.active.contains_key(hash);
+            let begun = self.active.get(hash).is_some_and(|active| active.aim == Aim::Bundle);
             if begun || !open.contains_key(author) {
                 open.insert(*author, (*hash, *body));
             }
@@ -155,8 +190,8 @@ impl Engine {
             return;
         };
         let author = active.author;
-        if let Some(since) = active.since {
-            self.fetch_times.observe(self.now.since(since));
+        if let Some(since) = active.since.filter(|_| active.aim == Aim::Merge) {
+            self.fetch_times.observe(author, self.now.since(since));
         }
         self.fetches.set_ready(hash);
         self.fetches.touch();
@@ -216,7 +251,7 @@ impl Engine {
         self.choose_fetches();
         let waiting: Vec<BlobHash> = {
             let mut all: Vec<_> = self.fetches.active.iter().filter(|(_, active)| waiting(active)).collect();
-            all.sort_by_key(|(_, active)| (active.check, !active.payload, active.tries));
+            all.sort_by_key(|(_, active)| (active.aim, active.tries));
             all.into_iter().map(|(hash, _)| *hash).collect()
         };
         let most = self.config.fetches.max(1);
@@ -229,43 +264,52 @@ impl Engine {
 
     /// Brings what is under way in line with what is wanted.
     fn choose_fetches(&mut self) {
-        let wanted = self.wanted_payloads();
-        let to_check = self.wanted_for_checks();
-        let hashes = wanted.iter().map(|known| known.payload.hash);
-        let hashes: BTreeSet<BlobHash> = hashes.chain(to_check.iter().map(|(body, ..)| body.hash)).collect();
-        let trust = &self.trust;
-        self.fetches.bundles.retain(|hash, (named, ..)| !trust.has_bundle(&named.place().0, hash));
-        let gone: Vec<BlobHash> = {
-            let unwanted = |hash: &BlobHash| !hashes.contains(hash) && !self.fetches.bundles.contains_key(hash);
-            self.fetches.active.keys().filter(|hash| unwanted(hash)).copied().collect()
-        };
+        let (now, wishes) = (self.now, self.wishes());
+        let gone: Vec<BlobHash> =
+            self.fetches.active.keys().filter(|hash| !wishes.contains_key(hash)).copied().collect();
         for hash in gone {
-            if let Some(Active { since: Some(_), author, check, .. }) = self.fetches.active.remove(&hash) {
-                self.standing(&author).superseded |= !check;
+            if let Some(Active { since: Some(_), author, aim, .. }) = self.fetches.active.remove(&hash) {
+                self.standing(&author).superseded |= matches!(aim, Aim::Merge | Aim::Bundle);
                 self.emit(Output::CancelFetch { hash });
             }
         }
-        let now = self.now;
-        let fresh = |body, author, payload| Active {
-            body,
-            author,
-            payload,
-            check: false,
-            since: None,
-            not_before: now,
-            tries: 0,
-            liars: BTreeSet::new(),
-        };
-        for (body, author, payload) in to_check {
-            self.fetches.active.entry(body.hash).or_insert_with(|| fresh(body, author, payload)).check = true;
+        for (hash, wish) in wishes {
+            match self.fetches.active.get_mut(&hash) {
+                Some(active) if (active.body, active.payload) == (wish.body, wish.payload) => active.aim = wish.aim,
+                other => {
+                    if other.is_some_and(|active| active.since.is_some()) {
+                        self.emit(Output::CancelFetch { hash });
+                    }
+                    self.fetches.active.insert(hash, Active::new(wish, now));
+                }
+            }
         }
-        for known in wanted {
-            let active = || fresh(known.payload, known.member, true);
-            self.fetches.active.entry(known.payload.hash).or_insert_with(active).check = false;
+    }
+
+    /// What is wanted. Whoever names a hash says of what kind and length its blob is, and may be lying: what is wanted as a payload
+    /// is fetched as one, whatever else it is called, and the rest after it.
+    fn wishes(&mut self) -> BTreeMap<BlobHash, Wish> {
+        let merge = |known: Known| Wish { body: known.payload, author: known.member, payload: true, aim: Aim::Merge };
+        let mut all: Vec<Wish> = self.wanted_payloads().into_iter().map(merge).collect();
+        let mut to_check: Vec<Wish> = self
+            .wanted_for_checks()
+            .into_iter()
+            .map(|Lacking { body, author, payload, accused }| {
+                let aim = if accused { Aim::Accused } else { Aim::Check };
+                Wish { body, author, payload, aim }
+            })
+            .collect();
+        to_check.sort_by_key(|wish| (!wish.payload, wish.aim));
+        all.extend(to_check);
+        let trust = &self.trust;
+        self.fetches.bundles.retain(|hash, (named, ..)| !trust.has_bundle(&named.place().0, hash));
+        let open = self.fetches.open_bundles().into_iter();
+        all.extend(open.map(|(_, author, body)| Wish { body, author, payload: false, aim: Aim::Bundle }));
+        let mut wishes = BTreeMap::new();
+        for wish in all {
+            wishes.entry(wish.body.hash).or_insert(wish);
         }
-        for (hash, author, body) in self.fetches.open_bundles() {
-            self.fetches.active.entry(hash).or_insert_with(|| fresh(body, author, false));
-        }
+        wishes
     }
 
     fn order_fetch(&mut self, hash: &BlobHash) {

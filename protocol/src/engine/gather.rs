@@ -73,13 +73,7 @@ impl Engine {
     /// What one gathering of ours may cost now.
     pub(super) fn patience(&self) -> Patience {
         let Self { own, config, fetch_times, .. } = self;
-        Patience::new(
-            own.work_ms(),
-            config.wait_share,
-            fetch_times.median(),
-            config.gather_min_ms,
-            config.gather_max_ms,
-        )
+        Patience::new(own.work_ms(), config.wait_share, fetch_times.usual(), config.gather_min_ms, config.gather_max_ms)
     }
 
     /// Until when the next publication of a member is waited for in a gathering since `since`; `None`: not, or no more. At the

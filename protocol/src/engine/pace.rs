@@ -5,9 +5,9 @@
 //! for; who is slower by more than the budget is used as it is. Nothing remembers that a deadline was missed: whoever publishes
 //! again is expected again.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::base::{Millis, RecordId};
+use crate::base::{MemberId, Millis, RecordId};
 
 /// Durations and publications remembered.
 const KEPT: usize = 8;
@@ -42,6 +42,28 @@ impl Durations {
         let mut sorted: Vec<u64> = self.0.iter().copied().collect();
         sorted.sort_unstable();
         sorted
+    }
+}
+
+/// How long fetches take. Of each author counts what is usual with it, so that fewer than half of them make it neither long nor
+/// short, however often they are fetched from.
+#[derive(Debug, Default)]
+pub(super) struct FetchTimes {
+    of: BTreeMap<MemberId, Durations>,
+    usual: Option<u64>,
+}
+
+impl FetchTimes {
+    pub(super) fn observe(&mut self, author: MemberId, ms: u64) {
+        self.of.entry(author).or_default().observe(ms);
+        let mut sorted: Vec<u64> = self.of.values().filter_map(Durations::median).collect();
+        sorted.sort_unstable();
+        self.usual = sorted.get(sorted.len() / 2).copied();
+    }
+
+    /// The usual one.
+    pub(super) const fn usual(&self) -> Option<u64> {
+        self.usual
     }
 }
 
@@ -167,6 +189,15 @@ mod tests {
             work.observe(ms);
         }
         assert_eq!(work.median(), Some(100));
+    }
+
+    #[test]
+    fn who_serves_slowly_does_not_change_what_a_fetch_usually_takes() {
+        let mut times = FetchTimes::default();
+        for (n, ms) in [(1, 20), (2, 30), (3, 60_000), (3, 60_000), (3, 60_000), (3, 60_000), (3, 60_000)] {
+            times.observe(MemberId([n; 32]), ms);
+        }
+        assert_eq!(times.usual(), Some(30));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::{
     *,
 };
 use crate::{
+    admit::covering,
     base::{BlobHash, Incarnation},
     engine::Recheck,
     feed::{FaultSpec, Flaw},
@@ -16,6 +17,30 @@ fn hash(checked: &Checked) -> BlobHash {
 
 fn said(outputs: &[Output], chain: &Chain) -> Vec<FaultSpec> {
     written(outputs, chain).iter().filter_map(fault).collect()
+}
+
+#[test]
+fn a_payload_is_fetched_as_one_whatever_somebody_calls_the_blob_before() {
+    let mut desk = Desk::new(policy());
+    desk.start_together();
+    let theirs = desk.update(1, &[]);
+    let spec = FaultSpec {
+        accused: fixture::member(3).id,
+        incarnation: Incarnation(0),
+        seq: Default::default(),
+        record: theirs.id(),
+        flaw: Flaw::Rule,
+    };
+    let mut draft = desk.authors[2].draft(&desk.chain, &[], Spec::Fault(spec));
+    let named = Body { hash: hash(&theirs), length: 700 };
+    draft.body = Some(named);
+    let accusation = desk.authors[2].write(draft);
+    assert_eq!(fetched(&desk.gossip(&accusation, 2)), [(named, false)]);
+    let outputs = desk.gossip(&theirs, 1);
+    assert_eq!(fetched(&outputs), [(theirs.record().body.unwrap(), true)], "{outputs:?}");
+    // The bundle has its turn afterwards, and what was named as one is none.
+    let outputs = desk.give(Input::PayloadArrived { hash: hash(&theirs) });
+    assert_eq!(fetched(&outputs), [(named, false)]);
 }
 
 /// Member 1 goes on in a new incarnation behind its head.
@@ -68,6 +93,81 @@ fn nobody_is_kept_from_naming_a_fault_by_accusations_of_something_else() {
     outputs.extend(desk.wait(60_000));
     let said: Vec<_> = said(&outputs, &desk.chain).iter().map(|said| (said.record, said.flaw)).collect();
     assert_eq!(said, [(theirs.id(), Flaw::Merge)]);
+}
+
+#[test]
+fn a_slow_answer_to_an_accusation_makes_no_wait_longer() {
+    let mut desk = Desk::new(policy());
+    desk.start_together();
+    let (merged, wanted) = faults::old_merge(&mut desk);
+    let before = desk.engine.patience().fetch_ms;
+    let record = accusation_by(&mut desk, 2, &merged, Flaw::Merge, None);
+    desk.gossip(&record, 2);
+    for one in &wanted {
+        desk.wait(900);
+        desk.give(Input::PayloadArrived { hash: hash(one) });
+    }
+    assert_eq!(desk.engine.patience().fetch_ms, before);
+}
+
+/// An update of member `n` with a checkpoint, behind its own.
+fn with_checkpoint(desk: &mut Desk, n: usize, own: Option<&Checked>) -> (Checked, Bytes) {
+    let parents: Vec<&Checked> = own.into_iter().collect();
+    let round = parents.iter().filter_map(|parent| round_of(parent)).max().unwrap_or(0) + 1;
+    let policy = desk.chain.current().policy.clone();
+    let length = usize::try_from(8 * policy.adapter.values()).unwrap();
+    let bytes: Bytes = vec![u8::try_from(n).unwrap(); length].into();
+    let state = fixture::body(&[&bytes[..], &[u8::try_from(round).unwrap()]].concat());
+    let state = Body { length: bytes.len() as u64, ..state };
+    let mut update = fixture::update(&desk.chain, round, parents.len());
+    update.state = Some(state);
+    let body = desk.body(&format!("payload of {n} in round {round}"));
+    let mut draft = desk.authors[n].draft(&desk.chain, &parents, Spec::Update(update.clone()));
+    draft.body = Some(body);
+    let facts: Vec<_> = parents.iter().map(|parent| Some(crate::admit::Parent::of(parent.record()))).collect();
+    let merge = covering(&draft, &update, &facts, &policy, &state.hash).unwrap();
+    let Spec::Update(drafted) = &mut draft.spec else { panic!("an update") };
+    drafted.merge = merge;
+    (desk.authors[n].write(draft), bytes)
+}
+
+#[test]
+fn one_checkpoint_is_held_at_a_time_however_many_merges_are_accused() {
+    let mut desk = Desk::new(Policy { checkpoint_every: 1, ..fixture::policy() });
+    desk.start_together();
+    let mut seconds = Vec::new();
+    for n in 1..4 {
+        let (first, state) = with_checkpoint(&mut desk, n, None);
+        let (second, _) = with_checkpoint(&mut desk, n, Some(&first));
+        for record in [&first, &second] {
+            assert_eq!(verdict(&desk.gossip(record, 3)), Some(Verdict::Accept));
+        }
+        seconds.push((first, second, state));
+    }
+    let checkpoints = |outputs: &[Output]| fetched(outputs).iter().filter(|(_, payload)| !payload).count();
+    let mut asked = 0;
+    for (n, (_, second, _)) in (1..4).zip(&seconds) {
+        let accuser = if n == 3 { 1 } else { n + 1 };
+        let record = accusation_by(&mut desk, accuser, second, Flaw::Merge, None);
+        asked += checkpoints(&desk.gossip(&record, 3));
+    }
+    assert_eq!(asked, 0, "its payloads first");
+    let mut outputs = Vec::new();
+    for (first, second, _) in &seconds {
+        outputs.extend(desk.give(Input::PayloadArrived { hash: hash(first) }));
+        outputs.extend(desk.give(Input::PayloadArrived { hash: hash(second) }));
+    }
+    let first = fetched(&outputs).into_iter().find(|(_, payload)| !payload).expect("a checkpoint").0;
+    assert_eq!(checkpoints(&outputs), 1);
+    let (_, _, state) = seconds.iter().find(|(one, ..)| state_of(one) == Some(first)).expect("one of them");
+    let outputs = desk.give(Input::Blob { hash: first.hash, bytes: state.clone() });
+    assert!(outputs.iter().any(|output| matches!(output, Output::Recheck(_))));
+    assert_eq!(checkpoints(&outputs), 0, "one is held");
+    assert_eq!(checkpoints(&desk.give(Input::Rechecked(Recheck::Sound))), 1, "the next one");
+}
+
+fn state_of(checked: &Checked) -> Option<Body> {
+    if let Spec::Update(update) = &checked.record().spec { update.state } else { None }
 }
 
 #[test]

@@ -209,7 +209,7 @@ fn payload(checked: &Checked) -> crate::base::BlobHash {
 }
 
 /// Member 1's second update, which merged everybody's first; all have published again since, and only that is here.
-fn old_merge(desk: &mut Desk) -> (Checked, Vec<Checked>) {
+pub(super) fn old_merge(desk: &mut Desk) -> (Checked, Vec<Checked>) {
     let firsts: Vec<Checked> = [1, 2, 3].map(|n| desk.update(n, &[])).into();
     let merged = desk.update(1, &[&firsts[0], &firsts[1], &firsts[2]]);
     let newest = [desk.update(1, &[&merged]), desk.update(2, &[&firsts[1]]), desk.update(3, &[&firsts[2]])];
@@ -225,14 +225,14 @@ fn old_merge(desk: &mut Desk) -> (Checked, Vec<Checked>) {
 }
 
 #[test]
-fn what_is_fetched_for_a_check_leaves_half_of_all_fetches_to_the_own_merge() {
+fn what_is_fetched_for_an_accusation_leaves_three_quarters_of_all_fetches_to_the_own_merge_and_own_checks() {
     let mut desk = Desk::new(policy());
     desk.start_together();
     let (merged, wanted) = old_merge(&mut desk);
     let record = accusation(&mut desk, &merged, Flaw::Merge, None);
     let mut outputs = desk.gossip(&record, 2);
     let mut seen = fetched(&outputs).len();
-    assert_eq!(seen, config().fetches / 2, "{outputs:?}");
+    assert_eq!(seen, config().fetches / 4, "{outputs:?}");
     for one in &wanted {
         outputs = desk.give(Input::PayloadArrived { hash: payload(one) });
         seen += fetched(&outputs).len();
