@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chorale_protocol::{
-    audit::{FeedSurvey, Options, Survey, Verdict, replay},
+    audit::{FeedSurvey, Survey, Verdict},
     feed::Spec,
 };
 use chorale_tests::sim::{Setup, World, seed};
@@ -38,16 +38,6 @@ fn what_members_recompute_of_each_other_they_say_and_an_audit_finds_it_true() {
     let chain = world.chain();
     for node in world.nodes() {
         let archive = node.disk().archive(&chain).build();
-        let options = Options {
-            network: chain.network(),
-            anchors: Vec::new(),
-            allow_unanchored: true,
-            allow_pruned: false,
-            recompute: true,
-            witnesses: 0,
-            heads_only: false,
-            threads: 1,
-        };
         let survey = Survey::open(&archive, Some(chain.network())).unwrap();
         let said = |feed: FeedSurvey| {
             let checked = feed.records.iter().map(|(_, checked)| match &checked.record().spec {
@@ -58,7 +48,7 @@ fn what_members_recompute_of_each_other_they_say_and_an_audit_finds_it_true() {
         };
         let said = survey.each_feed(|_, feed| said(feed)).unwrap();
         assert!(said.len() == 4 && said.iter().all(|count| *count > 2), "{said:?}: {}", world.tag());
-        let report = replay(&archive, &options, &|_, _| {}).unwrap();
+        let report = chorale_tests::audit(&archive, chain.network());
         assert_eq!(report.verdict(), Verdict::Passed, "{:?}: {}", report.findings, world.tag());
     }
 }

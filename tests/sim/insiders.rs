@@ -5,7 +5,7 @@ mod way;
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use chorale_protocol::{
-    audit::{Finding, MemoryArchive, Options, Report, Severity, Verdict, replay},
+    audit::{Finding, MemoryArchive, Report, Severity, Verdict},
     base::MemberId,
     engine::Event,
     manifest::LoraRule,
@@ -119,18 +119,7 @@ impl Play {
     }
 
     fn audit(&self, node: usize) -> Report {
-        let (chain, archive) = (self.world.chain(), self.archive(node));
-        let options = Options {
-            network: chain.network(),
-            anchors: Vec::new(),
-            allow_unanchored: true,
-            allow_pruned: false,
-            recompute: true,
-            witnesses: 0,
-            heads_only: false,
-            threads: 1,
-        };
-        replay(&archive, &options, &|_, _| {}).unwrap()
+        chorale_tests::audit(&self.archive(node), self.world.chain().network())
     }
 }
 
@@ -144,8 +133,8 @@ fn longest_gap(node: &Node) -> u64 {
 fn broken(play: &Play, way: Way, acted: u64) -> Option<String> {
     for node in play.honest() {
         let (gap, rounds) = (longest_gap(node), node.rounds().count() as u64);
-        // A draw may name several insiders that came in a round ahead: who merges them lands with them, and who was late once
-        // with the others.
+        // Who was late once lands with the others, a round on; a draw may also name several insiders that came in a round ahead,
+        // and who merges them lands with them.
         let lost = if play.insiders.len() > 1 { 2 } else { 1 };
         if gap > WORK_MS + 2 * GATHER_MS || rounds + lost < ROUNDS {
             return Some(format!("{rounds} rounds, the longest took {gap} ms"));

@@ -99,7 +99,8 @@ impl<'a> Progress<'a> {
                 &json!({
                     "round": report.round.0, "record": report.record.to_string(), "merge": report.merge.to_string(),
                     "loss_before": before, "loss_after": after, "contributors": contributors, "skipped": skipped,
-                    "others": report.others, "wanted": report.wanted, "steps": report.steps, "gather_ms": report.gather_ms, "work_ms": report.work_ms,
+                    "others": report.others, "wanted": report.wanted, "steps": report.steps,
+                    "gather_ms": report.gather_ms, "work_ms": report.work_ms,
                     "merge_us": work.merge_us, "train_us": work.train_us, "keep_us": work.keep_us, "bytes_sent": sent,
                 }),
             );

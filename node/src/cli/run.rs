@@ -8,7 +8,7 @@ use chorale::{
     driver::{self, Command, Notice, Running, Setup, State, Timing},
     telemetry,
 };
-use chorale_protocol::{base::limit::MANIFEST_BYTES, engine::Event, manifest::Chain};
+use chorale_protocol::{base::limit::MANIFEST_BYTES, engine::Event};
 use serde_json::json;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -84,10 +84,7 @@ impl Args {
     async fn live(&self, home: &Home, config: &Config, out: &Out) -> Result<ExitCode> {
         let genesis = read_bytes(&home.genesis(), MANIFEST_BYTES as u64)
             .context("this home has joined no network: chorale network join --home HOME GENESIS")?;
-        let chain = Chain::genesis(genesis.clone().into()).context(
-            "the genesis of this home is no manifest of this version of the program: networks and homes of an older version cannot be \
-             used; found a new one (chorale init, network create)",
-        )?;
+        let chain = network::genesis_chain(genesis.clone().into())?;
         let stored = network::stored_chain(home)?;
         network::takes_part(home, &stored)?;
         network::take_up_key(home, &stored)?;

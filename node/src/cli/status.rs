@@ -90,8 +90,11 @@ fn table(status: &Status) -> String {
         let _ = writeln!(text, "governor {} voted for two manifests of version {version}", safe(governor));
     }
     if status.alone > 0 {
-        let _ =
-            writeln!(text, "alone    the last {} updates merged nobody else: why is in the lines below", status.alone);
+        let _ = writeln!(
+            text,
+            "alone    newest updates that merged nobody else: {}; the rounds below say why",
+            status.alone
+        );
     }
     if let Some(version) = status.key_gone {
         let _ =

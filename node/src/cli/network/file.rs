@@ -2,13 +2,13 @@
 
 use std::{fs::OpenOptions, io::Write as _, path::Path};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;
 use chorale::{config::Home, store::Store};
 use chorale_protocol::{
     base::{ManifestHash, NetworkId, limit},
     code::{Context, PublicKey, derive},
-    manifest::{Chain, SignedManifest},
+    manifest::{Chain, ManifestError, SignedManifest},
 };
 
 use crate::cli::card::read_bytes;
@@ -60,13 +60,21 @@ pub(crate) fn votes(signed: &SignedManifest) -> Vec<Vote> {
     manifest.governors.iter().map(|key| Vote { governor: *key, label: label(key), voted: voted(key) }).collect()
 }
 
+/// A chain of a genesis alone.
+pub(crate) fn genesis_chain(genesis: Bytes) -> Result<Chain> {
+    Chain::genesis(genesis).map_err(|error| match &error {
+        ManifestError::Cbor(_) => anyhow!(
+            "the genesis is no manifest that this version of the program reads: homes and networks of an older version cannot be used; \
+             found a new one (chorale init, network create): {error}"
+        ),
+        _ => anyhow!("genesis: {error}"),
+    })
+}
+
 /// A chain from files: the genesis, then each version.
 pub(crate) fn chain_of(files: &[Bytes]) -> Result<Chain> {
     let (genesis, rest) = files.split_first().context("no manifest at all, wanted a genesis")?;
-    let mut chain = Chain::genesis(genesis.clone()).context(
-        "the genesis is no manifest of this version of the program: networks and homes of an older version cannot be used; found a new \
-         one (chorale init, network create)",
-    )?;
+    let mut chain = genesis_chain(genesis.clone())?;
     for (bytes, version) in rest.iter().zip(1..) {
         chain.extend(bytes.clone()).with_context(|| format!("version {version}"))?;
     }
@@ -95,4 +103,17 @@ pub(crate) fn stored_chain(home: &Home) -> Result<Chain> {
         }
     }
     chain_of(&versions).with_context(|| home.root().display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_genesis_that_this_version_cannot_read_is_refused_in_words() {
+        for bytes in [&b""[..], b"\xa0", b"\xa1\x00\x01"] {
+            let said = genesis_chain(Bytes::from_static(bytes)).unwrap_err().to_string();
+            assert!(said.contains("an older version cannot be used") && said.contains("network create"), "{said}");
+        }
+    }
 }

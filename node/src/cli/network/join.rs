@@ -59,7 +59,7 @@ pub(crate) fn install(home: &Home, config: &Config, files: &[Bytes], skip_model:
     let chain = file::chain_of(files).context("the network's manifests do not hold")?;
     let genesis = home.genesis();
     if let Ok(held) = std::fs::read(&genesis) {
-        let held = Chain::genesis(held.into()).context("the genesis that this home holds")?;
+        let held = file::genesis_chain(held.into()).context("the genesis that this home holds")?;
         ensure!(
             held.network() == chain.network(),
             "this home belongs to network {} already, and a home belongs to one network: make another with chorale init",

@@ -13,7 +13,7 @@ mod sign;
 use anyhow::Result;
 
 pub(crate) use create::{Plan, unsigned};
-pub(crate) use file::{replace, stored_chain};
+pub(crate) use file::{genesis_chain, replace, stored_chain};
 pub(crate) use join::{install, own_entry, own_id, same_policy, take_up_key, takes_part};
 pub(crate) use policy::{Shape, shape};
 pub(crate) use sign::add_vote;
