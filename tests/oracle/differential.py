@@ -15,7 +15,7 @@ import verify
 from anchors import Anchors
 from archive import Unreadable
 
-FIELDS = ("severity", "code", "file", "offset", "member", "incarnation", "seq", "record", "attested_by")
+FIELDS = ("severity", "code", "file", "offset", "member", "incarnation", "seq", "record", "attested_by", "bounded")
 
 
 def findings_of(lines):

@@ -13,6 +13,7 @@ import adapter
 from adapter import Voice, derive
 from council import Council, Key, sorted_map
 from differential import compare
+from forge_bound import keep_back, make_up, play
 from forge_claims import checked, spend, unsorted
 from forge_faults import accuse
 from forge_logs import Logs
@@ -32,6 +33,7 @@ class Member:
 class Forge(Council):
     def __init__(self, rng):
         self.rng, self.files, self.publications, self.frames = rng, {}, {}, {}
+        self.made_up, self.urged = set(), False  # state hashes of merges that authors made up; whether the next one does
         self.seeds = {}  # by member and incarnation: what the next draw is made from
         self.members = sorted([Member(rng, i) for i in range(rng.randint(2, 5))], key=lambda m: m.id)
         self.governors = sorted([Key(rng) for _ in range(rng.randint(1, 3))], key=lambda k: k.public)
@@ -54,9 +56,9 @@ class Forge(Council):
         ages = [65536, 46341, 37837, 32768][:rng.randint(1, 4)]
         rule = rng.choice([{0: 0}, {0: 0}, {0: 1, 1: rng.randint(1, 2)}, {0: 2}])
         return {0: bytes(32), 1: {0: rank, 1: 16, 2: rng.randrange(99), 3: bytes(32), 4: tensors}, 2: rule,
-                3: {0: 1, 1: rng.choice([0, 32768, 65535]), 2: ages, 3: rng.choice([1 << 40, 3000, 1500])}, 4: rng.randint(1, 4),
+                3: {0: 1, 1: rng.choice([0, 32768, 65535]), 2: ages, 3: rng.choice([1 << 40, 1 << 18, 30000, 3000, 1500])}, 4: rng.randint(1, 4),
                 5: 65536, 6: rng.randrange(2), 7: rng.choice([0, 3, 6]), 8: {0: rng.randint(1, 2), 1: 9}, 9: 0,
-                10: rng.randrange(3), 11: rng.choice([0, 0, 2]), 12: ["adapter"], **rng.choice([{}, {}, {13: 1}, {13: 2}]),
+                10: rng.choice([0, 1, 1, 2]), 11: rng.choice([0, 0, 2]), 12: ["adapter"], **rng.choice([{}, {}, {13: 1}, {13: 2}]),
                 **({15: {0: 6000, 1: rng.choice([2000, 90000])}} if rng.random() < 0.1 else {})}
 
     def layout(self):
@@ -209,7 +211,7 @@ class Forge(Council):
             return None
         average = adapter.mean(used) if used else layout.start()
         state = member.state if own else None
-        merged, v = adapter.move(average, state, policy[3][1], own)
+        merged, v = make_up(self, *adapter.move(average, state, policy[3][1], own))
         before = adapter.goes_on_from(policy[3][2], own, near)
         round_ = min(before + 1, policy[7]) if policy[7] else before + 1
         if round_ <= member.reached.get(fields[5], 0) and rng.random() < 1 - 0.1 * self.wild:
@@ -219,10 +221,10 @@ class Forge(Council):
         hash_, length = self.blob(data)
         spec = {0: round_, 1: phase, 2: [w for _, w in used], 3: adapter.used_hash(self.network, round_, used, merged, v),
                 4: skipped, 5: rng.randint(1, 9), 6: rng.choice([0, 1, 64])}
-        if policy[3][1] and policy[10] and round_ % policy[10] == 0:
-            spec[11] = dict(enumerate(self.blob(adapter.checkpoint(merged, v))))
         if 15 in policy or rng.random() < 0.3:
             spec[9] = spend(rng, member, self.wild)
+        if policy[3][1] and policy[10] and round_ % policy[10] == 0:
+            spec[11] = dict(enumerate(self.blob(adapter.checkpoint(merged, v))))
         if rng.random() < 0.7 and (ids := checked(rng, self.members, member, self.wild)):
             spec[12] = ids
         clocks = [self.clock_of[v.record] for v, _ in used]
@@ -324,6 +326,7 @@ class Forge(Council):
 
     def run(self):
         self.clock_of = {}
+        play(self)
         for _ in range(self.rng.randint(5, 40)):
             self.event()
 
@@ -331,6 +334,7 @@ class Forge(Council):
         """The archive, now and then with something lost, doubled, swapped or strange."""
         rng = self.rng
         self.logs.write(self.files)
+        keep_back(self)
         for (member, incarnation), frames in self.frames.items():
             if rng.random() < 0.1 * self.wild and len(frames) > 1:
                 place = rng.randrange(len(frames))

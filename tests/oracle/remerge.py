@@ -1,5 +1,7 @@
 """One merge, done again from the published payloads, and what its author published on top of it: section 5 of docs/PROTOCOL.md."""
 
+import math
+
 import adapter
 from adapter import Refused, Voice
 from record import DISTANCE, UPDATE
@@ -96,6 +98,36 @@ class Case:
         state = self.audit.state(self.one)[0]
         codes = self.published(state[0]) if state else []
         return codes, (state, False) if state and not codes else None
+
+    def partial(self, momentum, after):
+        """Of a merge that misses payloads: MRG-013 if what its author made of it cannot be, and whether all of that was bounded."""
+        policy, weights, total = self.policy, self.one.spec[2], sum(self.one.spec[2])
+        own = next((p for p in self.parents if p.member == self.one.member), None)
+        voices = [self.voice(p) for p in self.parents]
+        if not own or None not in voices or any(p.codec != policy.codec for p in self.parents):
+            return [], False
+        mine, near = voices[self.parents.index(own)], None
+        if mine and 1 <= total <= 65536:
+            near = adapter.mean([(v or mine, w) for v, w in zip(voices, weights)])
+            lost = sum(w for v, w in zip(voices, weights) if not v)
+            apart = -(-lost * (policy.reach << 16) // total) + math.isqrt(len(near)) + 1
+        if not policy.momentum:
+            if not near or not self.payload:
+                return [], False
+            beyond = adapter.distance2(self.payload.values, near) > ((policy.norm_bound << 16) + apart) ** 2
+            return ["MRG-013"] if beyond else [], not beyond
+        if not after or not momentum or momentum[0] != own.id or not momentum[2]:
+            return [], False
+        (x, v), (x0, v0) = after[0], momentum[1]
+        scaled = lambda number: adapter.rne(policy.momentum * number, 1 << 16)
+        merged = [a + b - scaled(c) for a, b, c in zip(x0, v, v0)]
+        free = [i for i in range(len(x)) if abs(x[i]) < adapter.HELD and abs(v[i]) < adapter.HELD]
+        if any(x[i] != adapter.hold(merged[i] + scaled(v[i])) for i in free):
+            return ["MRG-013"], False
+        if not near:
+            return [], False
+        beyond = sum((merged[i] - near[i]) ** 2 for i in free) > apart ** 2
+        return ["MRG-013"] if beyond else [], not beyond and len(free) == len(x)
 
     def named(self, member, id_):
         """The publication that was left out as too distant, if it is here and the member's."""

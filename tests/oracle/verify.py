@@ -171,9 +171,9 @@ class Audit:
             for member, at in walk.used.items():
                 used[member] = max(used.get(member, at), at)
         for walk in walks:
-            for rested, idle, one in walk.lacking:
+            for rested, idle, one, bounded in walk.lacking:
                 rests = one.member in used and (one.incarnation, one.seq) <= used[one.member]
-                live = {"attested_by": self.attesters(one)} if rested != "BLB-001" else {}
+                live = {"attested_by": self.attesters(one), "bounded": bounded} if rested != "BLB-001" else {}
                 self.notes.run(rested if rests else idle, one.where, **live)
 
     def attesters(self, one):

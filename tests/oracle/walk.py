@@ -12,7 +12,7 @@ class Walk:
 
     def __init__(self, audit):
         self.audit, self.notes = audit, audit.notes
-        self.lacking, self.used = [], {}  # (code if others rest on it, else, record); the last record of each other member built on
+        self.lacking, self.used = [], {}  # (code if others rest on it, else, record, whether bounded); the last record of each other member built on
         self.since = None  # the first update of a feed under its manifest version
         self.last, self.payload = None, None  # newest update, its payload
         self.momentum = None  # (id, state after it, whether somebody checked that, whether it is the one that the record says)
@@ -109,7 +109,7 @@ class Walk:
         elif lack == "missing":
             keep = self.audit.chain.newest.policy.keep
             pruned = keep and one.round is not None and one.round + keep < self.audit.newest
-            self.notes.run("BLB-002", one.where) if pruned else self.lacking.append(("BLB-001", "BLB-006", one))
+            self.notes.run("BLB-002", one.where) if pruned else self.lacking.append(("BLB-001", "BLB-006", one, False))
         elif lack:
             self.notes.add(lack, one.where)
 
@@ -158,12 +158,16 @@ class Walk:
         wrong = any(code not in INCOMPLETE for code in codes)
         if wrong and case.starts_as_said(self.momentum):
             self.audit.wrong.append(one)
+        bounded = False
         if not merged:
             more, after = case.take_up()
             codes += more
+            if drawn and ruled and None not in parents:
+                more, bounded = case.partial(self.momentum, after)
+                codes, after = codes + more, None if more else after
         for code in codes:
             if code in ("MRG-003", "MRG-012"):  # a record that is not there may be anybody's
-                self.lacking.append((code, code if None in parents else "MRG-010", one))
+                self.lacking.append((code, code if None in parents else "MRG-010", one, bounded))
             else:
                 (self.notes.run if code in INCOMPLETE else self.notes.add)(code, one.where)
         wrong = any(code not in INCOMPLETE for code in codes)

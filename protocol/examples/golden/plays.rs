@@ -241,8 +241,10 @@ fn forged_momentum() -> Golden {
     let mut archive = world.archive();
     World::withhold(&mut archive, &hidden);
     let heads = world.heads();
-    let codes = ["BLB-001", "MRG-003", "MRG-010", "MRG-012"];
-    golden("forged-momentum", &world, archive, vec![anchored(&heads, 3, &codes)])
+    // X does not follow from v and the state before; nothing goes on from it. The next merge finds no state, and the last one is on the
+    // word of that one.
+    let codes = ["BLB-001", "MRG-003", "MRG-010", "MRG-013"];
+    golden("forged-momentum", &world, archive, vec![anchored(&heads, 1, &codes)])
 }
 
 /// A payload is kept back; two others say that they had recomputed what follows, one of them of the merges on the state behind it, too. It

@@ -38,6 +38,8 @@ pub struct Finding {
     /// Of a merge that could not be recomputed, or only from its author's word: the other members that say, in updates that count, that
     /// they had recomputed it while the network ran. Those of the record that the finding names.
     pub attested_by: Option<Vec<MemberId>>,
+    /// Of such a merge: whether it misses payloads, and what its author made of it lies within the bound that reach gives for them.
+    pub bounded: Option<bool>,
 }
 
 /// The file that something was found in. Its name is written out only for a finding that stands.
@@ -95,10 +97,26 @@ struct Run {
     counted: Option<RecordId>,
     last: Option<Seq>,
     count: u64,
-    text: String,
+    words: Words,
     severity: Severity,
-    attested_by: Option<Vec<MemberId>>,
 }
+
+/// What a finding says beside its code and place.
+#[derive(Debug)]
+struct Words {
+    text: String,
+    /// Of a merge: see [`Finding`].
+    merge: Option<(Vec<MemberId>, bool)>,
+}
+
+impl From<String> for Words {
+    fn from(text: String) -> Self {
+        Self { text, merge: None }
+    }
+}
+
+/// Of a merge that keeps the bound.
+const BOUNDED: &str = "; what its author made of it keeps the bound that reach gives for the missing payloads";
 
 impl Notes {
     const EACH: u64 = 200;
@@ -113,7 +131,7 @@ impl Notes {
         let count = self.counted.entry((code, place.file.clone())).or_default();
         *count += 1;
         if *count <= Self::EACH {
-            self.findings.push(finding(severity, code, place, (text.into(), None)));
+            self.findings.push(finding(severity, code, place, text.into().into()));
         }
     }
 
@@ -125,34 +143,30 @@ impl Notes {
 
     /// As [`run`](Self::run), with a severity that depends on the circumstances, the same for all of the run.
     pub(super) fn run_as(&mut self, severity: Severity, code: &'static str, place: &Place, text: impl fmt::Display) {
-        self.run_with(severity, code, place, || (text.to_string(), None));
+        self.run_with(severity, code, place, || text.to_string().into());
     }
 
-    /// As [`run`](Self::run), of merges that could not be recomputed, or only from their authors' word: `attesters` are those of this one.
+    /// As [`run`](Self::run), of merges that could not be recomputed, or only from their authors' word: `attesters` are those of this one,
+    /// and `bounded` is whether it keeps its bound.
     pub(super) fn run_merge(
         &mut self,
         code: &'static str,
         place: &Place,
         text: impl fmt::Display,
+        bounded: bool,
         attesters: impl FnOnce() -> Attesters,
     ) {
         self.run_with(codes::severity(code), code, place, || {
-            let attesters = attesters();
-            (format!("{text}; {attesters}"), Some(attesters.members))
+            let (attesters, bound) = (attesters(), if bounded { BOUNDED } else { "" });
+            Words { text: format!("{text}{bound}; {attesters}"), merge: Some((attesters.members, bounded)) }
         });
     }
 
-    fn run_with(
-        &mut self,
-        severity: Severity,
-        code: &'static str,
-        place: &Place,
-        words: impl FnOnce() -> (String, Option<Vec<MemberId>>),
-    ) {
+    fn run_with(&mut self, severity: Severity, code: &'static str, place: &Place, words: impl FnOnce() -> Words) {
         let key = (code, place.file.clone());
         let run = self.runs.entry(key).or_insert_with(|| {
-            let (text, attested_by) = words();
-            Run { first: place.clone(), counted: None, last: None, count: 0, text, severity, attested_by }
+            let words = words();
+            Run { first: place.clone(), counted: None, last: None, count: 0, words, severity }
         });
         if place.record.is_none() || place.record != run.counted {
             run.count += 1;
@@ -180,18 +194,15 @@ impl Notes {
                     codes::severity(code),
                     code,
                     &Place { file, ..Place::default() },
-                    (text, None),
+                    text.into(),
                 ));
             }
         }
-        for ((code, _), run) in self.runs {
-            let text = match run.last {
-                Some(last) if run.count > 1 => {
-                    format!("{} (and so on: {} records up to seq {last})", run.text, run.count)
-                }
-                _ => run.text,
-            };
-            self.findings.push(finding(run.severity, code, &run.first, (text, run.attested_by)));
+        for ((code, _), mut run) in self.runs {
+            if let Some(last) = run.last.filter(|_| run.count > 1) {
+                run.words.text += &format!(" (and so on: {} records up to seq {last})", run.count);
+            }
+            self.findings.push(finding(run.severity, code, &run.first, run.words));
         }
         let mut findings = self.findings;
         findings.sort_by(|one, other| order(one).cmp(&order(other)).then_with(|| one.cmp(other)));
@@ -203,12 +214,8 @@ fn order(finding: &Finding) -> (Reverse<Severity>, &str, Option<u64>, &str) {
     (Reverse(finding.severity), &finding.file, finding.offset, finding.code)
 }
 
-fn finding(
-    severity: Severity,
-    code: &'static str,
-    place: &Place,
-    (text, attested_by): (String, Option<Vec<MemberId>>),
-) -> Finding {
+fn finding(severity: Severity, code: &'static str, place: &Place, Words { text, merge }: Words) -> Finding {
     let Place { file, offset, feed, seq, record } = place.clone();
-    Finding { severity, code, file: file.to_string(), offset, feed, seq, record, text, attested_by }
+    let (attested_by, bounded) = merge.unzip();
+    Finding { severity, code, file: file.to_string(), offset, feed, seq, record, text, attested_by, bounded }
 }

@@ -9,6 +9,7 @@ mod anchor;
 mod archive;
 mod attested;
 mod blob;
+mod bound;
 mod bundles;
 mod claims;
 pub mod codes;

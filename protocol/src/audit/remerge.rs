@@ -4,6 +4,7 @@ use std::{fmt, io};
 
 use super::{
     blob::{self, Lack},
+    bound::Partial,
     layout::Name,
     light::Light,
     shared::Audit,
@@ -30,6 +31,8 @@ pub(super) struct Case<'a> {
     pub(super) own: Option<(RecordId, &'a Payload)>,
     /// What the record published.
     pub(super) payload: Option<&'a Payload>,
+    /// It breaks no rule, so that its weights are right.
+    pub(super) ruled: bool,
 }
 
 /// What an update merged.
@@ -57,6 +60,10 @@ pub(super) struct Outcome {
     pub(super) since: Option<Since>,
     /// ‖P − M‖² of what was published on top of it, in units of 2⁻⁶⁴.
     pub(super) moved2: Option<u128>,
+    /// What bounds it, if it misses payloads.
+    pub(super) partial: Option<Partial>,
+    /// It misses payloads, and what its author made of it lies within the bound.
+    pub(super) bounded: bool,
 }
 
 /// Why a merge, or a part of it, could not be checked. Put into words only for a finding that stands: where payloads are pruned,
@@ -135,13 +142,25 @@ pub(super) fn remerge(case: &Case<'_>, known: Option<Known>) -> io::Result<Outco
         },
         _ => (None, None),
     };
+    let (mut voices, mut lacking) = (Vec::with_capacity(case.parents.len()), None);
+    for parent in case.parents {
+        let voice = voice(case, parent)?;
+        if voice.is_none() && lacking.is_none() {
+            lacking = Some(Unchecked::Payload(parent.member, round(parent)));
+        }
+        voices.push(voice);
+        if lacking.is_some() && !case.can_be_bounded() {
+            break;
+        }
+    }
+    if let Some(why) = lacking {
+        let partial = case.partial(&voices, state.filter(|_| since.is_none()));
+        return Ok(Outcome { partial, ..Outcome::lacking("MRG-003", why) });
+    }
     let mut others = Vec::new();
     let mut own = None;
-    for parent in case.parents {
-        let Some(voice) = voice(case, parent)? else {
-            return Ok(Outcome::lacking("MRG-003", Unchecked::Payload(parent.member, round(parent))));
-        };
-        if parent.member == case.light.member {
+    for voice in voices.into_iter().flatten() {
+        if voice.member == case.light.member {
             own = Some(voice);
         } else {
             others.push(voice);

@@ -29,7 +29,7 @@ impl Walker<'_> {
         }
         let own = self.last.map(|last| last.id).zip(self.payload.as_ref());
         let parents = if let Inputs::Known(parents) = inputs { parents } else { &[] };
-        let case = Case { audit: self.audit, light, update, parents, manifest, own, payload };
+        let case = Case { audit: self.audit, light, update, parents, manifest, own, payload, ruled };
         let known = self.state.take();
         let starts_as_said = starts_as_said(&case, known.as_ref());
         let undrawn = matches!(inputs, Inputs::Undrawn);
@@ -47,32 +47,24 @@ impl Walker<'_> {
             outcome.incomplete.iter().any(|(code, why)| matches!(*code, "MRG-003" | "MRG-008") && by_pruning(*why));
         if !outcome.merged {
             case.take_up(record, facts, pruned, &mut outcome)?;
+            case.judge_partial(&mut outcome);
         }
         let warn = outcome.since.is_some_and(|since| since.pruned);
-        let tally = &mut self.walk.counts.merges;
-        match (outcome.merged, outcome.since) {
-            _ if outcome.failed() || undrawn => tally.failed += 1,
-            (true, None) => tally.ok += 1,
-            (true, Some(_)) => tally.unverified += 1,
-            (false, _) => tally.missing += 1,
-        }
-        let unchecked = !outcome.failed() && !undrawn && (!outcome.merged || outcome.since.is_some());
-        if unchecked && self.audit.is_attested(&light.id, &light.member) {
-            self.walk.counts.merges.attested += 1;
-        }
+        self.count(light, &outcome, undrawn);
         if outcome.failed() {
             self.find(light, Flaw::Merge, true);
         } else if outcome.merged && outcome.since.is_none() && payload.is_some() && starts_as_said {
             self.find(light, Flaw::Merge, false);
         }
+        let bounded = outcome.bounded;
         for (code, why) in outcome.incomplete {
             match code {
-                "MRG-003" if pruned => self.pruned(light, why),
+                "MRG-003" if pruned => self.pruned(light, why, bounded),
                 "MRG-008" if self.audit.is_by_pruning(why, false) => {
                     self.walk.notes.run("MRG-011", &light.place(), why);
                 }
-                "MRG-012" if warn => self.pruned(light, why),
-                "MRG-003" | "MRG-012" => self.walk.withheld.add(light.place(), Lacking::Merge(why)),
+                "MRG-012" if warn => self.pruned(light, why, false),
+                "MRG-003" | "MRG-012" => self.walk.withheld.add(light.place(), Lacking::Merge(why, bounded)),
                 _ => self.walk.notes.run(code, &light.place(), why),
             }
         }
@@ -85,10 +77,25 @@ impl Walker<'_> {
         Ok(outcome.moved2)
     }
 
+    /// Counts a merge by what came of it.
+    fn count(&mut self, light: &Light, outcome: &Outcome, undrawn: bool) {
+        let tally = &mut self.walk.counts.merges;
+        match (outcome.merged, outcome.since) {
+            _ if outcome.failed() || undrawn => tally.failed += 1,
+            (true, None) => tally.ok += 1,
+            (true, Some(_)) => tally.unverified += 1,
+            (false, _) => tally.missing += 1,
+        }
+        let unchecked = !outcome.failed() && !undrawn && (!outcome.merged || outcome.since.is_some());
+        if unchecked && self.audit.is_attested(&light.id, &light.member) {
+            self.walk.counts.merges.attested += 1;
+        }
+    }
+
     /// A merge that could not be recomputed for nothing but what the policy no longer keeps, as is allowed.
-    fn pruned(&mut self, light: &Light, why: Unchecked) {
+    fn pruned(&mut self, light: &Light, why: Unchecked, bounded: bool) {
         let attesters = || self.audit.attesters(&light.id, &light.member);
-        self.walk.notes.run_merge("MRG-011", &light.place(), why, attesters);
+        self.walk.notes.run_merge("MRG-011", &light.place(), why, bounded, attesters);
     }
 }
 

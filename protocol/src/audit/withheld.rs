@@ -69,8 +69,8 @@ const NOBODY: &str = "; no other member's record builds on it or on what its aut
 pub(super) enum Lacking {
     /// A blob of an update of this round.
     Blob(Round),
-    /// What its merge takes.
-    Merge(Unchecked),
+    /// What its merge takes; and whether what its author made of it keeps the bound of one that misses payloads.
+    Merge(Unchecked, bool),
 }
 
 impl Lacking {
@@ -79,9 +79,9 @@ impl Lacking {
         match self {
             Self::Blob(_) => ("BLB-001", "BLB-006"),
             // A record that is not there may be anybody's.
-            Self::Merge(Unchecked::Parent) => ("MRG-003", "MRG-003"),
-            Self::Merge(Unchecked::Unverified(_)) => ("MRG-012", "MRG-010"),
-            Self::Merge(_) => ("MRG-003", "MRG-010"),
+            Self::Merge(Unchecked::Parent, _) => ("MRG-003", "MRG-003"),
+            Self::Merge(Unchecked::Unverified(_), _) => ("MRG-012", "MRG-010"),
+            Self::Merge(..) => ("MRG-003", "MRG-010"),
         }
     }
 }
@@ -90,7 +90,7 @@ impl fmt::Display for Lacking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blob(round) => write!(f, "a blob of round {round} is not in the archive"),
-            Self::Merge(why) => why.fmt(f),
+            Self::Merge(why, _) => why.fmt(f),
         }
     }
 }
@@ -112,9 +112,9 @@ impl Withheld {
             let is_idle = at.is_some_and(|(member, at)| !used.rests_on(&member, at));
             let (code, nobody) = if is_idle { (idle, NOBODY) } else { (rested, "") };
             match (lacking, place.record.zip(place.feed)) {
-                (Lacking::Merge(why), Some((update, (author, _)))) => {
+                (Lacking::Merge(why, bounded), Some((update, (author, _)))) => {
                     let attesters = || audit.attesters(&update, &author);
-                    notes.run_merge(code, &place, format_args!("{why}{nobody}"), attesters);
+                    notes.run_merge(code, &place, format_args!("{why}{nobody}"), bounded, attesters);
                 }
                 _ => notes.run(code, &place, format_args!("{lacking}{nobody}")),
             }

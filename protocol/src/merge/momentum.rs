@@ -3,7 +3,7 @@
 use crate::{adapter::simd::Kernel, base::limit::VALUE_Q32};
 
 /// The largest magnitude of M and v.
-const MOST: i64 = VALUE_Q32 - 1;
+pub(super) const MOST: i64 = VALUE_Q32 - 1;
 
 /// One step on a tile.
 pub(super) struct Step<'a> {
@@ -37,13 +37,13 @@ impl Kernel for Step<'_> {
 
 /// momentum · v / 2^16, half to even; below 2^62 before the shift.
 #[inline(always)]
-fn scaled(momentum: i64, v: i64) -> i64 {
+pub(super) fn scaled(momentum: i64, v: i64) -> i64 {
     // Out of bounds the result is of no matter.
     let product = momentum.wrapping_mul(v);
     product.wrapping_add(0x7fff + ((product >> 16) & 1)) >> 16
 }
 
 #[inline(always)]
-fn hold(value: i64) -> i64 {
+pub(super) fn hold(value: i64) -> i64 {
     value.clamp(-MOST, MOST)
 }

@@ -3,6 +3,7 @@
 
 mod anchors;
 mod attested;
+mod bound;
 mod contents;
 mod deviations;
 mod distance;

@@ -15,6 +15,8 @@ use crate::{
 
 /// 40 in Q.32: far from whatever these networks train.
 const OFF: i64 = 40 << 32;
+/// How far X and v are off if v is by so much and X follows from it, with a momentum of a half.
+const FOLLOWS: (i64, i64) = (OFF + OFF / 2, OFF);
 
 /// Three members play two rounds; then the last one publishes something that will be withheld.
 fn withheld() -> (World, Checked) {
@@ -30,7 +32,7 @@ fn merges(ok: u64, failed: u64, missing: u64, unverified: u64) -> Tally {
 #[test]
 fn merges_on_a_made_up_state_behind_a_withheld_payload_do_not_count_as_ok() {
     let (mut world, hidden) = withheld();
-    let forged = world.step_made_up(2, OFF);
+    let forged = world.step_shifted(2, FOLLOWS, |_| {});
     world.rounds(2);
     let far = world.published[2][4].state.as_ref().unwrap().x[0] >> 32;
     assert!(far.abs() > 2, "what follows is off, too: {far}");
@@ -53,7 +55,7 @@ fn merges_on_a_made_up_state_behind_a_withheld_payload_do_not_count_as_ok() {
 #[test]
 fn what_nobody_else_builds_on_is_said_and_takes_no_pass() {
     let (mut world, hidden) = withheld();
-    world.step_made_up(2, OFF);
+    world.step_shifted(2, FOLLOWS, |_| {});
     world.step(2);
     let mut archive = world.archive();
     World::withhold(&mut archive, &hidden);
@@ -115,7 +117,7 @@ fn what_was_published_far_from_the_state_that_its_author_signed_fails() {
 #[test]
 fn a_member_that_starts_afresh_is_verified_again() {
     let (mut world, hidden) = withheld();
-    world.step_made_up(2, OFF);
+    world.step_shifted(2, FOLLOWS, |_| {});
     world.step(2);
     world.authors[2].incarnation = Incarnation(1);
     world.step_from(2, None, |_| {});

@@ -102,13 +102,18 @@ impl World {
 
     /// The same, changed before it is signed.
     pub fn step_made_up_with(&mut self, who: usize, off: i64, change: impl FnOnce(&mut Draft)) -> Checked {
+        self.step_shifted(who, (off, off), change)
+    }
+
+    /// The same, with X and v off by numbers of their own.
+    pub fn step_shifted(&mut self, who: usize, (x, v): (i64, i64), change: impl FnOnce(&mut Draft)) -> Checked {
         let (network, layout, policy) =
             (self.chain.network(), self.layout.clone(), self.chain.current().policy.clone());
         let known: Vec<(RecordId, MemberId)> = self.records.iter().map(|one| (one.id(), one.record().member)).collect();
         let member = |id: &RecordId| known.iter().find(|(known, _)| known == id).unwrap().1;
         self.step_with(who, |draft| {
-            let numbers = draft.merged.values.iter_mut().chain(draft.merged.momentum.iter_mut().flatten());
-            numbers.for_each(|number| *number += off);
+            draft.merged.values.iter_mut().for_each(|number| *number += x);
+            draft.merged.momentum.iter_mut().flatten().for_each(|number| *number += v);
             let state = fixture::body(&draft.merged.checkpoint().unwrap());
             draft.payload = encode_q32(&layout, policy.codec, &draft.merged.values).unwrap();
             let (parents, weights) = (draft.record.parents.clone(), draft.update().weights.clone());

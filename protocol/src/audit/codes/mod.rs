@@ -307,6 +307,12 @@ const MERGES: &[Code] = &[
         "A merge was recomputed from a momentum state that only its author vouches for: the merge before that checkpoint was not.",
         FULLER,
     ),
+    code(
+        "MRG-013",
+        Failure,
+        "A merge misses payloads, and no payloads within reach give what its author made of it: the momentum state in its checkpoint, or what it published.",
+        ASK_AUTHOR,
+    ),
 ];
 
 #[cfg(test)]
@@ -349,6 +355,7 @@ mod tests {
             include_str!("../../admit/draws.rs"),
             include_str!("../../merge/claim.rs"),
             include_str!("../attested.rs"),
+            include_str!("../bound.rs"),
             include_str!("../bundles.rs"),
             include_str!("../../draw/account.rs"),
             include_str!("../log_book.rs"),

@@ -58,6 +58,7 @@ pub(crate) fn finding(finding: &Finding) -> Value {
         "record": finding.record.map(|record| record.to_string()),
         "text": finding.text,
         "attested_by": finding.attested_by.as_ref().map(|members| members.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "bounded": finding.bounded,
         "meaning": entry.map(|entry| entry.meaning),
         "action": entry.map(|entry| entry.action),
     })
