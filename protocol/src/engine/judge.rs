@@ -1,9 +1,9 @@
 //! Whether a record in its place keeps the rules, and how far the members have come.
 
-use super::{Engine, Reason, index::Known};
+use super::{Engine, Reason, index::Known, pending::Until};
 use crate::{
     admit::{self, Parent, RuleError},
-    base::{Millis, Round, Seq},
+    base::{Lamport, Millis, Round, Seq},
     feed::{Record, Spec},
     merge,
 };
@@ -69,9 +69,23 @@ impl Engine {
         let round = if let Spec::Update(update) = &record.spec { update.round } else { Round(0) };
         let known = parents.iter().flatten().filter_map(|parent| parent.round).max();
         let base = self.frontier().max(known).unwrap_or_default();
-        let last = base.0.saturating_add(self.window().max(1)).saturating_add(1);
+        let last = base.0.saturating_add(self.unseen_rounds());
         let clock = self.index.clock().0.saturating_add(UNSEEN);
         if round.0 <= last && record.clock.0 <= clock { Ok(()) } else { Err(Doubt::Early) }
+    }
+
+    /// How far above what is known a record may be that builds on what we cannot have.
+    fn unseen_rounds(&self) -> u64 {
+        self.window().max(1).saturating_add(1)
+    }
+
+    /// What must be known before a record that came too early can be judged otherwise, unless one that it builds on comes.
+    pub(super) fn too_early_until(&self, record: &Record) -> Until {
+        let round = if let Spec::Update(update) = &record.spec { update.round } else { Round(0) };
+        Until {
+            round: Round(round.0.saturating_sub(self.unseen_rounds())),
+            clock: Lamport(record.clock.0.saturating_sub(UNSEEN)),
+        }
     }
 
     /// The last round that is not far ahead of a frontier.

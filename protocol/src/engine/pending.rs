@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::{
-    base::{Lamport, MemberId, RecordId, TransportId},
+    base::{Lamport, MemberId, RecordId, Round, TransportId},
     feed::Checked,
 };
 
@@ -27,6 +27,15 @@ impl Held {
     }
 }
 
+/// What the engine must know before it is worthwhile to judge a record again that came too early.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Until {
+    /// The frontier.
+    pub(super) round: Round,
+    /// The largest clock.
+    pub(super) clock: Lamport,
+}
+
 /// A record that had to go, and what it waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gone {
@@ -42,7 +51,7 @@ pub(super) struct Pending {
     by_author: BTreeMap<MemberId, BTreeSet<(Lamport, RecordId)>>,
     waits: BTreeMap<RecordId, BTreeSet<RecordId>>,
     /// Without some of their parents, and ahead of what is known.
-    early: BTreeMap<RecordId, Held>,
+    early: BTreeMap<RecordId, (Held, Until)>,
     ready: VecDeque<Held>,
 }
 
@@ -81,16 +90,23 @@ impl Pending {
         Some(Gone { id: last, missing })
     }
 
-    /// Holds a record until [`Self::release_early`]; without room it is dropped, and will be handed over again.
-    pub(super) fn hold_early(&mut self, held: Held) {
+    /// Holds a record until what is known reaches `until`; without room it is dropped, and will be handed over again.
+    pub(super) fn hold_early(&mut self, held: Held, until: Until) {
         if self.early.len() < EARLY {
-            self.early.insert(held.checked.id(), held);
+            self.early.insert(held.checked.id(), (held, until));
         }
     }
 
-    /// What came too early can be judged again.
-    pub(super) fn release_early(&mut self) {
-        self.ready.extend(std::mem::take(&mut self.early).into_values());
+    /// What came too early for less than `known` can be judged again.
+    pub(super) fn release_early(&mut self, known: Until) {
+        let due = self.early.iter().filter(|(_, (_, until))| until.round <= known.round && until.clock <= known.clock);
+        let due: Vec<RecordId> = due.map(|(id, _)| *id).collect();
+        self.ready.extend(due.iter().filter_map(|id| self.early.remove(id)).map(|(held, _)| held));
+    }
+
+    /// All that came too early can be judged again.
+    pub(super) fn release_all_early(&mut self) {
+        self.ready.extend(std::mem::take(&mut self.early).into_values().map(|(held, _)| held));
     }
 
     fn remove(&mut self, id: &RecordId) -> Option<(Held, RecordId)> {
@@ -142,9 +158,9 @@ impl Pending {
     pub(super) fn take_member(&mut self, member: &MemberId) -> Vec<Held> {
         let places = self.by_author.get(member).cloned().unwrap_or_default();
         let mut taken: Vec<Held> = places.iter().filter_map(|(_, id)| self.remove(id)).map(|(held, _)| held).collect();
-        let theirs = self.early.iter().filter(|(_, held)| held.checked.record().member == *member);
+        let theirs = self.early.iter().filter(|(_, (held, _))| held.checked.record().member == *member);
         let early: Vec<RecordId> = theirs.map(|(id, _)| *id).collect();
-        taken.extend(early.iter().filter_map(|id| self.early.remove(id)));
+        taken.extend(early.iter().filter_map(|id| self.early.remove(id)).map(|(held, _)| held));
         taken
     }
 
@@ -161,6 +177,29 @@ impl Pending {
         let mut all: Vec<Held> = held.into_values().map(|(held, _)| held).collect();
         all.sort_by_key(Held::place);
         self.ready.extend(all);
-        self.release_early();
+        self.release_all_early();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{self, Author};
+
+    #[test]
+    fn what_came_too_early_waits_until_enough_is_known_and_is_not_judged_again_before() {
+        let chain = fixture::chain(4, fixture::policy());
+        let [first, second] = [1, 2].map(|n| Author::new(n).update(&chain, 1, &[]));
+        let mut pending = Pending::default();
+        let until = |round, clock| Until { round: Round(round), clock: Lamport(clock) };
+        pending.hold_early(Held { checked: first.clone(), from: None }, until(5, 0));
+        pending.hold_early(Held { checked: second.clone(), from: None }, until(0, 7));
+        let mut judged = |known| {
+            pending.release_early(known);
+            std::iter::from_fn(|| pending.pop_ready()).map(|held| held.checked.id()).collect::<Vec<_>>()
+        };
+        assert!(judged(until(4, 6)).is_empty(), "neither");
+        assert_eq!(judged(until(5, 6)), [first.id()], "the first");
+        assert_eq!(judged(until(9, 9)), [second.id()], "the second, and none twice");
     }
 }

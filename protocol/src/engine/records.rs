@@ -8,7 +8,7 @@ use super::{
     Engine, Event, Output, Reason, Ticket, Verdict,
     judge::Doubt,
     missing::Want,
-    pending::{Gone, Held},
+    pending::{Gone, Held, Until},
 };
 use crate::{
     base::{MemberId, RecordId, Seq, TransportId},
@@ -187,7 +187,8 @@ impl Engine {
                 Doubt::Broken(reason) => self.broke_rule(&checked, from, reason),
                 Doubt::Early => {
                     self.peers.found(&checked.id());
-                    self.pending.hold_early(Held { checked, from });
+                    let until = self.too_early_until(record);
+                    self.pending.hold_early(Held { checked, from }, until);
                     Verdict::Ignore
                 }
             };
@@ -243,12 +244,13 @@ impl Engine {
             self.trust.forgive(&record.member, record.incarnation);
             self.recount_frontier();
         }
-        self.pending.release_early();
         if matches!(record.spec, Spec::Update(_)) {
             self.note_published(&record.member, id, &record.parents);
             self.advance_frontier(&record.member);
             self.check_if_accused(&id);
         }
+        let known = Until { round: self.frontier().unwrap_or_default(), clock: self.index.clock() };
+        self.pending.release_early(known);
         match &record.spec {
             Spec::Update(update) if record.member != self.config.me => {
                 let (member, round) = (record.member, update.round);

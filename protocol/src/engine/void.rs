@@ -35,12 +35,14 @@ impl Engine {
         match self.judge_void(checked.record()) {
             Ok(()) => {
                 self.index.insert_void(&checked);
+                self.pending.release_all_early();
                 self.forgiven.remove(&id);
                 self.news += 1;
             }
             Err(Doubt::Broken(_)) => self.index.note_unlawful(&checked),
             Err(Doubt::Early) if self.pending.awaits(&id) => {
-                self.pending.hold_early(Held { checked, from });
+                let until = self.too_early_until(checked.record());
+                self.pending.hold_early(Held { checked, from }, until);
                 return Verdict::Ignore;
             }
             Err(Doubt::Early) => return Verdict::Ignore,
@@ -101,7 +103,7 @@ impl Engine {
         if self.index.raise(last, &self.chain) {
             self.forget_gone(&member);
             self.recount_frontier();
-            self.pending.release_early();
+            self.pending.release_all_early();
         }
     }
 
