@@ -226,11 +226,9 @@ def checkpoint(numbers):
 # --- draw -----------------------------------------------------------------------------------------------------------
 
 
-def draw(case, members):
-    order = sorted(set(members) - {case["me"]})
-    head = bytes.fromhex(case["network"] + case["me"]) + u64(case["incarnation"]) + u64(case["round"])
-    head += bytes.fromhex("".join(case["merged"]))
-    words = iter(struct.unpack("<512Q", derive("chorale v1 draw", head, length=4096)))
+def shuffle(context, head, members):
+    order = sorted(members)
+    words = iter(struct.unpack("<512Q", derive(context, head, length=4096)))
     for last in range(len(order) - 1, 0, -1):
         word = next(words)
         while word >= 2**64 - 2**64 % (last + 1):
@@ -238,3 +236,15 @@ def draw(case, members):
         chosen = word % (last + 1)
         order[last], order[chosen] = order[chosen], order[last]
     return order
+
+
+def draw(case, members):
+    head = bytes.fromhex(case["network"] + case["me"]) + u64(case["incarnation"]) + u64(case["round"])
+    head += bytes.fromhex("".join(case["merged"]))
+    return shuffle("chorale v1 draw", head, set(members) - {case["me"]})
+
+
+def check_order(case, members):
+    """In which order others' merges are recomputed after a publication."""
+    head = bytes.fromhex(case["network"] + case["published"])
+    return shuffle("chorale v1 check", head, set(members) - {case["me"]})

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Golden vectors for payloads, merges and draws, from the second implementation in `reference_merge.py`.
+"""Golden vectors for payloads, merges, draws and spot checks, from the second implementation in `reference_merge.py`.
 
     python scripts/vectors_merge.py protocol/vectors      # needs the package `blake3`
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from blake3 import blake3
 from reference_merge import (
-    BLOCK, CODECS, LEAST, LIMIT, Broken, Refused, decode, distance2, draw, encode, f32_bytes, hold, merge,
+    BLOCK, CODECS, LEAST, LIMIT, Broken, Refused, check_order, decode, distance2, draw, encode, f32_bytes, hold, merge,
     payload_length, sizes, starting,
 )
 
@@ -198,6 +198,17 @@ def draw_cases(rng):
     return cases
 
 
+def check_order_cases(rng):
+    cases = []
+    for count in [0, 1, 2, 3, 5, 8, 9, 16, 33, 63, 64]:
+        members = [some_id(rng) for _ in range(count)]
+        me = rng.choice(members) if members and rng.random() < 0.7 else some_id(rng)
+        case = {"network": some_id(rng), "me": me, "published": some_id(rng), "members": members}
+        case["order"] = check_order(case, members)
+        cases.append(case)
+    return cases
+
+
 AGES = [
     [65536, 46341, 37837, 32768],
     [65536, 46341, 37837, 32768],
@@ -279,6 +290,7 @@ def main():
     write(folder / "payload.json", about, {
         "layouts": [{"tensors": layout} for layout in LAYOUTS], "start": start_cases(), "encode": encode_cases(rng),
         "encode_f32": encode_f32_cases(rng), "check": check_cases(rng), "draw": draw_cases(rng),
+        "check_order": check_order_cases(random.Random(20252)),
     })
     write(folder / "merge.json", about, {
         "layouts": [{"tensors": layout} for layout in LAYOUTS], "merge": merge_cases(rng),

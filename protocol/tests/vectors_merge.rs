@@ -1,4 +1,4 @@
-//! The golden vectors of payloads, merges and draws, made by another implementation: `scripts/vectors_merge.py`.
+//! The golden vectors of payloads, merges, draws and spot checks, made by another implementation: `scripts/vectors_merge.py`.
 #![allow(clippy::unwrap_used)] // Helpers of tests, too, may fail loudly.
 
 use bytes::Bytes;
@@ -60,15 +60,31 @@ fn payloads_are_read_or_refused_as_the_other_implementation_does() {
 fn draws_are_the_other_implementations() {
     let (vectors, _) = read(PAYLOAD);
     for case in list(&vectors["draw"]) {
-        let ids = |value: &Value| list(value).iter().map(|id| text(id).parse().unwrap()).collect::<Vec<MemberId>>();
         let network: NetworkId = text(&case["network"]).parse().unwrap();
         let me = text(&case["me"]).parse().unwrap();
         let merged = list(&case["merged"]).iter().map(|id| text(id).parse().unwrap()).collect();
         let seed = Seed { round: Round(unsigned(&case["round"])), merged };
         let order =
-            draw::order(&network, &me, Incarnation(unsigned(&case["incarnation"])), &seed, &ids(&case["members"]));
-        assert_eq!(order, ids(&case["order"]), "{case}");
+            draw::order(&network, &me, Incarnation(unsigned(&case["incarnation"])), &seed, &members(&case["members"]));
+        assert_eq!(order, members(&case["order"]), "{case}");
     }
+}
+
+#[test]
+fn others_merges_are_recomputed_in_the_other_implementations_order() {
+    let (vectors, _) = read(PAYLOAD);
+    let cases = list(&vectors["check_order"]);
+    assert!(cases.iter().any(|case| list(&case["order"]).len() > 8), "more words than one block has");
+    for case in cases {
+        let (network, me) = (text(&case["network"]).parse().unwrap(), text(&case["me"]).parse().unwrap());
+        let published: RecordId = text(&case["published"]).parse().unwrap();
+        let order = draw::check_order(&network, &me, &published, &members(&case["members"]));
+        assert_eq!(order, members(&case["order"]), "{case}");
+    }
+}
+
+fn members(ids: &Value) -> Vec<MemberId> {
+    list(ids).iter().map(|id| text(id).parse().unwrap()).collect()
 }
 
 #[test]

@@ -123,9 +123,16 @@ def f32_view(values):
 
 def draw(network, author, incarnation, seed, candidates):
     """Section 5.1. The seed is the round of the author's last update and the ids of others' updates merged there; candidates are ids."""
-    order = sorted(candidates)
-    hasher = blake3(network + author + u64(incarnation) + u64(seed[0]) + b"".join(seed[1]), derive_key_context="chorale v1 draw")
-    at = 0
+    return shuffle(network + author + u64(incarnation) + u64(seed[0]) + b"".join(seed[1]), "chorale v1 draw", candidates)
+
+
+def check_order(network, published, candidates):
+    """Section 5.7: in which order others' merges are recomputed after a publication."""
+    return shuffle(network + published, "chorale v1 check", candidates)
+
+
+def shuffle(data, context, candidates):
+    order, hasher, at = sorted(candidates), blake3(data, derive_key_context=context), 0
     for i in range(len(order) - 1, 0, -1):
         limit = (1 << 64) - (1 << 64) % (i + 1)
         while True:

@@ -65,6 +65,12 @@ def draw(case, _):
     return [m.hex() for m in order] == case["order"]
 
 
+def check_order(case, _):
+    me, members = bytes.fromhex(case["me"]), [bytes.fromhex(m) for m in case["members"]]
+    order = q.check_order(bytes.fromhex(case["network"]), bytes.fromhex(case["published"]), [m for m in members if m != me])
+    return [m.hex() for m in order] == case["order"]
+
+
 def voice(v, layout, codec):
     values = q.decode(layout, codec, bytes.fromhex(v["payload"]))
     return q.Voice(bytes.fromhex(v["member"]), bytes.fromhex(v["record"]), v["round"], values)
@@ -105,7 +111,8 @@ def merge(case, layouts):
             and q.used_hash(bytes.fromhex(case["network"]), round_, used, values, v).hex() == expect["hash"])
 
 
-NUMBERS = {"start": start, "encode": encode, "encode_f32": encode_f32, "check": check, "draw": draw, "merge": merge}
+NUMBERS = {"start": start, "encode": encode, "encode_f32": encode_f32, "check": check, "draw": draw,
+           "check_order": check_order, "merge": merge}
 
 
 def numbers(document):
