@@ -7,7 +7,7 @@ import verify
 
 
 def disagreements(folder):
-    """Each case whose exit code or findings are others than those that are kept, in words; and how many cases there are."""
+    """Each case whose exit code or findings, or whose members with them, are not those that are kept, in words; how many cases there are."""
     cases = json.loads((folder / "golden.json").read_text())["cases"]
     wrong = []
     for case in cases:
@@ -15,9 +15,12 @@ def disagreements(folder):
         network, allow = bytes.fromhex(case["network"]), case["allow_unanchored"]
         _, code, audit = verify.verify(str(folder / case["archive"]), network, anchors, allow)
         codes = sorted(finding["code"] for finding in audit.notes.findings)
+        by = sorted([finding["code"], finding.get("member", b"").hex()] for finding in audit.notes.findings)
         attested, kept = audit.merges["attested"], case["attested"]
         if (code, codes, attested) != (case["exit"], case["codes"], kept):
             wrong.append(f"{case['archive']}: exit {code}, {codes}, {attested} attested; kept: {case['exit']}, {case['codes']}, {kept}")
+        elif by != case.get("by", by):
+            wrong.append(f"{case['archive']}: {by}; kept: {case['by']}")
     return wrong, len(cases)
 
 

@@ -1,16 +1,20 @@
 //! Writes the golden archives: `golden FOLDER`. They are kept for ever; this is how those of today came about, and where the next
 //! ones are added. What a verifier must find in each is stated here by hand, not taken from a verifier.
+//! Each family of findings has an archive; where one has several findings of a code, members or files tell them apart.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "its inputs are its own")]
 
+mod files;
 #[path = "../../tests/audit/ledger.rs"]
 mod ledger;
+mod merges;
 mod plays;
+mod rules;
 #[path = "../../tests/audit/world.rs"]
 mod world;
 
 use std::{fs, path::Path};
 
-use chorale_protocol::{audit::MemoryArchive, code::blob_hash};
+use chorale_protocol::{audit::MemoryArchive, base::MemberId, code::blob_hash};
 use serde_json::json;
 
 /// A way to look at an archive: options, exit code, codes found.
@@ -21,6 +25,8 @@ struct Case {
     exit: u8,
     /// Ascending, each as often as it is found.
     codes: Vec<&'static str>,
+    /// Where all that is found is found of members: each code with its member, ascending.
+    by: Option<Vec<(&'static str, MemberId)>>,
     /// Merges that could not be recomputed, or only from their authors' word, and which another member recomputed live, as it says.
     attested: u64,
 }
@@ -38,15 +44,19 @@ fn main() {
     let folder = Path::new(&folder);
     fs::create_dir_all(folder).unwrap();
     let mut cases = Vec::new();
-    for golden in plays::all() {
+    for golden in [plays::all(), merges::all(), rules::all(), files::all()].into_iter().flatten() {
         let tar = tar_of(&golden.archive);
         let file = format!("{}.tar", golden.name);
         fs::write(folder.join(&file), &tar).unwrap();
-        for Case { anchors, allow_unanchored, exit, codes, attested } in golden.cases {
-            cases.push(json!({
+        for Case { anchors, allow_unanchored, exit, codes, by, attested } in golden.cases {
+            let mut case = json!({
                 "archive": file, "blake3": blob_hash(&tar).to_string(), "network": golden.network, "anchors": anchors,
                 "allow_unanchored": allow_unanchored, "exit": exit, "codes": codes, "attested": attested,
-            }));
+            });
+            if let Some(by) = by {
+                case["by"] = by.iter().map(|(code, member)| json!([code, member.to_string()])).collect();
+            }
+            cases.push(case);
         }
     }
     let text = serde_json::to_string_pretty(&json!({ "cases": cases })).unwrap() + "\n";

@@ -14,12 +14,12 @@ use chorale_protocol::{
 
 use crate::{Case, Golden, ledger::Ledger, world::World};
 
-const SEED: u64 = 1;
+pub(crate) const SEED: u64 = 1;
 /// When checkpoints were cosigned, in seconds since 1970: around the claimed times of the fixtures.
 const BEFORE: u64 = 1_700_000_050;
 const AFTER: u64 = 1_700_000_200;
 
-/// Every golden archive.
+/// What befell whole networks: logs, keys, votes, forks, payloads that are gone, files that are damaged.
 pub(crate) fn all() -> Vec<Golden> {
     vec![
         clean(),
@@ -43,18 +43,26 @@ fn texts(ids: &[RecordId]) -> Vec<String> {
 }
 
 /// With these anchors.
-fn anchored(anchors: &[RecordId], exit: u8, codes: &[&'static str]) -> Case {
-    Case { anchors: texts(anchors), allow_unanchored: false, exit, codes: codes.to_vec(), attested: 0 }
+pub(crate) fn anchored(anchors: &[RecordId], exit: u8, codes: &[&'static str]) -> Case {
+    Case { anchors: texts(anchors), allow_unanchored: false, exit, codes: codes.to_vec(), by: None, attested: 0 }
+}
+
+/// The same, of findings that are each of a member, by its number in `world`.
+pub(crate) fn blaming(world: &World, anchors: &[RecordId], exit: u8, found: &[(&'static str, usize)]) -> Case {
+    let mut by: Vec<_> = found.iter().map(|(code, who)| (*code, world.authors[*who].id)).collect();
+    by.sort_unstable();
+    let codes: Vec<&str> = by.iter().map(|(code, _)| *code).collect();
+    Case { by: Some(by), ..anchored(anchors, exit, &codes) }
 }
 
 /// Without an anchor: the codes found beside the one that says so.
 fn unanchored(allowed: bool, exit: u8, codes: &[&'static str]) -> Case {
     let mut codes = [&["ANC-001"], codes].concat();
     codes.sort_unstable();
-    Case { anchors: Vec::new(), allow_unanchored: allowed, exit, codes, attested: 0 }
+    Case { anchors: Vec::new(), allow_unanchored: allowed, exit, codes, by: None, attested: 0 }
 }
 
-fn golden(name: &'static str, world: &World, archive: MemoryArchive, cases: Vec<Case>) -> Golden {
+pub(crate) fn golden(name: &'static str, world: &World, archive: MemoryArchive, cases: Vec<Case>) -> Golden {
     Golden { name, network: world.chain.network().to_string(), archive, cases }
 }
 

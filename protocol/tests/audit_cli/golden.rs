@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use chorale_protocol::code::blob_hash;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{lines, run, text};
 
@@ -34,11 +34,16 @@ fn every_golden_archive_gives_the_codes_and_the_exit_code_that_it_always_gave() 
         let (code, output) = run(&args);
         let attested = lines(&output).last().unwrap()["counts"]["merges"]["attested"].clone();
         assert_eq!(attested, case["attested"], "{args:?}");
-        let found = lines(&output).into_iter().filter(|line| line["type"] == "finding");
-        let mut codes: Vec<String> = found.map(|line| word(&line["code"]).to_owned()).collect();
+        let found = || lines(&output).into_iter().filter(|line| line["type"] == "finding");
+        let mut codes: Vec<String> = found().map(|line| word(&line["code"]).to_owned()).collect();
         codes.sort();
         let wanted: Vec<&str> = case["codes"].as_array().unwrap().iter().map(word).collect();
         assert_eq!(codes, wanted, "{args:?}: {}", text(&output.stdout));
+        if let Some(by) = case.get("by") {
+            let mut found: Vec<Value> = found().map(|line| json!([line["code"], line["member"]])).collect();
+            found.sort_by_key(ToString::to_string);
+            assert_eq!(&Value::from(found), by, "{args:?}: {}", text(&output.stdout));
+        }
         assert_eq!(code.map(i64::from), case["exit"].as_i64(), "{args:?}");
     }
     let there = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
