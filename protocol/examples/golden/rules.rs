@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chorale_protocol::{
     audit::{
-        ArchiveBuilder,
+        ArchiveBuilder, MemoryArchive,
         layout::{Name, frame},
     },
     base::{Incarnation, Lamport, RecordId, Round},
@@ -21,7 +21,7 @@ use crate::{
 };
 
 pub(crate) fn all() -> Vec<Golden> {
-    vec![rounds(), releases(), old_versions(), unknown_kind(), other_start(), privacy(), privacy_terms()]
+    vec![rounds(), releases(), old_versions(), unknown_kind(), other_start(), privacy(), privacy_terms(), refused()]
 }
 
 fn round(checked: &Checked) -> Round {
@@ -139,12 +139,21 @@ fn privacy() -> Golden {
     golden("privacy", &world, world.archive(), vec![blaming(&world, &heads, 1, &found)])
 }
 
-/// A record whose author signed it although its form is not in order.
-fn envelope(record: &Record, who: u64) -> Bytes {
-    let payload = record.payload();
-    let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
-    let signature = fixture::author(who).sign(Domain::Record, &payload);
-    [&[0x82, 0x59], length.as_slice(), &payload, &[0x58, 0x40], &signature.0].concat().into()
+/// A payload, in order or not, as the holder of author key number `who` signs it.
+fn envelope(payload: &[u8], who: u64) -> Bytes {
+    let head = match u8::try_from(payload.len()) {
+        Ok(length) => vec![0x82, 0x58, length],
+        Err(_) => [[0x82, 0x59], u16::try_from(payload.len()).unwrap().to_be_bytes()].concat(),
+    };
+    let signature = fixture::author(who).sign(Domain::Record, payload);
+    [head.as_slice(), payload, &[0x58, 0x40], &signature.0].concat().into()
+}
+
+/// Adds a frame to a record's feed.
+fn append(archive: &mut MemoryArchive, record: &Record, envelope: &[u8]) {
+    let name = Name::Feed(record.member, record.incarnation).to_string();
+    let feed = archive.remove(&name).unwrap();
+    archive.insert(name, [feed, frame(envelope).into()].concat().into());
 }
 
 /// A policy that wants claims: where it takes another δ, ε may fall; updates without a claim, of too much, and of less than such steps
@@ -164,9 +173,36 @@ fn privacy_terms() -> Golden {
     let refused = [world.step(1), claim(&mut world, 2, Privacy { epsilon_milli: 5_001, ..less })];
     let mut archive = world.archive();
     refused.iter().for_each(|record| World::withhold(&mut archive, record));
-    let name = Name::Feed(low.record.member, low.record.incarnation).to_string();
-    let feed = archive.remove(&name).unwrap();
-    archive.insert(name, [feed, frame(&envelope(&low.record, 3)).into()].concat().into());
+    append(&mut archive, &low.record, &envelope(&low.record.payload(), 3));
     let found = [("REC-032", 1), ("REC-032", 2), ("REC-031", 3)];
     golden("privacy-terms", &world, archive, vec![blaming(&world, &heads, 1, &found)])
+}
+
+/// Records that are not CBOR of the one encoding, of another version, of another manifest than this version's, by another key than the
+/// member's, and of another feed; and a version of the manifest without a vote.
+fn refused() -> Golden {
+    let mut world = World::play(5, 1, fixture::policy(), SEED);
+    let heads = world.heads();
+    world.builder.manifests(vec![world.chain.signed()[0].clone(), fixture::signed(fixture::next(&world.chain), &[])]);
+    let mut archive = world.archive();
+    for who in 0..5 {
+        let mut record = world.authors[who].draft(&world.chain, &[], Spec::Close(Close::Left));
+        match who {
+            2 => record.manifest_hash.0[0] ^= 1,
+            3 => record.key = fixture::author(9).public(),
+            _ => {}
+        }
+        let mut payload = record.payload();
+        // A map begins with its head and key 0, the version: 1.
+        match who {
+            0 => drop(payload.splice(2..3, [0x18, 0x01])),
+            1 => payload[2] = 2,
+            _ => {}
+        }
+        let envelope = envelope(&payload, if who == 3 { 9 } else { who as u64 });
+        let feed = if who == 4 { world.published[0][0].checked.bytes() } else { &envelope };
+        append(&mut archive, &record, feed);
+    }
+    let codes = ["CBOR-004", "FRM-002", "MAN-014", "REC-001", "REC-004", "REC-007"];
+    golden("refused", &world, archive, vec![anchored(&heads, 1, &codes)])
 }

@@ -49,3 +49,17 @@ fn every_golden_archive_gives_the_codes_and_the_exit_code_that_it_always_gave() 
     let there = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert_eq!(there.collect::<BTreeSet<_>>(), read, "every file is used, and none is missing");
 }
+
+#[test]
+fn every_family_of_findings_has_a_golden_archive() {
+    let family = |code: &str| code.split('-').next().unwrap().to_owned();
+    let explained = text(&run(&["explain"]).1.stdout);
+    let mut families: BTreeSet<String> = explained.lines().map(family).collect();
+    // Of a note, a request or a proof by itself; of a log in an archive LOG-001 and LOG-007 stand for them.
+    for apart in ["ASK", "NOTE", "PRF"] {
+        assert!(families.remove(apart), "{apart}");
+    }
+    let found =
+        cases().into_iter().flat_map(|case| case["codes"].as_array().unwrap().clone()).map(|code| family(word(&code)));
+    assert_eq!(found.collect::<BTreeSet<_>>(), families);
+}
