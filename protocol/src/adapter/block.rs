@@ -7,8 +7,15 @@ pub(crate) const BLOCK: usize = 64;
 /// The least exponent. A block that is all zero, or too small to use half its range, has it.
 pub(crate) const LEAST: i8 = -32;
 
-/// A block's mantissas, zero past its end.
-pub(crate) type Words = [i16; BLOCK];
+/// A block's mantissas, zero past its end. In lines of the cache: what is stored across two of them is slow to read back, and where
+/// a thread's stack begins would else decide that.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct Words(pub(crate) [i16; BLOCK]);
+
+impl Words {
+    pub(crate) const ZERO: Self = Self([0; BLOCK]);
+}
 
 /// What a codec fixes.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +54,8 @@ pub(crate) fn read<const BYTES: usize>(bytes: &[u8]) -> Words {
 
 #[inline(always)]
 fn read_block<const BYTES: usize>(chunks: &[[u8; BYTES]; BLOCK]) -> Words {
-    let mut words = [0; BLOCK];
-    for (word, chunk) in words.iter_mut().zip(chunks) {
+    let mut words = Words::ZERO;
+    for (word, chunk) in words.0.iter_mut().zip(chunks) {
         *word = match chunk.as_slice() {
             [low, high] => i16::from_le_bytes([*low, *high]),
             [byte] => i16::from(byte.cast_signed()),
@@ -81,7 +88,7 @@ pub(crate) fn write<const BYTES: usize>(words: &Words, bytes: &mut [u8]) {
 
 #[inline(always)]
 fn write_block<const BYTES: usize>(words: &Words, chunks: &mut [[u8; BYTES]; BLOCK]) {
-    for (chunk, word) in chunks.iter_mut().zip(words) {
+    for (chunk, word) in chunks.iter_mut().zip(&words.0) {
         for (to, from) in chunk.iter_mut().zip(word.to_le_bytes()) {
             *to = from;
         }

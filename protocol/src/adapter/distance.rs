@@ -81,10 +81,10 @@ impl Between<'_> {
         for ((ea, a), (eb, b)) in left.zip(right) {
             let (up, down) = (shift(ea.cast_signed()), shift(eb.cast_signed()));
             let low = up.min(down);
-            let (a, b) = (read::<BYTES>(a), read::<BYTES>(b));
+            let (a, b) = (&read::<BYTES>(a).0, &read::<BYTES>(b).0);
             let (up, down) = (up - low, down - low);
             // Within 2^12 of each other the difference is below 2^28, and 64 of its squares below 2^62.
-            let part = if up.max(down) <= 12 { near(&a, up, &b, down) } else { far(&a, up, &b, down) };
+            let part = if up.max(down) <= 12 { near(a, up, b, down) } else { far(a, up, b, down) };
             sum = sum.saturating_add(part << (2 * low));
         }
         sum
@@ -146,14 +146,14 @@ impl ToValues<'_> {
         let blocks = a.exponents.iter().zip(a.mantissas.chunks(BLOCK * BYTES));
         let mut sum: u128 = 0;
         for (values, (exponent, words)) in values.chunks(BLOCK).zip(blocks) {
-            let (words, shift) = (read::<BYTES>(words), shift(exponent.cast_signed()));
+            let (words, shift) = (&read::<BYTES>(words).0, shift(exponent.cast_signed()));
             let mut gaps = [0_i64; BLOCK];
             let mut all = 0;
-            for (gap, (value, word)) in gaps.iter_mut().zip(values.iter().zip(&words)) {
+            for (gap, (value, word)) in gaps.iter_mut().zip(values.iter().zip(words)) {
                 *gap = value.wrapping_sub(i64::from(*word) << shift);
                 all |= *gap ^ (*gap >> 63) | *value ^ (*value >> 63);
             }
-            let part = if all < (1 << 48) - 1 { squares(&gaps) } else { wide(values, &words, shift) };
+            let part = if all < (1 << 48) - 1 { squares(&gaps) } else { wide(values, words, shift) };
             sum = sum.saturating_add(part);
         }
         sum

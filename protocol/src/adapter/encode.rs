@@ -105,7 +105,7 @@ impl<V: Value> Encode<'_, V> {
     #[inline(always)]
     fn go<const BYTES: usize>(self) -> bool {
         let Self { form, values, exponents, mantissas } = self;
-        let mut words = [0; BLOCK];
+        let mut words = Words::ZERO;
         let blocks = values.chunks(BLOCK).zip(mantissas.chunks_mut(BLOCK * BYTES));
         for (exponent, (values, mantissas)) in exponents.iter_mut().zip(blocks) {
             let encoded = if let Ok(values) = <&[V; BLOCK]>::try_from(values) {
@@ -139,7 +139,7 @@ impl Value for f32 {
         let power = (top >> 23).cast_signed() - 127;
         let e = exponent(form, power, |e| f64::from(Self::from_bits(top) * power_f32(-e)));
         let (scale, max) = (power_f32(-i32::from(e)), Self::from(form.max));
-        for (word, value) in words.iter_mut().zip(values) {
+        for (word, value) in words.0.iter_mut().zip(values) {
             let scaled = value * scale;
             let held = if scaled > max { max } else { scaled };
             let held = if held < -max { -max } else { held };
@@ -175,7 +175,7 @@ impl Value for i64 {
         let e = exponent(form, power, |e| real * power_f64(-32 - e));
         // Below 2^46 an i64 is exact as f64, and so is a power of two times it: the sum with MAGIC is the one rounding.
         let (scale, max) = (power_f64(-32 - i32::from(e)), f64::from(form.max));
-        for (word, value) in words.iter_mut().zip(values) {
+        for (word, value) in words.0.iter_mut().zip(values) {
             let scaled = whole(*value) * scale;
             let held = if scaled > max { max } else { scaled };
             let held = if held < -max { -max } else { held };

@@ -200,7 +200,7 @@ impl Check<'_> {
                 return Some((block, Fault::Exponent(exponent)));
             }
             let mut top = 0;
-            for word in read::<BYTES>(mantissas) {
+            for word in &read::<BYTES>(mantissas).0 {
                 top = top.max(word.unsigned_abs());
             }
             if top == least {
@@ -274,8 +274,8 @@ impl<V: Decoded> Decode<'_, V> {
         let blocks = part.exponents.iter().zip(part.mantissas.chunks(BLOCK * BYTES));
         for (values, (exponent, mantissas)) in values.chunks_mut(BLOCK).zip(blocks) {
             let scale = V::scale(exponent.cast_signed());
-            for (value, word) in values.iter_mut().zip(read::<BYTES>(mantissas)) {
-                *value = V::value(word, scale);
+            for (value, word) in values.iter_mut().zip(&read::<BYTES>(mantissas).0) {
+                *value = V::value(*word, scale);
             }
         }
     }

@@ -86,8 +86,8 @@ fn sum_narrow<const BYTES: usize>(voices: &[Weighed<'_>], block: usize, low: u32
     let mut sums = [0_i32; BLOCK];
     for voice in voices {
         let weight = (voice.weight << (voice.shift(block) - low)).cast_signed();
-        for (sum, word) in sums.iter_mut().zip(voice.words::<BYTES>(block)) {
-            *sum += i32::from(word) * weight;
+        for (sum, word) in sums.iter_mut().zip(&voice.words::<BYTES>(block).0) {
+            *sum += i32::from(*word) * weight;
         }
     }
     let scale = power_f64(low.cast_signed());
@@ -100,8 +100,8 @@ fn sum_wide<const BYTES: usize>(voices: &[Weighed<'_>], block: usize) -> [i64; B
     let mut sums = [0_i64; BLOCK];
     for voice in voices {
         let (weight, up) = (i64::from(voice.weight), voice.shift(block));
-        for (sum, word) in sums.iter_mut().zip(voice.words::<BYTES>(block)) {
-            *sum += (i64::from(word) * weight) << up;
+        for (sum, word) in sums.iter_mut().zip(&voice.words::<BYTES>(block).0) {
+            *sum += (i64::from(*word) * weight) << up;
         }
     }
     sums
