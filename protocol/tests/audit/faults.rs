@@ -90,3 +90,25 @@ fn an_accusation_that_is_right_adds_nothing_and_one_that_cannot_be_checked_blame
     assert!(codes(&report).contains(&"FLT-004"), "{:?}", report.findings);
     assert_ne!(report.verdict(), Verdict::Failed);
 }
+
+#[test]
+fn more_than_sixteen_records_of_faults_between_two_updates_are_found() {
+    for (with_update, more) in [(false, 0), (false, 1), (true, 1)] {
+        let mut world = World::play(3, 3, fixture::policy(), SEED);
+        let accuse = |world: &mut World| {
+            let victim = world.published[1][1].checked.clone();
+            world.write(0, &[], spec(&victim, Flaw::Payload), None);
+        };
+        (0..16).for_each(|_| accuse(&mut world));
+        if with_update {
+            world.step(0);
+        }
+        (0..more).for_each(|_| accuse(&mut world));
+        let report = world.audit();
+        let found = codes(&report).contains(&"FEED-010");
+        assert_eq!(found, more > 0 && !with_update, "{more} more, an update before {with_update}");
+        if found {
+            blames(&report, "FEED-010", world.authors[0].id);
+        }
+    }
+}

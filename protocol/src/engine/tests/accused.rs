@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     admit::covering,
-    base::{BlobHash, Incarnation},
+    base::{BlobHash, Incarnation, RecordId, Seq},
     engine::Recheck,
-    feed::{FaultSpec, Flaw},
+    feed::{EvidenceSpec, FaultSpec, Flaw},
 };
 
 fn hash(checked: &Checked) -> BlobHash {
@@ -168,6 +168,37 @@ fn one_checkpoint_is_held_at_a_time_however_many_merges_are_accused() {
 
 fn state_of(checked: &Checked) -> Option<Body> {
     if let Spec::Update(update) = &checked.record().spec { update.state } else { None }
+}
+
+#[test]
+fn of_records_of_evidence_and_of_faults_sixteen_stand_between_two_updates() {
+    for (evidence, with_update) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut desk = Desk::new(policy());
+        desk.start_together();
+        let accuse = |desk: &mut Desk, n: u64| {
+            let (accused, incarnation, seq) = (fixture::member(3).id, Incarnation(0), Seq(n));
+            let fault = FaultSpec { accused, incarnation, seq, record: RecordId([n as u8; 32]), flaw: Flaw::Merge };
+            let proof = EvidenceSpec { accused, incarnation, seq };
+            let spec = if evidence { Spec::Evidence(proof) } else { Spec::Fault(fault) };
+            let mut draft = desk.authors[1].draft(&desk.chain, &[], spec);
+            draft.body = evidence.then(|| Body { length: 500, ..desk.body(&format!("bundle {n}")) });
+            let record = desk.authors[1].write(draft);
+            let outputs = desk.gossip(&record, 1);
+            (verdict(&outputs), refusal(&outputs))
+        };
+        let case = format!("evidence {evidence}, an update {with_update}");
+        for n in 0..16 {
+            assert_eq!(accuse(&mut desk, n), (Some(Verdict::Accept), None), "{case}, {n}");
+        }
+        if with_update {
+            let update = desk.update(1, &[]);
+            assert_eq!(verdict(&desk.gossip(&update, 1)), Some(Verdict::Accept), "{case}");
+        }
+        let refused = (!with_update).then_some("FEED-010");
+        let judged = if with_update { Verdict::Accept } else { Verdict::Reject };
+        assert_eq!(accuse(&mut desk, 16), (Some(judged), refused), "{case}");
+        assert_eq!(desk.engine.trust.is_barred(&fixture::member(1).id), !with_update, "{case}");
+    }
 }
 
 #[test]

@@ -31,6 +31,26 @@ fn in_a_new_network_the_members_wait_for_one_another() {
     assert!(plan(&desk.meet(3)).is_some());
 }
 
+#[test]
+fn as_long_as_others_come_up_a_start_waits_for_more_of_them_but_not_for_ever() {
+    let mut desk = Desk::new(policy());
+    desk.meet(1);
+    assert_eq!(plan(&desk.wait(4_900)), None);
+    assert_eq!(plan(&desk.meet(2)), None);
+    assert_eq!(plan(&desk.wait(4_999)), None, "one came up 4,999 ms ago");
+    assert!(plan(&desk.wait(1)).is_some(), "nobody came up for 5,000 ms");
+
+    // One comes up every 4,000 ms, and after 60,000 ms not all are there.
+    let mut desk = Desk::new(policy());
+    desk.chain = fixture::chain(20, policy());
+    desk.engine = Engine::new(config(), desk.chain.clone(), Stored::default(), Millis(desk.now)).unwrap();
+    for n in 1..=15 {
+        assert_eq!(plan(&desk.meet(n)), None, "{n} of 19");
+        assert_eq!(plan(&desk.wait(if n < 15 { 4_000 } else { 3_999 })), None, "{n} of 19");
+    }
+    assert!(plan(&desk.wait(1)).is_some(), "after twelve times the usual wait");
+}
+
 /// What a member that published one round has on disk.
 fn one_round() -> (Stored, Checked) {
     let mut desk = Desk::new(policy());

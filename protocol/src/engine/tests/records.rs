@@ -241,3 +241,60 @@ fn an_evidence_record_whose_bundle_nobody_has_keeps_nobody_from_publishing_the_p
         assert_eq!(said, usize::from(!holds), "the bundle named is held: {holds}");
     }
 }
+
+/// The next version, which changes nothing that a merge depends on.
+fn changed(desk: &mut Desk) {
+    let mut next = fixture::next(&desk.chain);
+    next.policy.round_ms += 1;
+    let bytes = fixture::signed(next, &[0]);
+    desk.chain.extend(bytes.clone()).unwrap();
+    desk.give(Input::Manifest { bytes, from: None });
+}
+
+#[test]
+fn who_builds_on_a_newer_manifest_version_than_it_names_is_refused_and_barred() {
+    let mut desk = Desk::new(policy());
+    desk.start_together();
+    let genesis = desk.chain.clone();
+    changed(&mut desk);
+    let base = desk.update(2, &[]);
+    assert_eq!(verdict(&desk.gossip(&base, 2)), Some(Verdict::Accept));
+    let newer = std::mem::replace(&mut desk.chain, genesis);
+    let old = desk.update(1, &[&base]);
+    desk.chain = newer;
+    let outputs = desk.gossip(&old, 1);
+    assert_eq!((verdict(&outputs), refusal(&outputs)), (Some(Verdict::Reject), Some("RULE-017")));
+    assert!(desk.engine.trust.is_barred(&fixture::member(1).id));
+    assert!(!desk.engine.trust.is_barred(&fixture::member(2).id));
+}
+
+#[test]
+fn who_merges_an_older_manifest_version_than_its_own_after_the_window_is_refused_and_barred() {
+    for (round, code) in [(5, None), (6, Some("RULE-018"))] {
+        let mut desk = Desk::new(policy());
+        desk.start_together();
+        let genesis = desk.chain.clone();
+        let mut last = [1, 3].map(|n| desk.update(n, &[]));
+        changed(&mut desk);
+        let newer = desk.chain.clone();
+        // Member 3 stays under the genesis; member 1 has the newer version from round 2 on.
+        let mut records = last.to_vec();
+        while round_of(&last[1]) < Some(round) {
+            for (at, chain) in [(0, &newer), (1, &genesis)] {
+                desk.chain = chain.clone();
+                last[at] = desk.update([1, 3][at], &[&last[at].clone()]);
+                records.push(last[at].clone());
+            }
+        }
+        desk.chain = newer;
+        for record in &records {
+            assert_eq!(refusal(&desk.gossip(record, 2)), None);
+        }
+        let merged = desk.update(1, &[&last[0], &last[1]]);
+        let outputs = desk.gossip(&merged, 1);
+        assert_eq!(refusal(&outputs), code, "round {round}: {outputs:?}");
+        assert_eq!(verdict(&outputs) == Some(Verdict::Accept), code.is_none(), "round {round}");
+        assert_eq!(desk.engine.trust.is_barred(&fixture::member(1).id), code.is_some(), "round {round}");
+        assert!(!desk.engine.trust.is_barred(&fixture::member(3).id), "what it published breaks no rule");
+    }
+}

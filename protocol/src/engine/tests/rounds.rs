@@ -148,6 +148,28 @@ fn a_fetch_that_fails_is_tried_again_and_a_liar_is_not_asked_again() {
 }
 
 #[test]
+fn a_blob_is_asked_of_its_author_first_and_then_of_others_in_an_order_of_its_own() {
+    let mut seconds = BTreeSet::new();
+    for blob in 0..8 {
+        let mut desk = Desk::new(policy());
+        desk.start_together();
+        let spec = Spec::Update(fixture::update(&desk.chain, 1, 0));
+        let mut draft = desk.authors[1].draft(&desk.chain, &[], spec);
+        draft.body = Some(desk.body(&format!("blob {blob}")));
+        let update = desk.authors[1].write(draft);
+        let outputs = desk.gossip(&update, 1);
+        let from = outputs.iter().find_map(|output| match output {
+            Output::Fetch { from, .. } => Some(from.clone()),
+            _ => None,
+        });
+        let from = from.expect("a fetch");
+        assert_eq!((from.len(), &from[0]), (3, &fixture::transport(1)));
+        seconds.insert(from[1].clone());
+    }
+    assert_eq!(seconds, [2, 3].map(fixture::transport).into(), "nobody serves all that an author does not");
+}
+
+#[test]
 fn a_failed_round_is_ordered_again_after_ever_longer_waits() {
     let mut desk = Desk::new(policy());
     desk.start_alone();
