@@ -115,7 +115,7 @@ impl Play {
     }
 
     fn archive(&self, node: usize) -> MemoryArchive {
-        self.world.nodes()[node].disk().archive(&self.world.chain()).build()
+        self.world.nodes()[node].disk().archive(self.insiders[0].chain()).build()
     }
 
     fn audit(&self, node: usize) -> Report {

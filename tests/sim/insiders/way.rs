@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use chorale_protocol::{
     base::{BlobHash, Incarnation, Lamport, MemberId, MergeHash, RecordId, Seq},
+    engine::Input,
     feed::{Body, Close, EvidenceSpec, FaultSpec, Flaw, Other, Reference, Release, Skip, SkipReason, Spec},
     fixture,
     manifest::Phase,
@@ -44,11 +45,12 @@ pub(crate) enum Way {
     MadeUpParent,
     Withholds,
     Attests,
+    OldVersion,
     Silent,
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::Clock,
         Self::RoundTooHigh,
         Self::RoundFell,
@@ -81,6 +83,7 @@ impl Way {
         Self::MadeUpParent,
         Self::Withholds,
         Self::Attests,
+        Self::OldVersion,
         Self::Silent,
     ];
 
@@ -96,6 +99,7 @@ impl Way {
             Self::PayloadLength => "RULE-010",
             Self::Checkpoint => "RULE-014",
             Self::OthersPlace => "RULE-015",
+            Self::OldVersion => "RULE-017",
             Self::NoUpdate => "RULE-001",
             Self::ForeignRelease => "RULE-016",
             Self::ReleaseRound => "RULE-011",
@@ -144,6 +148,7 @@ impl Way {
                 let Draft { record, payload, .. } = insider.draft_afresh(world);
                 insider.hand_out(world, record, &payload);
             }
+            Self::OldVersion => stay_behind(world, insider),
             Self::Silent => {}
             _ => {
                 let mut draft = insider.draft(world);
@@ -305,6 +310,32 @@ impl Way {
         draft.body = bundle.as_ref().map(|bundle| fixture::body(bundle));
         insider.hand_out(world, draft, &bundle.unwrap_or_default());
     }
+}
+
+/// A manifest version comes, the honest publish under it, and the insider merges that under the one before.
+fn stay_behind(world: &mut World, insider: &mut Insider) {
+    let old = (insider.chain().current().version, insider.chain().current_hash());
+    let mut next = fixture::next(insider.chain());
+    next.policy.round_ms += 1;
+    let next = fixture::signed(next, &[0]);
+    insider.follow(next.clone());
+    let honest: Vec<usize> = (0..world.nodes().len()).filter(|node| world.nodes()[*node].record().is_some()).collect();
+    for node in &honest {
+        world.inject(*node, Input::Manifest { bytes: next.clone(), from: None });
+    }
+    let is_new = |world: &World, insider: &Insider, node: usize| {
+        let voice = insider.voice(world, &world.nodes()[node].id());
+        voice.is_some_and(|(checked, _)| checked.record().manifest_version > old.0)
+    };
+    for _ in 0..100 {
+        if honest.iter().all(|node| is_new(world, insider, *node)) {
+            break;
+        }
+        world.run_for(20);
+    }
+    let Draft { mut record, payload, .. } = insider.draft(world);
+    (record.manifest_version, record.manifest_hash) = old;
+    insider.hand_out(world, record, &payload);
 }
 
 /// A payload that lies so far from the merge in every value.

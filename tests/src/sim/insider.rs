@@ -79,6 +79,11 @@ impl Insider {
         &self.chain
     }
 
+    /// Takes the next manifest version up.
+    pub fn follow(&mut self, manifest: Bytes) {
+        self.chain.extend(manifest).expect("the next version");
+    }
+
     /// Its last update.
     #[must_use]
     pub fn last(&self) -> Option<&Checked> {
