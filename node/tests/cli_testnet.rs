@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chorale_protocol::audit::Anchor;
 use serde_json::Value;
 use testnet::up;
 
@@ -39,15 +40,56 @@ fn a_local_network_runs_to_its_last_round_and_every_home_can_be_archived() {
         let status = json(&["status", "--home", &format!("net/{node}")], dir.path());
         assert_eq!(status["state"], "finished");
         assert_eq!(status["round"], 3, "{status}");
+        what_is_said_of_rounds_agrees(node, &events, &status);
         let archive = json(&["archive", "--home", &format!("net/{node}"), "--out", &format!("{node}.tar")], dir.path());
         assert_eq!(archive["anchor"], status["head"]["id"]);
         assert_eq!(archive["network"], status["network"]);
+        anchors_lie_beside(node, &archive, dir.path());
         what_left_is_listed(node, rounds, status["blob_out"].as_u64().unwrap(), dir.path());
     }
     let said = chorale(&["archive", "--home", "net/node-0", "--out", "node-0.tar"], dir.path());
     assert_eq!(said.status.code(), Some(1), "an archive is never overwritten");
     let all = json(&["testnet", "status", "--dir", "net"], dir.path());
     assert_eq!(all["nodes"].as_array().unwrap().len(), 3);
+}
+
+/// Lines and status of `node` say the same of each of its rounds: whom it merged, and of how many others.
+fn what_is_said_of_rounds_agrees(node: &str, events: &[Value], status: &Value) {
+    let of = |what: &str| events.iter().filter(|e| e["node"] == node && e["event"] == what).collect::<Vec<_>>();
+    let rounds = of("round");
+    assert_eq!(status["updates"], rounds.len(), "{status}");
+    let history = status["history"].as_array().unwrap();
+    assert_eq!(history.len(), rounds.len());
+    for (said, kept) in rounds.iter().zip(history) {
+        for key in ["round", "record", "merge", "contributors", "skipped", "others", "wanted", "steps"] {
+            assert!(!said[key].is_null() && said[key] == kept[key], "{key}: {said} {kept}");
+        }
+        let merged = said["contributors"].as_array().unwrap().iter();
+        assert_eq!(said["others"], merged.filter(|one| one[0] != node).count(), "{said}");
+        assert_eq!(said["wanted"], 2, "{said}");
+    }
+    let without = |said: &&&Value| said["others"] == 0 && said["contributors"] != Value::Array(Vec::new());
+    let alone: Vec<&Value> = rounds.iter().filter(without).map(|said| &said["round"]).collect();
+    assert_eq!(of("alone").iter().map(|said| &said["round"]).collect::<Vec<_>>(), alone);
+    assert_eq!(status["alone"], rounds.iter().rev().take_while(without).count(), "{status}");
+}
+
+/// The file beside an archive holds what an auditor must find in it: the newest manifest version and every feed's newest record.
+fn anchors_lie_beside(node: &str, archive: &Value, dir: &Path) {
+    let name = format!("{node}.tar.anchors");
+    assert_eq!(archive["anchors"], name.as_str());
+    let text = std::fs::read_to_string(dir.join(name)).unwrap();
+    let network = archive["network"].as_str().unwrap().parse().unwrap();
+    let anchors = Anchor::in_lines(&text, network).unwrap();
+    let records = anchors.iter().filter_map(|anchor| match anchor {
+        Anchor::Record(id) => Some(Value::from(id.to_string())),
+        _ => None,
+    });
+    let heads = archive["heads"].as_array().unwrap();
+    assert_eq!((&records.collect::<Vec<_>>(), heads.len()), (heads, 3), "{text}");
+    assert_eq!(anchors.iter().filter(|anchor| matches!(anchor, Anchor::Manifest(_))).count(), 1, "{text}");
+    assert_eq!(anchors.len(), 4, "{text}");
+    assert!(text.contains(&format!("network {network}\n")), "{text}");
 }
 
 /// The ledger of `node` names every adapter that it published, and every peer that took one.

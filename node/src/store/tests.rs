@@ -2,6 +2,7 @@ use std::{fs, path::Path};
 
 use bytes::Bytes;
 use chorale_protocol::{
+    audit::Anchor,
     base::{BlobHash, Incarnation, MemberId, NetworkId, RecordId, Round, Seq},
     code::blob_hash,
     feed::{Body, Head},
@@ -302,6 +303,13 @@ fn the_anchors_of_an_archive_are_all_heads_the_newest_manifest_and_who_published
         assert!(text.contains(&line), "{line}: {text}");
     }
     assert_eq!(text.lines().count(), 6, "{text}");
+    // As the auditor reads it.
+    let silent = |n: u64| Anchor::Silent(fixture::member(n).id);
+    let mut read = Anchor::in_lines(&text, chain.network()).unwrap();
+    let mut wanted = vec![Anchor::Manifest(manifest), Anchor::Record(id), silent(0), silent(2)];
+    read.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(read, wanted);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::{
     light::{Index, Stand},
     rules::Rules,
 };
-use crate::base::{Incarnation, ManifestHash, MemberId, RecordId, Seq};
+use crate::base::{Incarnation, ManifestHash, MemberId, NetworkId, RecordId, Seq};
 
 /// Something that the auditor knows, by another way than the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +27,57 @@ pub enum Anchor {
 impl From<RecordId> for Anchor {
     fn from(id: RecordId) -> Self {
         Self::Record(id)
+    }
+}
+
+/// Why a text is no list of anchors.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnchorError {
+    /// A line has another form.
+    #[error("{line:?} is no anchor")]
+    Form {
+        /** the line */
+        line: String,
+    },
+    /// It says of which network it is, and that is another one.
+    #[error("these are anchors of network {got}, the audit is of {want}")]
+    Network {
+        /** the one it names */
+        got: NetworkId,
+        /** the one audited */
+        want: NetworkId,
+    },
+}
+
+impl Anchor {
+    /// The anchors of `network` in a text, one a line: `[record] ID`, `manifest HASH` or `none MEMBER`. A line `network ID` says of
+    /// which network they are; what follows a `#` does not count.
+    ///
+    /// # Errors
+    /// A line has another form, or they are of another network.
+    pub fn in_lines(text: &str, network: NetworkId) -> Result<Vec<Self>, AnchorError> {
+        let mut anchors = Vec::new();
+        for line in text.lines() {
+            anchors.extend(Self::in_line(line, network)?);
+        }
+        Ok(anchors)
+    }
+
+    fn in_line(line: &str, network: NetworkId) -> Result<Option<Self>, AnchorError> {
+        let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
+        let anchor = match words.as_slice() {
+            [] => return Ok(None),
+            [id] | ["record", id] => id.parse().ok().map(Self::Record),
+            ["manifest", hash] => hash.parse().ok().map(Self::Manifest),
+            ["none", member] => member.parse().ok().map(Self::Silent),
+            ["network", id] => match id.parse::<NetworkId>() {
+                Ok(got) if got == network => return Ok(None),
+                Ok(got) => return Err(AnchorError::Network { got, want: network }),
+                Err(_) => None,
+            },
+            _ => None,
+        };
+        anchor.map(Some).ok_or_else(|| AnchorError::Form { line: line.to_owned() })
     }
 }
 

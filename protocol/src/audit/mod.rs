@@ -52,7 +52,7 @@ mod witnessed;
 pub mod words;
 mod work;
 
-pub use anchor::{Anchor, Reach};
+pub use anchor::{Anchor, AnchorError, Reach};
 pub use archive::Archive;
 pub use compare::{Comparison, Sides, Split};
 pub use contents::{ArchiveDigest, Contents, FileDigest};

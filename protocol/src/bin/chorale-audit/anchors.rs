@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, anyhow};
 use chorale_protocol::{audit::Anchor, base::NetworkId, manifest::SignedManifest};
 
 use crate::{
@@ -35,7 +35,7 @@ pub(crate) fn text(anchor: &Anchor) -> String {
 
 /// An anchor, or a file of them, or the file of a manifest.
 fn one(text: &str, network: NetworkId) -> Result<Vec<Anchor>, Trouble> {
-    if let Ok(anchors) = line(&text.replacen(':', " ", 1), network) {
+    if let Ok(anchors) = Anchor::in_lines(&text.replacen(':', " ", 1), network) {
         return Ok(anchors);
     }
     let path = Path::new(text);
@@ -51,31 +51,9 @@ fn one(text: &str, network: NetworkId) -> Result<Vec<Anchor>, Trouble> {
         return Ok(vec![Anchor::Manifest(signed.hash())]);
     }
     let content = String::from_utf8(bytes).with_context(|| format!("{text} is no text")).or_usage()?;
-    let mut anchors = Vec::new();
-    for entry in content.lines() {
-        anchors.extend(line(entry, network).with_context(|| format!("in {text}")).or_usage()?);
-    }
+    let anchors = Anchor::in_lines(&content, network).with_context(|| format!("in {text}")).or_usage()?;
     if anchors.is_empty() {
         return Err(Trouble { exit: Exit::Usage, error: anyhow!("{text} holds no anchor") });
     }
     Ok(anchors)
-}
-
-/// A line of a file of anchors. What follows a `#` does not count.
-fn line(line: &str, network: NetworkId) -> anyhow::Result<Vec<Anchor>> {
-    let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
-    Ok(match words.as_slice() {
-        [] => Vec::new(),
-        [id] | ["record", id] => vec![Anchor::Record(id.parse()?)],
-        ["manifest", hash] => vec![Anchor::Manifest(hash.parse()?)],
-        ["none", member] => vec![Anchor::Silent(member.parse()?)],
-        ["network", id] => {
-            ensure!(
-                id.parse::<NetworkId>()? == network,
-                "these are anchors of network {id}, the audit is of {network}"
-            );
-            Vec::new()
-        }
-        _ => bail!("{line:?} is no anchor"),
-    })
 }
