@@ -123,3 +123,64 @@ impl Linger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chorale_protocol::fixture;
+
+    use super::*;
+
+    /// A node whose last round, the third, was done at 0, and nobody is connected.
+    fn finished() -> (Linger, Chain) {
+        let mut linger = Linger::new(3, 10_000, false);
+        linger.finished(Millis(0));
+        (linger, fixture::chain(3, fixture::policy()))
+    }
+
+    fn next(linger: &mut Linger, chain: &Chain, now: u64) -> Next {
+        linger.next(Millis(now), 0, chain, &BTreeSet::new())
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_had_is_searched_for_again_after_a_pause_and_as_long_as_a_node_waits() {
+        let (mut linger, chain) = finished();
+        assert_eq!(next(&mut linger, &chain, 1_000), Next::Backfill);
+        linger.search(Backfill::endless(), Millis(1_000));
+        assert_eq!(next(&mut linger, &chain, 5_000), Next::Wait, "one at a time");
+        linger.search(Backfill::ended(2).await, Millis(5_000));
+        assert_eq!(next(&mut linger, &chain, 5_000 + QUIET_MS - 1), Next::Wait);
+        assert_eq!(next(&mut linger, &chain, 5_000 + QUIET_MS), Next::Backfill);
+        assert_eq!(next(&mut linger, &chain, 9_999), Next::Backfill);
+        assert_eq!(next(&mut linger, &chain, 10_000), Next::Go, "nobody keeps a node from ending");
+        linger.search(Backfill::ended(0).await, Millis(6_000));
+        assert_eq!(next(&mut linger, &chain, 6_000), Next::Go, "nothing is missing");
+    }
+
+    #[tokio::test]
+    async fn what_was_published_since_a_search_began_is_searched_for_too() {
+        let (mut linger, chain) = finished();
+        let member = fixture::member(1).id;
+        linger.published(member, Round(2));
+        linger.search(Backfill::ended(0).await, Millis(1_000));
+        assert_eq!(next(&mut linger, &chain, 2_000), Next::Go);
+        linger.published(member, Round(3));
+        assert_eq!(next(&mut linger, &chain, 2_000), Next::Backfill);
+        linger.search(Backfill::ended(0).await, Millis(2_000));
+        assert_eq!(next(&mut linger, &chain, 2_000), Next::Go);
+    }
+
+    #[tokio::test]
+    async fn a_node_goes_when_all_that_are_connected_are_done_and_nothing_was_served_lately() {
+        let (mut linger, chain) = finished();
+        let peers: BTreeSet<TransportId> = [1, 2].map(fixture::transport).into();
+        linger.search(Backfill::ended(0).await, Millis(1_000));
+        linger.published(fixture::member(1).id, Round(3));
+        linger.published(fixture::member(2).id, Round(2));
+        linger.search(Backfill::ended(0).await, Millis(1_000));
+        assert_eq!(linger.next(Millis(9_000), 7, &chain, &peers), Next::Wait, "one of two is not done");
+        linger.published(fixture::member(2).id, Round(3));
+        linger.search(Backfill::ended(0).await, Millis(9_000));
+        assert_eq!(linger.next(Millis(9_000), 8, &chain, &peers), Next::Wait, "a blob was asked for just now");
+        assert_eq!(linger.next(Millis(9_000 + QUIET_MS), 8, &chain, &peers), Next::Go);
+    }
+}
