@@ -3,7 +3,8 @@
 use std::process::{Command, Stdio};
 
 use chorale_protocol::{
-    feed::{Privacy, Spec},
+    base::{Incarnation, Round, Seq},
+    feed::{Close, EvidenceSpec, FaultSpec, Flaw, Other, Privacy, Release, Spec},
     fixture,
 };
 
@@ -51,6 +52,68 @@ fn people_get_a_form_and_no_debug_output() {
     }
     for debug in ["Some(", "{", "RecordId", "Update("] {
         assert!(!shown.contains(debug), "{debug}: {shown}");
+    }
+}
+
+#[test]
+fn every_kind_of_record_has_a_form_with_what_it_says() {
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    let own = world.published[1][0].checked.clone();
+    let (accused, incarnation, seq) = (world.authors[2].id, Incarnation(0), Seq(1));
+    let named = world.published[2][1].checked.id();
+    let bundle = fixture::body(b"no bundle");
+    let update_rows = ["Merge hash", "Local steps", "Privacy"];
+    let cases = [
+        (
+            Spec::Release(Release { round: Round(1), label: "v1".into() }),
+            vec!["What              release v1 of round 1".into(), format!("Update released   {}", own.id())],
+        ),
+        (
+            Spec::Evidence(EvidenceSpec { accused, incarnation, seq }),
+            vec![
+                format!("What              evidence against {accused}"),
+                format!("Accused           silo-2 ({accused})"),
+                "At place          incarnation 0, seq 1".into(),
+                format!("Bundle            {} (9 B)", bundle.hash),
+            ],
+        ),
+        (
+            Spec::Fault(FaultSpec { accused, incarnation, seq, record: named, flaw: Flaw::Merge }),
+            vec![
+                format!("What              fault of {accused}: "),
+                format!("Accused           silo-2 ({accused})"),
+                "At place          incarnation 0, seq 1".into(),
+                format!("Record            {named}"),
+                format!("Flaw              {}", Flaw::Merge.word()),
+            ],
+        ),
+        (
+            Spec::Other(Other { kind: 9, item: vec![0x81, 0x07] }),
+            vec!["What              record of unknown kind 9".into(), "Says              8107".into()],
+        ),
+        (Spec::Close(Close::Left), vec!["What              close: the member left".into()]),
+    ];
+    let mut forms = Vec::new();
+    for (spec, mut rows) in cases {
+        let parents = if matches!(spec, Spec::Release(_)) { vec![&own] } else { Vec::new() };
+        let body = matches!(spec, Spec::Evidence(_)).then_some(bundle);
+        let record = world.write(1, &parents, spec, body);
+        rows.extend([
+            format!("Record {}", record.id()),
+            format!("Place             incarnation 0, seq {}", record.record().seq),
+        ]);
+        forms.push((record.id().to_string(), rows));
+    }
+    let stage = Stage::of(world, |_, _| {});
+    for (id, rows) in forms {
+        let (code, shown) = stage.both(&["record"], &[&id]);
+        assert_eq!(code, Some(0), "{shown}");
+        for row in rows {
+            assert!(shown.lines().any(|line| line.starts_with(&row)), "{row}: {shown}");
+        }
+        for wrong in update_rows.iter().chain(&["Some(", "{", "RecordId", "Spec("]) {
+            assert!(!shown.contains(wrong), "{wrong}: {shown}");
+        }
     }
 }
 

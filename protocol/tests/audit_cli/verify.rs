@@ -6,9 +6,10 @@ use chorale_protocol::{
     audit::{MemoryArchive, layout::Name},
     base::{Incarnation, MergeHash},
     fixture,
+    manifest::Policy,
 };
 
-use crate::{SEED, Stage, lines, run, text, world::World};
+use crate::{SEED, Stage, ledger::Ledger, lines, run, text, world::World};
 
 #[test]
 fn a_clean_archive_exits_with_0_when_anchored_and_3_when_not() {
@@ -70,9 +71,57 @@ fn a_failure_exits_with_1_and_says_where() {
     assert_eq!((failure["type"].as_str(), failure["severity"].as_str()), (Some("finding"), Some("failure")));
     let feeds = findings.iter().find(|finding| finding["member"] == stage.world.authors[1].id.to_string()).unwrap();
     assert!(feeds["offset"].is_u64() && feeds["meaning"].is_string() && feeds["action"].is_string());
+    for finding in findings {
+        let at = stage.world.authors.iter().position(|author| finding["member"] == author.id.to_string());
+        assert_eq!(finding["label"], serde_json::json!(at.map(|at| format!("silo-{at}"))), "{finding}");
+    }
     let (code, output) = stage.verify(&[]);
     assert_eq!(code, Some(1));
     assert!(text(&output.stdout).starts_with("FAILURE "), "failures come first");
+}
+
+#[test]
+fn table_and_page_say_which_time_a_members_newest_record_claims() {
+    let mut world = World::play(3, 2, fixture::policy(), SEED);
+    world.step_with(1, |draft| draft.record.claimed_time.0 += 3_600);
+    let stage = Stage::of(world, |_, _| {});
+    let (code, output) = stage.verify(&["--allow-unanchored"]);
+    let shown = text(&output.stdout);
+    assert_eq!(code, Some(0), "{shown}");
+    let out = stage.path("report.html");
+    let report = ["report", &stage.folder, "--network", &stage.network, "--out", &out, "--allow-unanchored"];
+    let (code, output) = run(&report);
+    assert_eq!(code, Some(0), "{}", text(&output.stderr));
+    let page = fs::read_to_string(&out).unwrap();
+    for (label, hour) in [("silo-0", 22), ("silo-1", 23), ("silo-2", 22)] {
+        let time = format!("2023-11-14T{hour}:14:00Z");
+        let row = shown.lines().find(|line| line.starts_with(label)).unwrap();
+        assert!(row.contains(&format!(" {time} ")), "{row}");
+        let start = format!("<tr><td>{label}</td>");
+        assert!(page.lines().any(|line| line.starts_with(&start) && line.ends_with(&format!("<td>{time}</td></tr>"))));
+    }
+}
+
+#[test]
+fn the_table_has_a_row_of_logs_with_what_failed_of_them() {
+    for (damaged, counts) in [(false, ["1", "0", "0", "0"]), (true, ["0", "1", "0", "0"])] {
+        let mut world = World::play(3, 2, Policy { witnesses: Some(1), ..fixture::policy() }, SEED);
+        let mut ledger = Ledger::of(0, &world);
+        ledger.publish(&world, &[(1, 1_700_000_050)]);
+        ledger.put(&mut world);
+        let stage = Stage::of(world, |_, archive| {
+            let name = ledger.file("checkpoint");
+            let mut note = archive.remove(&name).unwrap().to_vec();
+            if damaged {
+                let end = note.len() - 8;
+                note[end] ^= 1;
+            }
+            archive.insert(name, note.into());
+        });
+        let shown = text(&stage.verify(&["--allow-unanchored"]).1.stdout);
+        let row: Vec<&str> = shown.lines().find(|line| line.starts_with("logs ")).unwrap().split_whitespace().collect();
+        assert_eq!(row[1..], counts, "{shown}");
+    }
 }
 
 #[test]
