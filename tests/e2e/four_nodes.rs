@@ -40,3 +40,22 @@ fn an_auditor_recomputes_every_merge_from_one_members_archive() {
     assert_eq!(report.verdict(), Verdict::Passed, "{report:#?}");
     assert!(report.counts.merges.ok >= 4 * 8, "{:?}", report.counts);
 }
+
+#[test]
+fn equal_members_merge_each_others_work_of_the_same_round() {
+    let shape = Shape { seed: 3, rounds: 20, ..Shape::default() };
+    let (fleet, members) = Fleet::start(shape, &Options { step_ms: 100, ..Options::default() });
+    let (mut fresh, mut wanted) = (0, 0);
+    for (index, member) in members.into_iter().enumerate() {
+        let lines = member.finish();
+        let rounds = lines.iter().filter_map(|line| if let Line::Round(round) = line { Some(round) } else { None });
+        // The first round has nothing to merge.
+        for round in rounds.skip(1) {
+            let others = round.contributors.iter().filter(|(member, _)| *member != fleet.network.name(index));
+            fresh += others.filter(|(_, weight)| *weight == 1024).count();
+            wanted += 3;
+        }
+    }
+    assert!(wanted >= 4 * 3 * 15, "{wanted}");
+    assert!(fresh * 10 >= wanted * 9, "{fresh} of {wanted} are of the own round");
+}
