@@ -217,6 +217,16 @@ impl Lights {
     }
 }
 
+/// Where in the index a record is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Spot {
+    feed: u32,
+    at: u32,
+}
+
+/// How many places are looked at before a record is looked for by its id.
+const NEAR: usize = 4;
+
 /// Every genuine record of the archive.
 pub(super) struct Index {
     /// By member and incarnation.
@@ -294,11 +304,30 @@ impl Index {
     }
 
     pub(super) fn by_id(&self, id: &RecordId) -> Option<Light> {
-        let mut found = self.by_id.find(begin(id)).filter_map(|(feed, at)| {
-            let lights = self.feeds.get(usize::try_from(feed).ok()?)?;
-            Some((lights, lights.records.get(usize::try_from(at).ok()?)?))
+        self.find(id).and_then(|spot| self.at(spot.feed, spot.at))
+    }
+
+    /// The same, looked for first at `near` and in the places behind it, where a member's next record mostly is; `near` is then
+    /// where it was found.
+    pub(super) fn by_id_near(&self, id: &RecordId, near: &mut Spot) -> Option<Light> {
+        let lights = self.feeds.get(usize::try_from(near.feed).ok()?);
+        let from = usize::try_from(near.at).ok()?;
+        let mut ahead = lights.and_then(|lights| lights.records.get(from..)).unwrap_or_default().iter().take(NEAR);
+        match ahead.position(|packed| packed.id == *id) {
+            Some(ahead) => near.at = near.at.saturating_add(u32::try_from(ahead).ok()?),
+            None => *near = self.find(id)?,
+        }
+        self.at(near.feed, near.at)
+    }
+
+    fn find(&self, id: &RecordId) -> Option<Spot> {
+        let has = |lights: &Lights, at: u32| {
+            usize::try_from(at).ok().and_then(|at| lights.records.get(at)).is_some_and(|packed| packed.id == *id)
+        };
+        let mut found = self.by_id.find(begin(id)).filter(|(feed, at)| {
+            usize::try_from(*feed).ok().and_then(|feed| self.feeds.get(feed)).is_some_and(|lights| has(lights, *at))
         });
-        found.find(|(_, packed)| packed.id == *id).map(|(lights, packed)| lights.light(packed))
+        found.next().map(|(feed, at)| Spot { feed, at })
     }
 
     /// Everyone with a genuine record, ascending.

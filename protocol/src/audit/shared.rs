@@ -8,7 +8,7 @@ use std::{
 use super::{
     faults::Proved,
     layout::Name,
-    light::{Index, Light},
+    light::{Index, Light, Stand},
     payloads::Payloads,
     pool::Pool,
     rules::Rules,
@@ -43,6 +43,11 @@ pub(super) struct Audit<'a> {
 }
 
 impl Audit<'_> {
+    /// Whether a record counts: it is linked, or void and breaks no rule.
+    pub(super) fn is_lawful(&self, light: &Light) -> bool {
+        light.stand == Stand::Linked || !self.unlawful.contains(&light.id)
+    }
+
     /// A record of the index, read again from its feed file.
     pub(super) fn record(&self, light: &Light) -> io::Result<Option<Record>> {
         let name = Name::Feed(light.member, light.incarnation);

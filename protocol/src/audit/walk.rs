@@ -1,6 +1,6 @@
 //! One member's records, one after the other: what they build on, whom they merged, what they published.
 
-use std::io;
+use std::{collections::BTreeMap, io};
 
 use super::{
     blob::{self, Lack},
@@ -11,7 +11,7 @@ use super::{
     faults::{Checked, Proved},
     finding::{Notes, Severity},
     layout::Name,
-    light::{Light, Stand},
+    light::{Light, Spot, Stand},
     remerge::{Inputs, Known},
     report::Counts,
     shared::Audit,
@@ -22,7 +22,7 @@ use crate::{
     adapter::Payload,
     admit,
     base::{MemberId, RecordId, Round},
-    feed::{Accusation, Body, Flaw, Kind, Record, Spec, Update, read_again},
+    feed::{Accusation, Body, Flaw, Kind, Record, Reference, Spec, Update, read_again},
     manifest::{Codec, Manifest},
     merge::State,
 };
@@ -58,6 +58,7 @@ pub(super) fn walk(audit: &Audit<'_>, member: &MemberId, effort: &Effort<'_>) ->
         claims: Claims::default(),
         state: None,
         lost_by_pruning: false,
+        spots: BTreeMap::new(),
         walk: Walk::default(),
     };
     for light in audit.index.of(member) {
@@ -82,6 +83,8 @@ pub(super) struct Walker<'a> {
     pub(super) state: Option<Known>,
     /// That state is not known because of payloads that the policy no longer keeps.
     pub(super) lost_by_pruning: bool,
+    /// By the place of a member in the manifest's list: where its newest record that was a parent is.
+    spots: BTreeMap<u64, Spot>,
     pub(super) walk: Walk,
 }
 
@@ -100,7 +103,7 @@ impl Walker<'_> {
         let mut facts = Vec::with_capacity(record.parents.len());
         let mut parents: Vec<Light> = Vec::with_capacity(record.parents.len());
         for reference in &record.parents {
-            let parent = self.named(&reference.record);
+            let parent = self.referred(reference);
             facts.push(parent.map(|parent| parent.parent()));
             parents.extend(parent);
         }
@@ -113,7 +116,11 @@ impl Walker<'_> {
         let prev = record.prev.and_then(|id| self.named(&id));
         let prev = self.claims.pass(&record, prev);
         let policy = (&manifest.policy, self.audit.rules.payload_bytes());
-        let named = admit::check_named(&record, manifest, |id| self.named(id).map(|found| found.parent()));
+        let known = |id: &RecordId| {
+            let parent = parents.iter().find(|parent| parent.id == *id).map(Light::parent);
+            parent.or_else(|| self.named(id).map(|found| found.parent()))
+        };
+        let named = admit::check_named(&record, manifest, known);
         let since = self.since(light);
         let ruled = named.and_then(|()| admit::check(&record, prev, &facts, policy, since));
         if let Err(error) = &ruled {
@@ -155,8 +162,16 @@ impl Walker<'_> {
 
     /// A record by id, unless it breaks a rule and does not count; mostly it is the author's last one.
     fn named(&self, id: &RecordId) -> Option<Light> {
-        let lawful = |light: &Light| light.stand == Stand::Linked || !self.audit.unlawful.contains(&light.id);
-        self.last.filter(|last| last.id == *id).or_else(|| self.audit.index.by_id(id)).filter(lawful)
+        let last = self.last.filter(|last| last.id == *id);
+        last.or_else(|| self.audit.index.by_id(id)).filter(|light| self.audit.is_lawful(light))
+    }
+
+    /// The same of a parent. Its author's one before it was a parent of the record before, as a rule.
+    fn referred(&mut self, parent: &Reference) -> Option<Light> {
+        let last = self.last.filter(|last| last.id == parent.record);
+        let near = self.spots.entry(parent.member).or_default();
+        let found = last.or_else(|| self.audit.index.by_id_near(&parent.record, near));
+        found.filter(|light| self.audit.is_lawful(light))
     }
 
     /// Whom it merged, and whom it passed over.
