@@ -245,33 +245,36 @@ fn a_stolen_keys_record_stays_known_beside_the_new_keys_one_that_takes_its_place
 
 #[test]
 fn whose_only_update_counts_for_nothing_is_called_banned_and_not_absent() {
-    let mut desk = Desk::new(policy());
-    let first = desk.start_together();
-    let stolen = desk.update(1, &[]);
-    let built = desk.update(2, &[&stolen]);
-    for record in [&stolen, &built] {
-        assert_eq!(verdict(&desk.gossip(record, 2)), Some(Verdict::Accept));
+    for is_built_on in [true, false] {
+        let mut desk = Desk::new(policy());
+        let first = desk.start_together();
+        let stolen = desk.update(1, &[]);
+        let other = if is_built_on { desk.update(2, &[&stolen]) } else { desk.update(2, &[]) };
+        for record in [&stolen, &other] {
+            assert_eq!(verdict(&desk.gossip(record, 2)), Some(Verdict::Accept));
+        }
+        desk.give(Input::PayloadArrived { hash: other.record().body.unwrap().hash });
+        // Nothing stands of what was signed with its first key, and it is drawn as before.
+        let mut next = fixture::next(&desk.chain);
+        let member = fixture::member(1).id;
+        next.members.iter_mut().find(|entry| entry.id == member).unwrap().author_key = fixture::author(71).public();
+        next.handovers = vec![crate::manifest::Handover { member, incarnation: Incarnation(0), last: None, log: None }];
+        desk.follow(fixture::signed(next, &[0]));
+        assert!(!desk.engine.trust.is_barred(&member));
+        let (_, mut outputs) = desk.finish(&first);
+        outputs.extend(desk.wait(60_000));
+        let second = plan(&outputs).expect("a second round");
+        assert_eq!(second.others.iter().map(|voice| voice.record).collect::<Vec<_>>(), [other.id()]);
+        let (_, after) = desk.finish(&second);
+        let done = events(&after).into_iter().find_map(|event| match event {
+            Event::RoundDone(report) => Some(report.skipped.clone()),
+            _ => None,
+        });
+        let skipped = done.expect("a round");
+        let reason = |n: u64| skipped.iter().find(|(one, _)| *one == fixture::member(n).id).map(|(_, reason)| *reason);
+        let reasons = [reason(1), reason(3)];
+        assert_eq!(reasons, [Some(SkipReason::Banned), Some(SkipReason::Absent)], "is built on: {is_built_on}");
     }
-    desk.give(Input::PayloadArrived { hash: built.record().body.unwrap().hash });
-    // Nothing stands of what was signed with its first key, and it is drawn as before.
-    let mut next = fixture::next(&desk.chain);
-    let member = fixture::member(1).id;
-    next.members.iter_mut().find(|entry| entry.id == member).unwrap().author_key = fixture::author(71).public();
-    next.handovers = vec![crate::manifest::Handover { member, incarnation: Incarnation(0), last: None, log: None }];
-    desk.follow(fixture::signed(next, &[0]));
-    assert!(!desk.engine.trust.is_barred(&member));
-    let (_, mut outputs) = desk.finish(&first);
-    outputs.extend(desk.wait(60_000));
-    let second = plan(&outputs).expect("a second round");
-    assert_eq!(second.others.iter().map(|voice| voice.record).collect::<Vec<_>>(), [built.id()]);
-    let (_, after) = desk.finish(&second);
-    let done = events(&after).into_iter().find_map(|event| match event {
-        Event::RoundDone(report) => Some(report.skipped.clone()),
-        _ => None,
-    });
-    let skipped = done.expect("a round");
-    let reason = |n: u64| skipped.iter().find(|(one, _)| *one == fixture::member(n).id).map(|(_, reason)| *reason);
-    assert_eq!([reason(1), reason(3)], [Some(SkipReason::Banned), Some(SkipReason::Absent)]);
 }
 
 #[test]
