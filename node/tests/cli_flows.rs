@@ -138,6 +138,20 @@ fn three_members_agree_on_a_network_and_join_it() {
 }
 
 #[test]
+fn no_more_witnesses_are_wanted_than_there_are_others() {
+    let bench = Bench::new();
+    bench.trio();
+    let create = |witnesses, out| {
+        let cards = ["a.card", "b.card", "c.card"];
+        let begin = ["network", "create", "--fake", "4096", "--witnesses", witnesses, "--out", out, "--cards"];
+        [begin.as_slice(), cards.as_slice()].concat()
+    };
+    let said = bench.fails(1, &create("3", "too-many"));
+    assert!(said.contains("--witnesses: got 3, wanted at most 2"), "{said}");
+    bench.json(&create("2", "all"));
+}
+
+#[test]
 fn one_home_stays_in_one_network() {
     let bench = Bench::new();
     bench.trio();

@@ -51,6 +51,25 @@ fn a_local_network_runs_to_its_last_round_and_every_home_can_be_archived() {
     assert_eq!(said.status.code(), Some(1), "an archive is never overwritten");
     let all = json(&["testnet", "status", "--dir", "net"], dir.path());
     assert_eq!(all["nodes"].as_array().unwrap().len(), 3);
+    what_comes_too_late_is_refused(dir.path());
+}
+
+/// Behind the last round nothing is published any more, and the end is not put before what is over.
+fn what_comes_too_late_is_refused(dir: &Path) {
+    for order in [&["release", "--home", "net/node-0", "late"][..], &["leave", "--home", "net/node-0", "--yes"]] {
+        let said = chorale(order, dir);
+        let text = String::from_utf8_lossy(&said.stderr);
+        assert!(said.status.code() == Some(1) && text.contains("publishes nothing more"), "{order:?}: {text}");
+    }
+    let propose = |rounds, out| ["network", "propose", "--home", "net/node-0", "--rounds", rounds, "--out", out];
+    for rounds in ["1", "3"] {
+        let said = chorale(&propose(rounds, "late"), dir);
+        let text = String::from_utf8_lossy(&said.stderr);
+        assert!(said.status.code() == Some(1) && text.contains("wanted more than 3"), "{rounds}: {text}");
+        assert!(!dir.join("late").exists());
+    }
+    json(&propose("4", "longer"), dir);
+    json(&propose("0", "without-end"), dir);
 }
 
 /// Lines and status of `node` say the same of each of its rounds: whom it merged, and of how many others.

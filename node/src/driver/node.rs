@@ -284,6 +284,7 @@ impl Node {
             Engine::new(config, self.chain.clone(), stored, self.clock.now()).map_err(DriverError::Stored)?;
         let (mut hands, mut ears, threads) = self.build(me, faces)?;
         hands.assemble(&engine);
+        hands.faces.status.round = engine.round().0;
         for peer in joined.peers {
             hands.peer(&engine, &peer, true);
             hands.pending.push_back(Input::PeerUp { peer });

@@ -44,7 +44,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use crate::{
-    base::{BlobHash, Incarnation, MemberId, Millis, RecordId},
+    base::{BlobHash, Incarnation, MemberId, Millis, RecordId, Round},
     code::AuthorKey,
     feed::Head,
     manifest::Chain,
@@ -233,6 +233,12 @@ impl Engine {
     #[must_use]
     pub fn head(&self) -> Option<Head> {
         self.index.head_before(&self.config.me, Incarnation(u64::MAX))
+    }
+
+    /// The round of our own newest update; 0 before the first.
+    #[must_use]
+    pub fn round(&self) -> Round {
+        self.own.last().map_or(Round(0), |own| own.round)
     }
 
     /// How far feeds are held, for a sync request; ascending, and as many as one holds.

@@ -77,6 +77,13 @@ pub(crate) fn unsigned(plan: Plan) -> Result<SignedManifest> {
             ensure!(a.id != b.id, "two cards of one member: {} and {}", a.label, b.label);
         }
     }
+    if let Some(wanted) = plan.policy.witnesses {
+        let others = members.len().saturating_sub(1);
+        ensure!(
+            usize::try_from(wanted).is_ok_and(|wanted| wanted <= others),
+            "--witnesses: got {wanted}, wanted at most {others}: that many others there are to cosign a member's log"
+        );
+    }
     let mut governors = Vec::new();
     for card in &plan.governors {
         governors.push(card.member(Role::Member)?.author_key);

@@ -11,7 +11,7 @@ use chorale_protocol::{
 use serde_json::json;
 
 use super::{file, policy::scaled, rekey};
-use crate::cli::{card::Card, out::Out};
+use crate::cli::{card::Card, out::Out, progress::read_status};
 
 /// Write the next version of this home's manifest, unsigned: governors then sign, combine and apply it
 #[derive(Debug, clap::Args)]
@@ -77,6 +77,7 @@ impl Args {
     pub(crate) fn run(self, out: &Out) -> Result<()> {
         let chain = file::stored_chain(&Home::open(&self.home)?)?;
         let manifest = self.successor(&chain)?;
+        self.check_rounds()?;
         let signed = SignedManifest::new(manifest)?;
         file::write_new(&self.out, &signed.to_bytes())?;
         let path = self.out.display().to_string();
@@ -89,6 +90,17 @@ impl Args {
             signed.manifest.threshold
         );
         out.result(&json!({ "file": path, "version": version, "network": chain.network().to_string() }), text);
+        Ok(())
+    }
+
+    /// The last round lies ahead: members that are there close their feeds for ever.
+    fn check_rounds(&self) -> Result<()> {
+        let Some(rounds) = self.rounds.filter(|rounds| *rounds > 0) else { return Ok(()) };
+        let round = read_status(&Home::open(&self.home)?).map_or(0, |status| status.round);
+        ensure!(
+            rounds > round,
+            "--rounds: got {rounds}, wanted more than {round}, which this home's member has published; 0 is for no end"
+        );
         Ok(())
     }
 

@@ -176,6 +176,7 @@ fn a_restarted_member_goes_on_with_the_many_not_with_the_one_far_ahead() {
     payloads.push(own);
     let records = records.iter().map(|record| record.bytes().clone()).chain([bytes.clone()]).collect();
     let mut desk = Desk::stored(policy(), Stored { records, payloads, evidence: Vec::new() });
+    assert_eq!(desk.engine.round(), Round(1), "its own newest, known from the start");
     let next = desk.start_together();
     assert!(next.own.is_some(), "its own publication is as new as the others'");
     let mut merged: Vec<_> = next.others.iter().map(|voice| (voice.member, voice.round)).collect();
