@@ -78,8 +78,8 @@ pub(super) struct Checks {
     attested: VecDeque<RecordId>,
     /// Whose merges were chosen last.
     lately: VecDeque<MemberId>,
-    /// Accusations of updates that have not come yet, with who accuses.
-    ahead: BTreeMap<RecordId, (FaultSpec, MemberId)>,
+    /// Of who accuses an update that has not come yet: the newest such accusation.
+    ahead: BTreeMap<MemberId, FaultSpec>,
 }
 
 impl Checks {
@@ -153,9 +153,8 @@ impl Engine {
     /// Somebody accuses an update that counts here: its payload, or its merge, is looked at.
     pub(super) fn check_accused(&mut self, spec: FaultSpec, accuser: MemberId) {
         if !self.index.contains(&spec.record) {
-            self.checks.ahead.retain(|_, (_, other)| *other != accuser);
-            if self.checks.ahead.len() < AHEAD {
-                self.checks.ahead.insert(spec.record, (spec, accuser));
+            if self.checks.ahead.len() < AHEAD || self.checks.ahead.contains_key(&accuser) {
+                self.checks.ahead.insert(accuser, spec);
             }
             return;
         }
@@ -188,8 +187,12 @@ impl Engine {
 
     /// An update came: somebody may have accused it before.
     pub(super) fn check_if_accused(&mut self, id: &RecordId) {
-        if let Some((spec, accuser)) = self.checks.ahead.remove(id) {
-            self.check_accused(spec, accuser);
+        let about = |(accuser, spec): (&MemberId, &FaultSpec)| (spec.record == *id).then_some(*accuser);
+        let accusers: Vec<MemberId> = self.checks.ahead.iter().filter_map(about).collect();
+        for accuser in accusers {
+            if let Some(spec) = self.checks.ahead.remove(&accuser) {
+                self.check_accused(spec, accuser);
+            }
         }
     }
 

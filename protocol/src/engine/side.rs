@@ -1,9 +1,11 @@
 //! Records of ours that are no updates: releases, accusations, the close. They wait for their turn before the next round.
 
+use std::collections::BTreeMap;
+
 use super::{Engine, Event, Output, Reason, Stage, index::Known, own::Own};
 use crate::{
     admit,
-    base::{RecordId, UnixSeconds},
+    base::{MemberId, RecordId, UnixSeconds},
     feed::{Body, Close, EvidenceSpec, FaultSpec, Kind, Record, Release, Spec},
 };
 
@@ -26,10 +28,37 @@ pub(super) enum Side {
     Close(Close),
 }
 
+impl Side {
+    /// Whom it accuses.
+    fn accused(&self) -> Option<MemberId> {
+        match self {
+            Self::Evidence { spec, .. } => Some(spec.accused),
+            Self::Fault { spec, .. } => Some(spec.accused),
+            Self::Release { .. } | Self::Close(_) => None,
+        }
+    }
+}
+
 impl Own {
+    /// Who breaks a rule in each of many incarnations keeps nobody else from being named soon: of each member the first accusation
+    /// goes before any second one, and so on. Without room the last goes of a member that has more than this one.
     pub(super) fn push_side(&mut self, side: Side) {
-        if self.side.len() < SIDE || matches!(side, Side::Close(_)) {
-            self.side.push_back(side);
+        let mut counts: BTreeMap<MemberId, usize> = BTreeMap::new();
+        let number = |other: &Side| {
+            let count = counts.entry(other.accused()?).or_default();
+            *count += 1;
+            Some(*count)
+        };
+        let numbers: Vec<Option<usize>> = self.side.iter().map(number).collect();
+        let own = side.accused().map(|accused| counts.get(&accused).copied().unwrap_or_default() + 1);
+        let is_behind = |number: &Option<usize>| own.is_some() && *number > own;
+        if self.side.len() >= SIDE && !matches!(side, Side::Close(_)) {
+            let Some(last) = numbers.iter().rposition(is_behind) else { return };
+            self.side.remove(last);
+        }
+        match numbers.iter().position(is_behind) {
+            Some(at) => self.side.insert(at.min(self.side.len()), side),
+            None => self.side.push_back(side),
         }
     }
 }
@@ -127,5 +156,38 @@ impl Engine {
         if matches!(self.stage, Stage::Working(_)) {
             self.begin_gather();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::{Incarnation, Seq},
+        feed::Flaw,
+        fixture,
+    };
+
+    fn fault(member: u64, incarnation: u64) -> Side {
+        let (accused, record) = (fixture::member(member).id, RecordId([7; 32]));
+        let spec =
+            FaultSpec { accused, incarnation: Incarnation(incarnation), seq: Seq(0), record, flaw: Flaw::Payload };
+        Side::Fault { spec, body: None }
+    }
+
+    #[test]
+    fn who_breaks_a_rule_in_many_incarnations_keeps_nobody_from_being_named_next() {
+        let mut own = Own::default();
+        for incarnation in 0..2 * SIDE as u64 {
+            own.push_side(fault(1, incarnation));
+        }
+        own.push_side(fault(2, 0));
+        own.push_side(fault(3, 0));
+        own.push_side(fault(3, 1));
+        assert_eq!(own.side.len(), SIDE, "what is behind goes where there is no room");
+        let first: Vec<_> = own.side.iter().take(5).filter_map(Side::accused).collect();
+        assert_eq!(first, [1, 2, 3, 1, 3].map(|n| fixture::member(n).id));
+        own.push_side(Side::Close(Close::Left));
+        assert!(matches!(own.side.back(), Some(Side::Close(_))), "the close comes behind all");
     }
 }

@@ -236,3 +236,20 @@ fn whose_unlawful_update_others_built_on_is_not_called_absent() {
     let reason = update.skipped.iter().find(|skip| skip.member == place).map(|skip| skip.reason);
     assert_eq!(reason, Some(crate::feed::SkipReason::Banned));
 }
+
+#[test]
+fn an_accusation_of_an_update_that_has_not_come_is_not_forgotten_for_anothers_of_it() {
+    let mut desk = Desk::new(policy());
+    let plan = desk.start_together();
+    desk.finish(&plan);
+    let theirs = desk.update(1, &[]);
+    for (n, flaw) in [(2, Flaw::Merge), (3, Flaw::Payload)] {
+        let record = accusation_by(&mut desk, n, &theirs, flaw, None);
+        desk.gossip(&record, n as u64);
+    }
+    let mut outputs = desk.gossip(&theirs, 1);
+    outputs.extend(desk.give(Input::PayloadArrived { hash: hash(&theirs) }));
+    let wrong = Input::Rechecked(Recheck::Wrong { record: theirs.id(), code: "MRG-001" });
+    assert!(outputs.iter().any(|output| matches!(output, Output::Recheck(_))), "{outputs:?}");
+    assert_eq!(barred(&desk.give(wrong)), [(fixture::member(1).id, "MRG-001")]);
+}
