@@ -16,6 +16,18 @@ def covering(network, one, parents):
     return adapter.merge_hash(network, one.round, used, one.state[0])
 
 
+def means(base, x, v, moved):
+    """The least and the largest mean that give X = hold(mean + moved) and v = hold(mean - base)."""
+    most = adapter.HELD
+
+    def before(held, shift):
+        """What gives `held` when `shift` is added to it and that is held."""
+        return (most - shift if held == most else -most if held == -most else held - shift,
+                -most - shift if held == -most else most if held == most else held - shift)
+    (low, high), (from_, to) = before(v, -base), before(x, moved)
+    return max(low, from_, -most), min(high, to, most)
+
+
 class Payload:
     def __init__(self, data, values):
         self.data, self.values = data, values
@@ -120,14 +132,13 @@ class Case:
             return [], False
         (x, v), (x0, v0) = after[0], momentum[1]
         scaled = lambda number: adapter.rne(policy.momentum * number, 1 << 16)
-        merged = [a + b - scaled(c) for a, b, c in zip(x0, v, v0)]
-        free = [i for i in range(len(x)) if abs(x[i]) < adapter.HELD and abs(v[i]) < adapter.HELD]
-        if any(x[i] != adapter.hold(merged[i] + scaled(v[i])) for i in free):
+        ranges = [means(a - scaled(c), b, d, scaled(d)) for a, b, c, d in zip(x0, x, v0, v)]
+        if any(low > high for low, high in ranges):
             return ["MRG-013"], False
         if not near:
             return [], False
-        beyond = sum((merged[i] - near[i]) ** 2 for i in free) > apart ** 2
-        return ["MRG-013"] if beyond else [], not beyond and len(free) == len(x)
+        beyond = sum((min(max(m, low), high) - m) ** 2 for m, (low, high) in zip(near, ranges)) > apart ** 2
+        return ["MRG-013"] if beyond else [], not beyond and all(low == high for low, high in ranges)
 
     def named(self, member, id_):
         """The publication that was left out as too distant, if it is here and the member's."""

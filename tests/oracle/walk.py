@@ -172,7 +172,8 @@ class Walk:
                 (self.notes.run if code in INCOMPLETE else self.notes.add)(code, one.where)
         wrong = any(code not in INCOMPLETE for code in codes)
         unverified = merged and after and not after[1]
-        if wrong or merged and not unverified and payload is not None and case.starts_as_said(self.momentum):
+        whole = merged and not unverified and payload is not None and "MRG-008" not in codes
+        if wrong or whole and case.starts_as_said(self.momentum):
             self.audit.found[one.id, MERGE] = wrong
         count = "failed" if wrong or not drawn else "missing" if not merged else "unverified" if unverified else "ok"
         self.audit.merges[count] += 1

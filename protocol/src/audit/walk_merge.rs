@@ -51,9 +51,11 @@ impl Walker<'_> {
         }
         let warn = outcome.since.is_some_and(|since| since.pruned);
         self.count(light, &outcome, undrawn);
+        // Where something is not here, nobody can say that all is in order.
+        let is_whole = outcome.merged && outcome.incomplete.is_empty() && payload.is_some();
         if outcome.failed() {
             self.find(light, Flaw::Merge, true);
-        } else if outcome.merged && outcome.since.is_none() && payload.is_some() && starts_as_said {
+        } else if is_whole && outcome.since.is_none() && starts_as_said {
             self.find(light, Flaw::Merge, false);
         }
         let bounded = outcome.bounded;

@@ -3,7 +3,7 @@
 //! A feed in which a rule was broken counts no more from there on; a new incarnation makes it good, for it may be a mistake. Nobody
 //! is left out on somebody's word: each member checks for itself what it hears of.
 
-use super::{Engine, Event, Output, Reason, index::Known, judge::Doubt, side::Side};
+use super::{Engine, Event, Output, Reason, index::Known, judge::Doubt, side::Side, trust::Shows};
 use crate::{
     admit::{self, Called, FaultProof, Parent, Present},
     base::{BlobHash, Incarnation, MemberId, RecordId, Round, Seq, limit},
@@ -102,7 +102,7 @@ impl Engine {
         let proof = if is_new && record.member != self.config.me { self.prove(checked) } else { None };
         self.exclude(record.member, record.incarnation, record.seq, code);
         if let Some(proof) = proof {
-            let body = self.keep_bundle(&record.member, proof.to_bytes());
+            let body = self.keep_bundle(record.member, Shows::Fault, proof.to_bytes());
             self.accuse(checked.id(), record, Flaw::Rule, Some(body));
         }
     }
@@ -139,7 +139,7 @@ impl Engine {
     /// A bundle shows that a record breaks a rule.
     pub(super) fn take_fault(&mut self, proof: &FaultProof) {
         let (member, incarnation, seq) = proof.accused();
-        self.keep_bundle(&member, proof.to_bytes());
+        self.keep_bundle(member, Shows::Fault, proof.to_bytes());
         // Where it follows what is known here it is refused by itself; beside another record in its place it convicts.
         self.admit(proof.record().clone(), None);
         let made_good = self.index.has_feed_above(&member, incarnation);

@@ -103,7 +103,7 @@ impl Fetches {
     pub(super) fn want_bundle(&mut self, body: Body, accusation: Accusation, author: MemberId) {
         let of_author = self.bundles.values().filter(|(_, other, _)| *other == author).count();
         if self.bundles.len() < BUNDLES && of_author < BUNDLES_OF_ONE {
-            self.bundles.insert(body.hash, (accusation, author, body));
+            self.bundles.entry(body.hash).or_insert((accusation, author, body));
             self.dirty = true;
         }
     }
@@ -302,7 +302,7 @@ impl Engine {
         to_check.sort_by_key(|wish| (!wish.payload, wish.aim));
         all.extend(to_check);
         let trust = &self.trust;
-        self.fetches.bundles.retain(|hash, (named, ..)| !trust.has_bundle(&named.place().0, hash));
+        self.fetches.bundles.retain(|hash, (named, ..)| !trust.has_bundle(named, hash));
         let open = self.fetches.open_bundles().into_iter();
         all.extend(open.map(|(_, author, body)| Wish { body, author, payload: false, aim: Aim::Bundle }));
         let mut wishes = BTreeMap::new();

@@ -97,9 +97,15 @@ impl Pending {
         }
     }
 
-    /// What came too early for less than `known` can be judged again.
-    pub(super) fn release_early(&mut self, known: Until) {
-        let due = self.early.iter().filter(|(_, (_, until))| until.round <= known.round && until.clock <= known.clock);
+    /// A record came, and `known` is what is known now: what came too early for less, or builds on it, can be judged again.
+    pub(super) fn release_early(&mut self, known: Until, came: &RecordId) {
+        let builds_on = |held: &Held| {
+            let record = held.checked.record();
+            record.prev.as_ref() == Some(came) || record.parent_ids().any(|parent| parent == *came)
+        };
+        let is_due =
+            |held: &Held, until: &Until| (until.round <= known.round && until.clock <= known.clock) || builds_on(held);
+        let due = self.early.iter().filter(|(_, (held, until))| is_due(held, until));
         let due: Vec<RecordId> = due.map(|(id, _)| *id).collect();
         self.ready.extend(due.iter().filter_map(|id| self.early.remove(id)).map(|(held, _)| held));
     }
@@ -189,17 +195,23 @@ mod tests {
     #[test]
     fn what_came_too_early_waits_until_enough_is_known_and_is_not_judged_again_before() {
         let chain = fixture::chain(4, fixture::policy());
-        let [first, second] = [1, 2].map(|n| Author::new(n).update(&chain, 1, &[]));
+        let mut authors = [1, 2, 3].map(Author::new);
+        let base = authors[0].update(&chain, 1, &[]);
+        let [first, second] = [1, 2].map(|n| authors[n].update(&chain, 1, &[]));
+        let third = authors[1].update(&chain, 2, &[&base, &first]);
         let mut pending = Pending::default();
         let until = |round, clock| Until { round: Round(round), clock: Lamport(clock) };
-        pending.hold_early(Held { checked: first.clone(), from: None }, until(5, 0));
-        pending.hold_early(Held { checked: second.clone(), from: None }, until(0, 7));
-        let mut judged = |known| {
-            pending.release_early(known);
+        for (checked, until) in [(&first, until(5, 0)), (&second, until(0, 7)), (&third, until(90, 90))] {
+            pending.hold_early(Held { checked: checked.clone(), from: None }, until);
+        }
+        let other = RecordId([9; 32]);
+        let mut judged = |known, came: &RecordId| {
+            pending.release_early(known, came);
             std::iter::from_fn(|| pending.pop_ready()).map(|held| held.checked.id()).collect::<Vec<_>>()
         };
-        assert!(judged(until(4, 6)).is_empty(), "neither");
-        assert_eq!(judged(until(5, 6)), [first.id()], "the first");
-        assert_eq!(judged(until(9, 9)), [second.id()], "the second, and none twice");
+        assert!(judged(until(4, 6), &other).is_empty(), "none");
+        assert_eq!(judged(until(5, 6), &other), [first.id()], "the first");
+        assert_eq!(judged(until(9, 9), &other), [second.id()], "the second, and none twice");
+        assert_eq!(judged(until(9, 9), &base.id()), [third.id()], "what it builds on came");
     }
 }

@@ -250,7 +250,7 @@ impl Engine {
             self.check_if_accused(&id);
         }
         let known = Until { round: self.frontier().unwrap_or_default(), clock: self.index.clock() };
-        self.pending.release_early(known);
+        self.pending.release_early(known, &id);
         match &record.spec {
             Spec::Update(update) if record.member != self.config.me => {
                 let (member, round) = (record.member, update.round);

@@ -28,38 +28,32 @@ pub(super) enum Side {
     Close(Close),
 }
 
-impl Side {
-    /// Whom it accuses.
-    fn accused(&self) -> Option<MemberId> {
-        match self {
-            Self::Evidence { spec, .. } => Some(spec.accused),
-            Self::Fault { spec, .. } => Some(spec.accused),
-            Self::Release { .. } | Self::Close(_) => None,
-        }
-    }
-}
-
 impl Own {
-    /// Who breaks a rule in each of many incarnations keeps nobody else from being named soon: of each member the first accusation
-    /// goes before any second one, and so on. Without room the last goes of a member that has more than this one.
-    pub(super) fn push_side(&mut self, side: Side) {
+    /// Queues a record; `false` if there is no room. The operator's releases and evidence come before faults. Who breaks a rule in each
+    /// of many incarnations keeps nobody else from being named soon: of each member the first fault comes before any second one, and
+    /// so on. Without room the last goes that comes behind this one.
+    pub(super) fn push_side(&mut self, side: Side) -> bool {
         let mut counts: BTreeMap<MemberId, usize> = BTreeMap::new();
-        let number = |other: &Side| {
-            let count = counts.entry(other.accused()?).or_default();
-            *count += 1;
-            Some(*count)
+        let mut place = |side: &Side| match side {
+            Side::Release { .. } | Side::Evidence { .. } => 0,
+            Side::Fault { spec, .. } => {
+                let count = counts.entry(spec.accused).or_default();
+                *count += 1;
+                *count
+            }
+            Side::Close(_) => usize::MAX,
         };
-        let numbers: Vec<Option<usize>> = self.side.iter().map(number).collect();
-        let own = side.accused().map(|accused| counts.get(&accused).copied().unwrap_or_default() + 1);
-        let is_behind = |number: &Option<usize>| own.is_some() && *number > own;
-        if self.side.len() >= SIDE && !matches!(side, Side::Close(_)) {
-            let Some(last) = numbers.iter().rposition(is_behind) else { return };
+        let places: Vec<usize> = self.side.iter().map(&mut place).collect();
+        let own = place(&side);
+        if self.side.len() >= SIDE && own < usize::MAX {
+            let Some(last) = places.iter().rposition(|place| *place > own && *place < usize::MAX) else { return false };
             self.side.remove(last);
         }
-        match numbers.iter().position(is_behind) {
+        match places.iter().position(|place| *place > own) {
             Some(at) => self.side.insert(at.min(self.side.len()), side),
             None => self.side.push_back(side),
         }
+        true
     }
 }
 
@@ -100,7 +94,7 @@ impl Engine {
     /// proves nothing, and its bundle may be nowhere.
     fn is_proved(&self, spec: &EvidenceSpec) -> bool {
         let mut named = self.index.evidence_about(&spec.accused, spec.incarnation);
-        named.any(|bundle| self.trust.holds_bundle(&spec.accused, bundle))
+        named.any(|bundle| self.trust.holds_contradiction(&spec.accused, spec.incarnation, bundle))
     }
 
     /// The first that our feed has room for before its next update; the others wait for that.
@@ -126,7 +120,12 @@ impl Engine {
                     update.round
                 )
             }
-            Some(update) => return self.own.push_side(Side::Release { label, update }),
+            Some(update) => {
+                if self.own.push_side(Side::Release { label, update }) {
+                    return;
+                }
+                format!("{SIDE} releases and accusations wait already; release it after the next publication")
+            }
             None => "nothing was published yet, so there is nothing to release".to_owned(),
         };
         let reason = Reason { code: "OWN-002", text };
@@ -185,8 +184,13 @@ mod tests {
         own.push_side(fault(3, 0));
         own.push_side(fault(3, 1));
         assert_eq!(own.side.len(), SIDE, "what is behind goes where there is no room");
-        let first: Vec<_> = own.side.iter().take(5).filter_map(Side::accused).collect();
+        let accused = |side: &Side| if let Side::Fault { spec, .. } = side { Some(spec.accused) } else { None };
+        let first: Vec<_> = own.side.iter().take(5).filter_map(accused).collect();
         assert_eq!(first, [1, 2, 3, 1, 3].map(|n| fixture::member(n).id));
+        let spec = EvidenceSpec { accused: fixture::member(1).id, incarnation: Incarnation(0), seq: Seq(0) };
+        assert!(own.push_side(Side::Evidence { spec, body: fixture::body(b"proof") }));
+        assert!(matches!(own.side.front(), Some(Side::Evidence { .. })), "what weighs more comes first");
+        assert!(!own.push_side(fault(1, 500)), "no room");
         own.push_side(Side::Close(Close::Left));
         assert!(matches!(own.side.back(), Some(Side::Close(_))), "the close comes behind all");
     }

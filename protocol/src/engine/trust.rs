@@ -23,11 +23,19 @@ pub(super) struct Trust {
     excluded: BTreeSet<(MemberId, Incarnation)>,
     /// Feeds that broke a rule and that their members did not go on with.
     made_good: BTreeSet<(MemberId, Incarnation)>,
-    /// The bundles held about each convicted member.
-    bundles: BTreeMap<MemberId, BTreeSet<BlobHash>>,
+    /// The bundles held about each member.
+    bundles: BTreeMap<MemberId, Bundles>,
 }
 
-/// Bundles kept about one member: one convicts, the others are there for the audits of records that name them.
+/// What is held about one member. Faults take no room from contradictions, and count for none.
+#[derive(Debug, Default)]
+struct Bundles {
+    /// With the feed that each convicts.
+    contradictions: BTreeMap<BlobHash, Incarnation>,
+    faults: BTreeSet<BlobHash>,
+}
+
+/// Bundles of a kind kept about one member: one convicts, the others are there for the audits of records that name them.
 const BUNDLES: usize = 64;
 
 impl Trust {
@@ -49,9 +57,9 @@ impl Trust {
         self.made_good.insert((member, incarnation));
     }
 
-    /// Whether a bundle about this member is held.
-    pub(super) fn holds_bundle(&self, accused: &MemberId, bundle: &BlobHash) -> bool {
-        self.bundles.get(accused).is_some_and(|held| held.contains(bundle))
+    /// Whether this bundle is held and shows that the member signed two histories of this feed.
+    pub(super) fn holds_contradiction(&self, accused: &MemberId, feed: Incarnation, bundle: &BlobHash) -> bool {
+        self.bundles.get(accused).is_some_and(|held| held.contradictions.get(bundle) == Some(&feed))
     }
 
     /// Whether a member is left out of draws: it equivocated, or its newest feed broke a rule.
@@ -60,9 +68,25 @@ impl Trust {
         self.is_convicted(member) || self.excluded.range(feeds).next().is_some()
     }
 
-    /// Whether a bundle about this member is held, or would be one too many.
-    pub(super) fn has_bundle(&self, accused: &MemberId, bundle: &BlobHash) -> bool {
-        self.bundles.get(accused).is_some_and(|held| held.contains(bundle) || held.len() >= BUNDLES)
+    /// Whether a bundle of this kind about the member is held, or would be one too many.
+    pub(super) fn has_bundle(&self, accusation: &Accusation, bundle: &BlobHash) -> bool {
+        let (accused, ..) = accusation.place();
+        self.bundles.get(&accused).is_some_and(|held| match accusation {
+            Accusation::Evidence(_) => held.contradictions.contains_key(bundle) || held.contradictions.len() >= BUNDLES,
+            Accusation::Fault(_) => held.faults.contains(bundle) || held.faults.len() >= BUNDLES,
+        })
+    }
+
+    /// Notes a bundle; `false` if it was held, or is one too many.
+    fn note_bundle(&mut self, accused: MemberId, shows: Shows, bundle: BlobHash) -> bool {
+        let held = self.bundles.entry(accused).or_default();
+        match shows {
+            Shows::Contradiction(feed) if held.contradictions.len() < BUNDLES => {
+                held.contradictions.insert(bundle, feed).is_none()
+            }
+            Shows::Fault if held.faults.len() < BUNDLES => held.faults.insert(bundle),
+            Shows::Contradiction(_) | Shows::Fault => false,
+        }
     }
 
     /// Whether a proof convicts a member that was not convicted before.
@@ -93,6 +117,15 @@ impl Trust {
     }
 }
 
+/// What a bundle shows.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shows {
+    /// Two histories of this feed.
+    Contradiction(Incarnation),
+    /// A broken rule.
+    Fault,
+}
+
 fn body_of(bundle: &Bytes) -> Body {
     Body { hash: blob_hash(bundle), length: bundle.len() as u64 }
 }
@@ -102,7 +135,7 @@ impl Engine {
     pub(super) fn convict(&mut self, evidence: &Evidence) {
         let (member, incarnation, seq) = evidence.accused();
         if self.trust.convict(evidence, &self.chain) {
-            let body = self.keep_bundle(&member, evidence.to_bytes());
+            let body = self.keep_bundle(member, Shows::Contradiction(incarnation), evidence.to_bytes());
             self.emit(Output::Event(Event::Convicted { member, incarnation, seq }));
             if member == self.config.me {
                 // Nobody accepts our records any more: writing on would only add to the proof.
@@ -142,13 +175,17 @@ impl Engine {
         for bytes in bundles {
             let bundle = Bundle::parse(bytes, &self.chain)
                 .map_err(|refusal| format!("a stored evidence bundle: {} ({})", refusal, refusal.code()))?;
-            self.keep_bundle(&bundle.accused().0, bytes.clone());
+            let (accused, feed, _) = bundle.accused();
             match bundle {
                 Bundle::Evidence(evidence) => {
+                    self.keep_bundle(accused, Shows::Contradiction(feed), bytes.clone());
                     self.trust.convict(&evidence, &self.chain);
                     contradictions.push(*evidence);
                 }
-                Bundle::Fault(proof) => faults.push(*proof),
+                Bundle::Fault(proof) => {
+                    self.keep_bundle(accused, Shows::Fault, bytes.clone());
+                    faults.push(*proof);
+                }
             }
         }
         Ok((contradictions, faults))
@@ -167,10 +204,9 @@ impl Engine {
     }
 
     /// Keeps a bundle that verified: others' records name theirs, and an archive holds every bundle that is named.
-    pub(super) fn keep_bundle(&mut self, accused: &MemberId, bytes: Bytes) -> Body {
+    pub(super) fn keep_bundle(&mut self, accused: MemberId, shows: Shows, bytes: Bytes) -> Body {
         let body = body_of(&bytes);
-        if !self.trust.has_bundle(accused, &body.hash) {
-            self.trust.bundles.entry(*accused).or_default().insert(body.hash);
+        if self.trust.note_bundle(accused, shows, body.hash) {
             self.emit(Output::StoreEvidence { bytes });
         }
         body
@@ -178,8 +214,7 @@ impl Engine {
 
     /// A record of accusation names a bundle: fetch it, to judge for ourselves, or to keep it beside the one that convicted.
     pub(super) fn fetch_bundle(&mut self, accusation: Accusation, body: Body, author: MemberId) {
-        let (accused, ..) = accusation.place();
-        if !self.trust.has_bundle(&accused, &body.hash) {
+        if !self.trust.has_bundle(&accusation, &body.hash) {
             self.fetches.want_bundle(body, accusation, author);
         }
     }
@@ -191,23 +226,37 @@ impl Engine {
             return;
         }
         let Some((accusation, author)) = self.fetches.bundle_arrived(&hash) else { return };
-        let reason = match (Bundle::parse(bytes, &self.chain), accusation) {
-            (Ok(Bundle::Evidence(evidence)), Accusation::Evidence(spec)) if evidence.supports(&spec).is_ok() => {
-                self.convict(&evidence);
-                self.keep_bundle(&spec.accused, evidence.to_bytes());
-                return self.retry_ready();
-            }
-            (Ok(Bundle::Fault(proof)), Accusation::Fault(spec)) if proof.supports(&spec).is_ok() => {
-                self.take_fault(&proof);
-                return self.retry_ready();
-            }
-            (Ok(_), _) => {
+        let reason = match Bundle::parse(bytes, &self.chain) {
+            Ok(bundle) => {
+                let supports = match (&bundle, &accusation) {
+                    (Bundle::Evidence(evidence), Accusation::Evidence(spec)) => evidence.supports(spec).is_ok(),
+                    (Bundle::Fault(proof), Accusation::Fault(spec)) => proof.supports(spec).is_ok(),
+                    (Bundle::Evidence(_), Accusation::Fault(_)) | (Bundle::Fault(_), Accusation::Evidence(_)) => false,
+                };
+                // What a bundle shows is true, whatever whoever named it first called it.
+                self.take_bundle(bundle);
+                if supports {
+                    return;
+                }
                 let text = "a record of accusation whose bundle accuses somebody else".to_owned();
                 Reason { code: "EVD-003", text }
             }
-            (Err(refusal), _) => Reason { code: refusal.code(), text: refusal.to_string() },
+            Err(refusal) => Reason { code: refusal.code(), text: refusal.to_string() },
         };
         self.refuse_author(&author, reason);
+    }
+
+    /// Takes up what a bundle shows.
+    fn take_bundle(&mut self, bundle: Bundle) {
+        match bundle {
+            Bundle::Evidence(evidence) => {
+                let (accused, feed, _) = evidence.accused();
+                self.convict(&evidence);
+                self.keep_bundle(accused, Shows::Contradiction(feed), evidence.to_bytes());
+            }
+            Bundle::Fault(proof) => self.take_fault(&proof),
+        }
+        self.retry_ready();
     }
 
     pub(super) fn refuse_author(&mut self, author: &MemberId, reason: Reason) {

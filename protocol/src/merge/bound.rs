@@ -8,7 +8,7 @@
 use super::{
     State,
     mean::{Mean, Weighed},
-    momentum::{MOST, hold, scaled},
+    momentum::{MOST, scaled},
 };
 use crate::{
     adapter::{Layout, Payload, Tile, block::Form, from_values, simd::Level},
@@ -106,25 +106,26 @@ impl Before {
         Some(Self { momentum, base })
     }
 
-    /// Judges the state that an author says its merge left. A number that is held at the limit says no more what was merged: where
-    /// there is one, nothing is judged, and the state does not count as bounded.
+    /// Judges the state that an author says its merge left. A number that is held at the limit may tell no more than a range in which
+    /// the mean lay: its nearest end counts, and the state does not count as bounded.
     pub(crate) fn judge(&self, state: &State, bound: Option<&Bound>, layout: &Layout) -> Judged {
         let (base, State { x, v }) = (self.base.as_slice(), state);
-        let mut held = false;
+        let mut open = false;
         for ((base, x), v) in base.iter().zip(x).zip(v) {
-            if is_held(*x, *v) {
-                held = true;
-            } else if *x != hold(base + v + scaled(self.momentum, *v)) {
+            let Some((low, high)) = self.mean_of(*base, *x, *v) else {
                 return Judged::Broken("the momentum state in its checkpoint does not follow from the one before");
-            }
+            };
+            open |= low < high;
         }
         let Some(bound) = bound else { return Judged::Open };
         let distance2 = bound.distance2(layout, |tile, mean| {
             let at = || tile.values.clone();
             let (base, x, v) = (base.get(at()), x.get(at()), v.get(at()));
             let (base, x, v) = (base.unwrap_or_default(), x.unwrap_or_default(), v.unwrap_or_default());
-            let open = base.iter().zip(x).zip(v).zip(mean).filter(|(((_, x), v), _)| !is_held(**x, **v));
-            let apart = open.map(|(((base, _), v), mean)| u128::from((base + v - mean).unsigned_abs()));
+            let apart = base.iter().zip(x).zip(v).zip(mean).map(|(((base, x), v), mean)| {
+                let nearest = self.mean_of(*base, *x, *v).map_or(*mean, |(low, high)| (*mean).max(low).min(high));
+                u128::from((nearest - mean).unsigned_abs())
+            });
             apart.fold(0, |sum: u128, apart| sum.saturating_add(apart * apart))
         });
         if !is_within(distance2, bound.apart) {
@@ -132,13 +133,32 @@ impl Before {
                 "by its checkpoint what it merged lies farther from the mean of the payloads at hand than reach allows",
             );
         }
-        if held { Judged::Open } else { Judged::Kept }
+        if open { Judged::Open } else { Judged::Kept }
+    }
+
+    /// The least and the largest mean that give X and v in one place; `None` if none does. All are below 2^46 in magnitude, as what
+    /// payloads hold is.
+    fn mean_of(&self, base: i64, x: i64, v: i64) -> Option<(i64, i64)> {
+        let moved = scaled(self.momentum, v);
+        // v = hold(mean − base).
+        let (low, high) = match v {
+            MOST.. => (base + MOST, MOST),
+            ..=LEAST => (LEAST, base - MOST),
+            _ => (base + v, base + v),
+        };
+        // X = hold(mean + RNE(μ·v)).
+        let (from, to) = match x {
+            MOST.. => (MOST - moved, MOST),
+            ..=LEAST => (LEAST, LEAST - moved),
+            _ => (x - moved, x - moved),
+        };
+        let (low, high) = (low.max(from).max(LEAST), high.min(to).min(MOST));
+        (low <= high).then_some((low, high))
     }
 }
 
-fn is_held(x: i64, v: i64) -> bool {
-    x.abs() >= MOST || v.abs() >= MOST
-}
+/// The least M and v.
+const LEAST: i64 = -MOST;
 
 /// Where the square passes 2^128 nothing is out of bounds.
 fn is_within(distance2: u128, most: u128) -> bool {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chorale_protocol::{
     audit::{Archive, MemoryArchive, Options, Verdict, layout::Name, replay},
     base::{Incarnation, RecordId},
-    feed::{Checked, Skip, SkipReason, Spec},
+    feed::{Checked, FaultSpec, Flaw, Record, Skip, SkipReason, Spec},
     fixture,
     manifest::Policy,
 };
@@ -55,6 +55,23 @@ fn a_publication_left_out_for_its_distance_that_is_not_here_is_incomplete_and_no
         assert!(found.text.contains(&named.record().member.to_string()), "{}", found.text);
         assert!(!codes(&report).contains(&"MRG-002"));
     }
+}
+
+#[test]
+fn nobody_is_blamed_for_accusing_a_merge_that_left_out_what_is_not_here() {
+    let mut world = apart();
+    let (left, skip) = one_left_out(&world);
+    let named = world.record(&skip.record.unwrap());
+    let Record { member: accused, incarnation, seq, .. } = *left.record();
+    let about = [accused, named.record().member];
+    let accuser = (0..6).find(|n| !about.contains(&world.authors[*n].id)).unwrap();
+    let spec = FaultSpec { accused, incarnation, seq, record: left.id(), flaw: Flaw::Merge };
+    world.write(accuser, &[], Spec::Fault(spec), None);
+    let mut archive = world.archive();
+    blames(&audit(&archive, &world.options()), "FLT-003", world.authors[accuser].id);
+    archive.remove(&Name::Blob(named.record().body.unwrap().hash).to_string());
+    let report = audit(&archive, &world.options());
+    assert!(codes(&report).contains(&"FLT-004") && !codes(&report).contains(&"FLT-003"), "{:#?}", report.findings);
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(super) fn barred(outputs: &[Output]) -> Vec<(MemberId, &'static str)> {
     events(outputs).iter().filter_map(event).collect()
 }
 
-fn bundle(outputs: &[Output]) -> Option<Bytes> {
+pub(super) fn bundle(outputs: &[Output]) -> Option<Bytes> {
     outputs.iter().find_map(|output| match output {
         Output::StoreEvidence { bytes } => Some(bytes.clone()),
         _ => None,
@@ -37,7 +37,7 @@ fn bundle(outputs: &[Output]) -> Option<Bytes> {
 }
 
 /// A second update of member 1 with a wrong weight, and its first one.
-fn unlawful(desk: &mut Desk) -> (Checked, Checked) {
+pub(super) fn unlawful(desk: &mut Desk) -> (Checked, Checked) {
     let first = desk.update(1, &[]);
     let mut update = fixture::update(&desk.chain, 2, 1);
     update.weights = vec![7];

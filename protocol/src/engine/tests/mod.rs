@@ -2,6 +2,7 @@
 
 mod accused;
 mod attests;
+mod bundles;
 mod claims;
 mod faults;
 mod floods;

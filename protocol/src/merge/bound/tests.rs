@@ -213,6 +213,20 @@ fn an_honest_state_that_is_held_at_the_limit_is_not_blamed_and_does_not_count_as
 }
 
 #[test]
+fn nobody_hides_what_it_made_up_behind_numbers_at_the_limit() {
+    let case = one_value(32_768);
+    let merged = case.merge();
+    let bound = case.bound(&merged, 1);
+    let right = State { x: merged.values.clone(), v: merged.momentum.clone().unwrap() };
+    for v in [MOST, -MOST] {
+        for x in [right.x[0], 1 << 37, MOST, -MOST] {
+            let judged = case.state_before().judge(&State { x: vec![x], v: vec![v] }, Some(&bound), &case.layout);
+            assert!(matches!(judged, Judged::Broken(_)), "{x} {v}");
+        }
+    }
+}
+
+#[test]
 fn no_square_that_passes_all_numbers_is_out_of_bounds() {
     assert!(is_within(u128::MAX, 1 << 64) && !is_within(u128::MAX, (1 << 64) - 1));
     assert!(is_within(9, 3) && !is_within(10, 3));
