@@ -43,14 +43,20 @@ def shifted(rng, momentum, off, merged, v):
     return [adapter.hold(x + by) for x, by in zip(merged, by_x)], [adapter.hold(number + by_v) for number in v]
 
 
+def state_of(spec):
+    """The hash of the checkpoint that an update names, however odd the update."""
+    body = spec.get(11) if isinstance(spec, dict) else None
+    return body.get(0) if isinstance(body, dict) and isinstance(body.get(0), bytes) else None
+
+
 def keep_back(forge):
     """Takes payloads out of the archive that one update or another merged, first of all one with a state that was made up."""
     rng = forge.rng
     if rng.random() >= (0.9 if forge.made_up else 0.3):
         return
     updates = {id_: fields for member in forge.members for fields, id_, _ in member.records if fields[2] == UPDATE}
-    made_up = [fields for fields in updates.values() if (fields[16].get(11) or {}).get(0) in forge.made_up]
-    merges = [fields for fields in updates.values() if len(fields[15]) > 1]
+    made_up = [fields for fields in updates.values() if state_of(fields[16]) in forge.made_up]
+    merges = [fields for fields in updates.values() if isinstance(fields[15], list) and len(fields[15]) > 1]
     for fields in (made_up or rng.sample(merges, min(len(merges), 2)))[:2]:
         merged = [updates[parent[1]] for parent in fields[15] if parent[1] in updates]
         others = [one for one in merged if one[3] != fields[3] or rng.random() < 0.05]
